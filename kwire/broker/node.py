@@ -1,0 +1,31 @@
+"""A broker node: an id, a rack, listeners. A process hosts one or more; each request arrives at one of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Endpoint:
+    """One named listener of one node.
+
+    `advertised` is what clients are told; None means the address that each of them dialled. `port` is the port that is
+    bound, known once the listener is open.
+    """
+
+    name: str
+    host: str
+    port: int
+    protocol: str = "PLAINTEXT"
+    advertised: tuple[str, int] | None = None
+
+
+@dataclass(slots=True)
+class Node:
+    """A broker node. `epoch` is its registration's, from the metadata log."""
+
+    id: int
+    rack: str | None = None
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    up: bool = True
+    epoch: int = -1

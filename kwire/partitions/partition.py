@@ -1,0 +1,217 @@
+"""A partition as everyone above storage sees it: append, read, wait, leadership.
+
+Rules: there is one `Partition` object a partition of the cluster, whatever the number of its replicas; a replica is a
+cursor over the one log. `append` completes without suspending for a local log of ordinary batches, but no caller may
+assume so. Batches get their offsets and leader epoch here, in place, in the order of the appends. Expected refusals are
+error codes in the results; `StorageError` from the engine becomes KAFKA_STORAGE_ERROR and one log line.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
+
+import trio
+from kwire_codecs.errors import ErrorCode
+from kwire_codecs.records import batch as record_batch
+from kwire_storage.engine import LogRead, OffsetOutOfRange, PartitionLog, StorageError
+from kwire_storage.producer_state import Duplicate
+from kwire_storage.validation import ProduceRules, Refusal, ValidBatch, needs_records, validate
+
+if TYPE_CHECKING:
+    from kwire.partitions.waiting import Waiter
+
+logger = logging.getLogger("kwire.partitions")
+
+THREAD_ABOVE_BYTES = 256 * 1024
+"""Batches that must be decompressed or rewritten go to a thread above this size."""
+
+
+class Origin(enum.Enum):
+    """Who appends: a client's batches are validated, a coordinator's are our own."""
+
+    CLIENT = enum.auto()
+    COORDINATOR = enum.auto()
+
+
+class AppendResult(NamedTuple):
+    """What an append came to. `base_offset` is -1 on an error; `log_append_time_ms` is -1 under CreateTime."""
+
+    error_code: ErrorCode
+    base_offset: int = -1
+    log_append_time_ms: int = -1
+    log_start_offset: int = -1
+    error_message: str | None = None
+    record_errors: Sequence[tuple[int, str | None]] = ()
+    last_offset: int = -1
+
+
+class Partition:
+    """One partition. `leader_id`, `leader_epoch` and `replicas` follow the cluster image; -1 is no leader."""
+
+    __slots__ = (
+        "_waiters",
+        "index",
+        "leader_epoch",
+        "leader_id",
+        "log",
+        "now_ms",
+        "replicas",
+        "topic",
+        "topic_id",
+    )
+
+    def __init__(
+        self,
+        topic: str,
+        topic_id: UUID,
+        index: int,
+        log: PartitionLog,
+        now_ms: Callable[[], int],
+        *,
+        leader_id: int,
+        leader_epoch: int,
+        replicas: Sequence[int] = (),
+    ) -> None:
+        self.topic = topic
+        self.topic_id = topic_id
+        self.index = index
+        self.log = log
+        self.now_ms = now_ms
+        self.leader_id = leader_id
+        self.leader_epoch = leader_epoch
+        self.replicas = replicas
+        self._waiters: set[Waiter] = set()
+
+    def __repr__(self) -> str:
+        return f"{self.topic}-{self.index}"
+
+    @property
+    def log_start_offset(self) -> int:
+        return self.log.log_start_offset
+
+    @property
+    def log_end_offset(self) -> int:
+        return self.log.log_end_offset
+
+    @property
+    def high_watermark(self) -> int:
+        """What consumers may read up to. Every replica is a cursor in this process, so it is the log's end."""
+        return self.log.log_end_offset
+
+    @property
+    def last_stable_offset(self) -> int:
+        """What read_committed consumers may read up to."""
+        first_unstable = self.log.producers.first_unstable_offset
+        end = self.log.log_end_offset
+        return end if first_unstable is None else min(first_unstable, end)
+
+    def refusal_for(self, node_id: int, current_leader_epoch: int, *, leader_only: bool = True) -> ErrorCode:
+        """NONE, or why this node does not serve a client that believes in `current_leader_epoch` (-1: no belief).
+
+        As Kafka's Partition.checkCurrentLeaderEpoch, then the leadership check.
+        """
+        if current_leader_epoch >= 0 and current_leader_epoch != self.leader_epoch:
+            if current_leader_epoch < self.leader_epoch:
+                return ErrorCode.FENCED_LEADER_EPOCH
+            return ErrorCode.UNKNOWN_LEADER_EPOCH
+        if node_id != self.leader_id and (leader_only or node_id not in self.replicas):
+            return ErrorCode.NOT_LEADER_OR_FOLLOWER
+        return ErrorCode.NONE
+
+    async def append(
+        self, records: memoryview, rules: ProduceRules, *, origin: Origin = Origin.CLIENT
+    ) -> AppendResult:
+        """Appends what a Produce request carries for this partition.
+
+        `records` is writable: offsets, epoch and, under LogAppendTime, timestamps are set in place.
+        """
+        if origin is Origin.COORDINATOR:
+            batches = [
+                ValidBatch(records[position : position + header.size], header)
+                for position, header in record_batch.walk(records)
+            ]
+            return self.append_batches(batches, rules)
+        if len(records) > THREAD_ABOVE_BYTES and needs_records(records, rules):
+            checked = await trio.to_thread.run_sync(validate, records, rules, self.now_ms())
+        else:
+            checked = validate(records, rules, self.now_ms())
+        if isinstance(checked, Refusal):
+            return AppendResult(
+                checked.error_code,
+                error_message=checked.message,
+                record_errors=checked.record_errors,
+                log_start_offset=self.log.log_start_offset,
+            )
+        return self.append_batches(checked, rules)
+
+    def append_batches(self, batches: Sequence[ValidBatch], rules: ProduceRules) -> AppendResult:
+        """Appends validated batches in one write: sequences checked, offsets and epoch stamped, waiters woken."""
+        log = self.log
+        now_ms = self.now_ms()
+        offset = first_offset = log.log_end_offset
+        leader_epoch = self.leader_epoch
+        stamped = []
+        size = 0
+        for data, header in batches:
+            if header.producer_id >= 0:
+                verdict = log.producers.check(header, now_ms)
+                if isinstance(verdict, Duplicate):
+                    return AppendResult(
+                        ErrorCode.NONE,
+                        verdict.base_offset,
+                        verdict.timestamp if rules.log_append_time else -1,
+                        log.log_start_offset,
+                        last_offset=verdict.base_offset + header.last_offset_delta,
+                    )
+                if verdict is not None:
+                    return AppendResult(verdict, log_start_offset=log.log_start_offset)
+            record_batch.stamp(data, 0, offset, leader_epoch)
+            stamped.append(
+                ValidBatch(data, header._replace(base_offset=offset, partition_leader_epoch=leader_epoch))
+            )
+            offset += header.last_offset_delta + 1
+            size += header.size
+        try:
+            log.append(stamped, now_ms)
+        except StorageError as error:
+            logger.error("append of %d bytes to %s failed: %s", size, self, error)
+            return AppendResult(ErrorCode.KAFKA_STORAGE_ERROR)
+        self._arrived(size)
+        append_time_ms = batches[-1].header.max_timestamp if rules.log_append_time and batches else -1
+        return AppendResult(
+            ErrorCode.NONE, first_offset, append_time_ms, log.log_start_offset, last_offset=offset - 1
+        )
+
+    def read(
+        self, offset: int, max_bytes: int, *, read_committed: bool = False, at_least_one: bool = True
+    ) -> LogRead | ErrorCode:
+        """Whole batches from the one that holds `offset`, up to the high watermark or last stable offset."""
+        end = self.last_stable_offset if read_committed else self.high_watermark
+        try:
+            return self.log.read(offset, max_bytes, max_offset=end, at_least_one=at_least_one)
+        except OffsetOutOfRange:
+            return ErrorCode.OFFSET_OUT_OF_RANGE
+        except StorageError as error:
+            logger.error("read of %s at offset %d failed: %s", self, offset, error)
+            return ErrorCode.KAFKA_STORAGE_ERROR
+
+    def watch(self, waiter: Waiter) -> None:
+        """Puts a reader on the waiting list; it must `unwatch` whatever happens."""
+        self._waiters.add(waiter)
+
+    def unwatch(self, waiter: Waiter) -> None:
+        self._waiters.discard(waiter)
+
+    def wake_all(self) -> None:
+        """Something other than new records changed: every waiting reader looks again."""
+        for waiter in tuple(self._waiters):
+            waiter.wake()
+
+    def _arrived(self, size: int) -> None:
+        if self._waiters:
+            for waiter in tuple(self._waiters):
+                waiter.arrived(size)

@@ -1,0 +1,217 @@
+"""One client connection: its socket's only reader and writer.
+
+Rules: one request in progress a connection, answers in order (Kafka's SocketServer mutes the socket meanwhile). The
+frames of one read are handled one after the other, their answers gathered into one send; when a handler suspends, what
+is gathered is sent first, so that no answer waits for a later request's. The socket is tried before it is waited for.
+Nothing but `Malformed` and the refusals of `requests.py` is expected to leave a handler.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+import time
+from collections.abc import Coroutine, Generator
+from functools import partial
+from types import coroutine
+from typing import TYPE_CHECKING, Any
+
+import trio
+from kwire_codecs.framing import FrameError, Frames
+from kwire_storage.engine import FileSlice
+
+from kwire.server.requests import CLOSE, Requests
+
+if TYPE_CHECKING:
+    from kwire.broker.node import Endpoint, Node
+
+logger = logging.getLogger("kwire.server")
+
+READ_BYTES = 64 * 1024
+MAX_BUFFERS = 512
+"""Buffers handed to one sendmsg; the kernel's limit (IOV_MAX) is 1024."""
+TURN_SECONDS = 0.001
+"""How long a connection that always has work may hold the loop before the others get a turn."""
+
+
+class Connection:
+    """A client's socket and what is known of the client. Owns the socket: `run` closes it on every way out."""
+
+    def __init__(
+        self, sock: socket.socket, requests: Requests, node: Node, endpoint: Endpoint, max_frame_bytes: int
+    ) -> None:
+        self.socket = sock
+        self.node = node
+        self.listener_name = endpoint.name
+        self.principal = "User:ANONYMOUS"
+        self.client_software_name = ""
+        self.client_software_version = ""
+        peer = sock.getpeername()
+        local = sock.getsockname()
+        self.peer_host: str = str(peer[0])
+        self.peer_address = f"{peer[0]}:{peer[1]}"
+        self.dialled: tuple[str, int] = (str(local[0]), int(local[1]))
+        self.last_active = time.monotonic()
+        self.scope = trio.CancelScope()
+        self.draining = False
+        self._requests = requests
+        self._frames = Frames(max_frame_bytes)
+        self._out: list[Any] = []
+        self._turn_started = 0.0
+        self._waiting_for_input = False
+
+    def describe(self) -> str:
+        """Who this is, for a log line."""
+        software = " ".join(part for part in (self.client_software_name, self.client_software_version) if part)
+        return f"{self.peer_address} ({software or 'unnamed client'})"
+
+    def drain(self) -> None:
+        """Lets the request in progress be answered, then closes."""
+        self.draining = True
+        if self._waiting_for_input:
+            self.scope.cancel()
+
+    async def run(self) -> None:
+        """Serves the connection until either side ends it."""
+        sock = self.socket
+        try:
+            with self.scope:
+                await self._serve()
+        except (BrokenPipeError, ConnectionError, TimeoutError):
+            pass
+        except OSError as error:
+            if error.errno not in (errno.EBADF, errno.ENOTCONN, errno.EPIPE, errno.ETIMEDOUT, errno.EHOSTUNREACH):
+                logger.warning("connection %s ended: %s", self.describe(), error)
+        finally:
+            self._out.clear()
+            self._requests.connection_closed(self)
+            sock.close()
+
+    async def _serve(self) -> None:
+        frames = self._frames
+        self._turn_started = time.perf_counter()
+        while not self.draining:
+            if not await self._fill():
+                return
+            self.last_active = time.monotonic()
+            while True:
+                try:
+                    frame = frames.next_frame()
+                except FrameError as error:
+                    logger.info("connection %s closed: %s", self.describe(), error)
+                    await self._flush()
+                    return
+                if frame is None:
+                    break
+                answer = await self._until_suspended(self._requests.answer(self, frame))
+                if answer is CLOSE:
+                    await self._flush()
+                    return
+                if answer is not None:
+                    self._out.extend(answer)
+                    if len(self._out) > MAX_BUFFERS:
+                        await self._flush()
+                if time.perf_counter() - self._turn_started > TURN_SECONDS:
+                    await trio.lowlevel.checkpoint()
+                    self._turn_started = time.perf_counter()
+                if self.draining:
+                    break
+            if self._out:
+                await self._flush()
+
+    async def _fill(self) -> bool:
+        """Reads once into the frame buffer; False when the client has closed its side."""
+        sock = self.socket
+        frames = self._frames
+        while True:
+            buffer = frames.get_buffer(READ_BYTES)
+            try:
+                count = sock.recv_into(buffer)
+            except BlockingIOError:
+                pass
+            else:
+                frames.buffer_updated(count)
+                return count > 0
+            finally:
+                buffer.release()
+            self._waiting_for_input = True
+            await trio.lowlevel.wait_readable(sock)
+            self._waiting_for_input = False
+            self._turn_started = time.perf_counter()
+            if self.draining:
+                return False
+
+    @coroutine
+    def _until_suspended(self, handling: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        """Awaits a handler; at its first suspension the answers gathered so far go out, as far as they fit."""
+        try:
+            trap = handling.send(None)
+        except StopIteration as done:
+            return done.value
+        if self._out:
+            try:
+                self._send_now()
+            except BaseException:
+                handling.close()
+                raise
+        while True:
+            try:
+                value = yield trap
+            except BaseException as thrown:
+                resume = partial(handling.throw, thrown)
+            else:
+                resume = partial(handling.send, value)
+            try:
+                trap = resume()
+            except StopIteration as done:
+                self._turn_started = time.perf_counter()
+                return done.value
+
+    async def _flush(self) -> None:
+        while not self._send_now():
+            await trio.lowlevel.wait_writable(self.socket)
+            self._turn_started = time.perf_counter()
+            self.last_active = time.monotonic()
+
+    def _send_now(self) -> bool:
+        """Sends what the socket takes without waiting; True when all is out."""
+        out = self._out
+        sock = self.socket
+        try:
+            while out:
+                first = out[0]
+                if isinstance(first, FileSlice):
+                    sent = os.sendfile(sock.fileno(), first.fileno(), first.position, first.size)
+                    if sent == 0:
+                        # The file is shorter than its index said: the client was promised bytes that are not there.
+                        raise ConnectionAbortedError("a segment ended before a slice of it was sent")
+                    if sent == first.size:
+                        first.release()
+                        del out[0]
+                    else:
+                        out[0] = first.rest(sent)
+                    continue
+                buffers = []
+                for part in out:
+                    if isinstance(part, FileSlice) or len(buffers) == MAX_BUFFERS:
+                        break
+                    buffers.append(part)
+                sent = sock.sendmsg(buffers)
+                self._drop_sent(buffers, sent)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _drop_sent(self, buffers: list[Any], sent: int) -> None:
+        whole = 0
+        for buffer in buffers:
+            size = len(buffer)
+            if sent < size:
+                break
+            sent -= size
+            whole += 1
+        del self._out[:whole]
+        if sent:
+            self._out[0] = memoryview(self._out[0])[sent:]
