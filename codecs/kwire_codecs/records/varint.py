@@ -1,0 +1,75 @@
+"""Zig-zag varints, as magic 2 records use them: at most 5 bytes for 32 bits, 10 for 64.
+
+`read_*` take any indexable bytes and give (value, next position). They raise `CorruptBatch` for a number
+that does not end in the buffer or does not fit its width; like Kafka's ByteUtils they accept an encoding
+that is longer than it need be.
+"""
+
+from .corrupt import CorruptBatch, Reason
+
+_OVERFLOW = "varint is too long"
+_TRUNCATED = "varint is cut off"
+
+
+def read_int(buffer: bytes, position: int) -> tuple[int, int]:
+    """The signed 32-bit varint at `position`."""
+    result = shift = 0
+    try:
+        while True:
+            byte = buffer[position]
+            position += 1
+            result |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                break
+            shift += 7
+            if shift > 28:
+                raise CorruptBatch(Reason.RECORD, _OVERFLOW, position)
+    except IndexError:
+        raise CorruptBatch(Reason.RECORD, _TRUNCATED, position) from None
+    if result > 0xFFFFFFFF:
+        raise CorruptBatch(Reason.RECORD, _OVERFLOW, position)
+    return (result >> 1) ^ -(result & 1), position
+
+
+def read_long(buffer: bytes, position: int) -> tuple[int, int]:
+    """The signed 64-bit varint at `position`."""
+    result = shift = 0
+    try:
+        while True:
+            byte = buffer[position]
+            position += 1
+            result |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                break
+            shift += 7
+            if shift > 63:
+                raise CorruptBatch(Reason.RECORD, _OVERFLOW, position)
+    except IndexError:
+        raise CorruptBatch(Reason.RECORD, _TRUNCATED, position) from None
+    if result > 0xFFFFFFFFFFFFFFFF:
+        raise CorruptBatch(Reason.RECORD, _OVERFLOW, position)
+    return (result >> 1) ^ -(result & 1), position
+
+
+def append(out: bytearray, value: int) -> None:
+    """Append `value`, a signed number of at most 64 bits, to `out`."""
+    value = (value << 1) ^ (value >> 63)
+    while value > 0x7F:
+        out.append((value & 0x7F) | 0x80)
+        value >>= 7
+    out.append(value)
+
+
+def encode(value: int) -> bytes:
+    """`value` as a varint: one byte from a table for -64 to 63."""
+    if -64 <= value < 64:
+        return _SHORT[value]
+    out = bytearray()
+    append(out, value)
+    return bytes(out)
+
+
+# Indexed by the value itself: Python's negative indices find -1 to -64 at the end.
+_SHORT = [bytes([value << 1]) for value in range(64)] + [
+    bytes([(-value << 1) - 1]) for value in range(-64, 0)
+]
