@@ -81,7 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
 
     serve = commands.add_parser("serve", help="start a single-node broker; prints `kafka ready: HOST:PORT`")
-    serve.add_argument("--port", type=int, default=0, help="port of the PLAINTEXT listener (default: a free one)")
+    serve.add_argument(
+        "--port", type=int, default=0, help="port of the PLAINTEXT listener (default: a free one)"
+    )
     serve.add_argument("--data", type=Path, help="directory to keep data in (default: a temporary one)")
     serve.add_argument("--set", type=_pair, action="append", default=[], metavar="KEY=VALUE")
     serve.add_argument("--listener", type=_pair, action="append", default=[], metavar="NAME=PROTOCOL")

@@ -52,7 +52,9 @@ def java() -> str:
     home = os.environ.get("JAVA_HOME")
     found = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
     if not found:
-        raise OracleError("Java is missing: install a JRE of version 17 or later (Debian: openjdk-17-jre-headless)")
+        raise OracleError(
+            "Java is missing: install a JRE of version 17 or later (Debian: openjdk-17-jre-headless)"
+        )
     return found
 
 
