@@ -1,0 +1,300 @@
+"""One partition's log: the interface that everything above storage uses, and the values that cross it.
+
+Rules
+- Synchronous and single-threaded: one caller at a time, on the loop. No clock and no randomness: `now_ms`
+  is handed in.
+- Offsets and leader epochs are already stamped in the batches that `append` gets; the log only checks that
+  they rise.
+- Batches are whole: nothing is ever returned, cut or truncated in the middle of one.
+- The buffers handed to `append` may be kept (as the newest batches, for readers) and must not change
+  afterwards.
+- A file or disk that fails raises `StorageError`, after which the log is as it was before the call. Asking
+  for an offset that is not there raises `OffsetOutOfRange`. Any other exception is a bug.
+- Long work never runs on the loop. It is three steps: `plan` (on the loop: decides, and holds what it needs
+  open), `work` (in a thread: touches sealed files only), `commit` (on the loop: takes the result, or throws
+  it away if the log has changed). `SegmentedLog.plan_flush` is the first of that shape; compaction and
+  retention follow it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from uuid import UUID
+
+from kwire_codecs.records.batch import BatchHeader
+
+if TYPE_CHECKING:
+    from .files import OpenFile
+    from .leader_epochs import LeaderEpochs
+    from .producer_state import ProducerState
+
+
+class StorageError(Exception):
+    """A disk or file failed (full, unreadable, gone): what was tried, on which file, and why. Answered as
+    KAFKA_STORAGE_ERROR.
+    """
+
+
+class OffsetOutOfRange(Exception):
+    """An offset outside [log_start_offset, log_end_offset] was asked for."""
+
+    def __init__(self, offset: int, log_start_offset: int, log_end_offset: int) -> None:
+        super().__init__(
+            f"offset {offset} is outside the log, which holds {log_start_offset} to {log_end_offset}"
+        )
+        self.offset = offset
+        self.log_start_offset = log_start_offset
+        self.log_end_offset = log_end_offset
+
+
+class ValidBatch(NamedTuple):
+    """One magic 2 batch that may be appended: its bytes (writable until it is appended) and its header as
+    stamped.
+    """
+
+    buffer: memoryview
+    header: BatchHeader
+
+
+class FileSlice:
+    """`size` bytes at `position` of a segment file. Holds the file open, and its bytes in place, for as
+    long as it lives.
+    """
+
+    __slots__ = ("file", "position", "size")
+
+    def __init__(self, file: "OpenFile", position: int, size: int) -> None:
+        self.file = file
+        self.position = position
+        self.size = size
+        file.pin()
+
+    def __del__(self) -> None:
+        self.file.unpin()
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __repr__(self) -> str:
+        return f"FileSlice({self.file.path!r}, {self.position}, {self.size})"
+
+    def fileno(self) -> int:
+        """The open descriptor, for sendfile and preadv; good for as long as this slice lives."""
+        return self.file.descriptor()
+
+    def part(self, start: int, size: int) -> "FileSlice":
+        """`size` bytes from `start` of this slice, as a slice of its own (a strict byte limit cuts this
+        way).
+        """
+        if start < 0 or size < 0 or start + size > self.size:
+            raise ValueError(f"{size} bytes at {start} are not within a slice of {self.size}")
+        return FileSlice(self.file, self.position + start, size)
+
+    def read(self) -> memoryview:
+        """The bytes, read now; may wait for the disk. StorageError when the file is shorter than it was or
+        can't be read.
+        """
+        return self.file.read(self.position, self.size)
+
+    def try_read(self) -> memoryview | None:
+        """The bytes if all of them are in the page cache, else None at once (preadv with RWF_NOWAIT)."""
+        return self.file.try_read(self.position, self.size)
+
+
+Slice: TypeAlias = memoryview | FileSlice
+
+
+class LogRead(NamedTuple):
+    """Whole batches in order: `parts` to be sent one after the other, `size` bytes in all, the first
+    batch's base offset (the offset asked for when there is none).
+    """
+
+    parts: list[Slice]
+    size: int
+    first_base_offset: int
+
+
+class TimestampOffset(NamedTuple):
+    """A record's timestamp, offset and leader epoch (-1 when the batch carries none)."""
+
+    timestamp_ms: int
+    offset: int
+    leader_epoch: int = -1
+
+
+class ExistingLog(NamedTuple):
+    """A partition's log that a directory holds; `topic_id` is None when its `partition.metadata` is
+    missing.
+    """
+
+    topic: str
+    partition: int
+    topic_id: UUID | None
+    directory_id: UUID
+
+
+class LogUsage(NamedTuple):
+    """The bytes that one partition's log takes."""
+
+    topic: str
+    partition: int
+    topic_id: UUID | None
+    size_bytes: int
+
+
+class DirectoryUsage(NamedTuple):
+    """A log directory's path, the size of its disk and what is free there (-1: not known), and its logs."""
+
+    path: str
+    total_bytes: int
+    usable_bytes: int
+    logs: list[LogUsage]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogConfig:
+    """The topic configs that touch a log, under Kafka's names with Kafka's defaults; takes effect when
+    handed to `configure`.
+    """
+
+    segment_bytes: int = 1 << 30
+    segment_ms: int = 7 * 24 * 3600 * 1000
+    segment_jitter_ms: int = 0
+    segment_index_bytes: int = 10 << 20
+    index_interval_bytes: int = 4096
+    retention_ms: int = 7 * 24 * 3600 * 1000
+    retention_bytes: int = -1
+    producer_id_expiration_ms: int = 24 * 3600 * 1000
+    transaction_max_timeout_ms: int = 15 * 60 * 1000
+
+
+class PartitionLog(Protocol):
+    """One partition's log, held to `tests/storage/contract.py` in every engine."""
+
+    @property
+    def log_start_offset(self) -> int:
+        """The first offset that may be read."""
+        ...
+
+    @property
+    def log_end_offset(self) -> int:
+        """The offset that the next record gets."""
+        ...
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all batches held."""
+        ...
+
+    @property
+    def producers(self) -> "ProducerState":
+        """Idempotence: `check` a batch before it is appended; `append` itself replays into it."""
+        ...
+
+    @property
+    def epochs(self) -> "LeaderEpochs":
+        """Where each leader epoch began; `append` adds a new one."""
+        ...
+
+    def append(self, batches: Sequence[ValidBatch], now_ms: int) -> None:
+        """Write batches in one gathered write, all or nothing; readers see them as soon as this returns.
+
+        Every batch must begin at or after the end of the one before (ValueError otherwise: a bug of the
+        caller).
+        """
+        ...
+
+    def read(
+        self, offset: int, max_bytes: int, *, max_offset: int | None = None, at_least_one: bool = True
+    ) -> LogRead:
+        """Whole batches from the one that holds `offset` (or the next, in a gap), none that reaches
+        `max_offset` or beyond.
+
+        At most `max_bytes`, but the first batch comes whole with `at_least_one`. Nothing at log_end_offset.
+        """
+        ...
+
+    def read_bytes(self, part: Slice) -> memoryview:
+        """One part's bytes; may wait for the disk when it is a FileSlice."""
+        ...
+
+    def offset_for_timestamp(self, timestamp_ms: int) -> TimestampOffset | None:
+        """The first record, in offset order, whose timestamp is at least `timestamp_ms`; exact. Decodes one
+        batch.
+        """
+        ...
+
+    def max_timestamp_offset(self) -> TimestampOffset | None:
+        """The first record that has the largest timestamp in the log."""
+        ...
+
+    def truncate_to(self, offset: int) -> None:
+        """Drop every batch that holds `offset` or anything above; the log ends where its last batch now
+        ends.
+        """
+        ...
+
+    def advance_log_start(self, offset: int) -> None:
+        """Records below `offset` are gone for readers (a no-op when it lies below already); their space is
+        freed when it can be.
+        """
+        ...
+
+    def configure(self, config: LogConfig) -> None:
+        """From now on these settings."""
+        ...
+
+    def flush(self) -> None:
+        """Everything appended so far is on the device when this returns. Slow: not on the loop's hot path."""
+        ...
+
+    def close(self, *, clean: bool) -> None:
+        """Let go of files. `clean` also writes what makes the next start quick (indexes, producer
+        snapshot).
+        """
+        ...
+
+
+class LogDirectories(Protocol):
+    """The directories of one node and the logs in them: `LogDirs` on disk, `MemoryDirs` without."""
+
+    node_id: int
+    cluster_id: str
+    directory_ids: list[UUID]
+
+    def existing(self) -> list[ExistingLog]:
+        """The logs that are there, open or not."""
+        ...
+
+    def open(
+        self, topic: str, partition: int, topic_id: UUID, config: LogConfig, *, now_ms: int = 0
+    ) -> PartitionLog:
+        """The log of a partition, as it was left, or a new one; opening an open one gives the same."""
+        ...
+
+    def delete(self, topic: str, partition: int) -> None:
+        """Remove a partition's log; nothing happens when there is none. Reads in flight keep their bytes."""
+        ...
+
+    def directory_of(self, topic: str, partition: int) -> UUID:
+        """The id of the directory that a partition's log lies, or would be made, in."""
+        ...
+
+    def usage(self) -> list[DirectoryUsage]:
+        """What DescribeLogDirs tells of each directory."""
+        ...
+
+    def checkpoint(self) -> None:
+        """Write the checkpoint files: housekeeping calls it now and then."""
+        ...
+
+    def close(self, *, clean: bool, broker_epoch: int = -1) -> None:
+        """Close every log and let go of the directories; `clean` leaves them so that the next start need
+        not look.
+        """
+        ...
+
+
+def total_size(batches: Iterable[ValidBatch]) -> int:
+    """Bytes of the batches together."""
+    return sum(len(batch.buffer) for batch in batches)

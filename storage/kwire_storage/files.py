@@ -1,0 +1,290 @@
+"""Every file call that storage makes, in one class that tests replace with a disk that tears, fills up,
+fails or forgets.
+
+`Files` is thin: each method is one system call (or the few that make one step, such as an atomic write).
+What goes wrong leaves it as OSError; `storing` and `OpenFile` turn that into StorageError, with the path in
+the message. `OpenFile` is a file that is opened when it is used and may be closed again when it is not
+(`OpenFiles` bounds how many are open), so that many thousands of partitions need not have a descriptor
+each.
+"""
+
+import errno
+import fcntl
+import os
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from .engine import StorageError
+
+IOV_MAX = 1024
+_NOWAIT = getattr(os, "RWF_NOWAIT", 0)
+_PREADV_MAX = 0x7FFFF000  # Linux moves no more in one call
+
+
+@contextmanager
+def storing(doing: str, path: str) -> Iterator[None]:
+    """Turn an OSError within into a StorageError that says what failed on which file."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{doing} {path} failed: {error.strerror or error}") from error
+
+
+class Files:
+    """The real file system."""
+
+    def open(self, path: str, flags: int, mode: int = 0o644) -> int:
+        return os.open(path, flags | os.O_CLOEXEC, mode)
+
+    def close(self, descriptor: int) -> None:
+        os.close(descriptor)
+
+    def pwritev(self, descriptor: int, buffers: Sequence[memoryview | bytes], position: int) -> int:
+        """One write call; gives how many bytes it took, which may be fewer than there are."""
+        return os.pwritev(descriptor, buffers, position)
+
+    def preadv(
+        self, descriptor: int, buffers: Sequence[memoryview], position: int, *, nowait: bool = False
+    ) -> int:
+        """One read call; `nowait` raises BlockingIOError rather than wait for the disk (where the system
+        can tell).
+        """
+        return os.preadv(descriptor, buffers, position, _NOWAIT if nowait else 0)
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        os.ftruncate(descriptor, size)
+
+    def size(self, descriptor: int) -> int:
+        return os.fstat(descriptor).st_size
+
+    def fdatasync(self, descriptor: int) -> None:
+        os.fdatasync(descriptor)
+
+    def fsync(self, descriptor: int) -> None:
+        os.fsync(descriptor)
+
+    def sync_directory(self, path: str) -> None:
+        """Make the names in a directory durable."""
+        descriptor = self.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self.fsync(descriptor)
+        finally:
+            self.close(descriptor)
+
+    def rename(self, old: str, new: str) -> None:
+        os.replace(old, new)
+
+    def unlink(self, path: str) -> None:
+        os.unlink(path)
+
+    def rmdir(self, path: str) -> None:
+        os.rmdir(path)
+
+    def mkdir(self, path: str) -> None:
+        os.mkdir(path)
+
+    def makedirs(self, path: str) -> None:
+        os.makedirs(path, exist_ok=True)
+
+    def listdir(self, path: str) -> list[str]:
+        return os.listdir(path)
+
+    def is_directory(self, path: str) -> bool:
+        return os.path.isdir(path)
+
+    def lock(self, descriptor: int) -> bool:
+        """Take the file's exclusive lock without waiting; False when another process holds it."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                return False
+            raise
+        return True
+
+    def disk_space(self, path: str) -> tuple[int, int]:
+        """Bytes of the disk that holds `path`, and how many of them are free for us."""
+        status = os.statvfs(path)
+        return status.f_frsize * status.f_blocks, status.f_frsize * status.f_bavail
+
+    # Steps made of the calls above.
+
+    def read_file(self, path: str) -> bytes | None:
+        """A whole file, None when there is none."""
+        try:
+            descriptor = self.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            buffer = bytearray(self.size(descriptor))
+            with memoryview(buffer) as view:
+                filled = self.read_up_to(descriptor, view, 0)
+            del buffer[filled:]
+            return bytes(buffer)
+        finally:
+            self.close(descriptor)
+
+    def read_up_to(self, descriptor: int, view: memoryview, position: int) -> int:
+        """Fill `view` from `position`; gives how many bytes there were before the file's end."""
+        filled = 0
+        while filled < len(view):
+            got = self.preadv(descriptor, [view[filled : filled + _PREADV_MAX]], position + filled)
+            if got == 0:
+                break
+            filled += got
+        return filled
+
+    def write_all(self, descriptor: int, buffers: Sequence[memoryview | bytes], position: int) -> int:
+        """Write all of `buffers`, going on where a call took only a part; gives the bytes written."""
+        start = position
+        rest: list[memoryview | bytes] = list(buffers)
+        while rest:
+            wrote = self.pwritev(descriptor, rest[:IOV_MAX], position)
+            position += wrote
+            done = 0
+            while done < len(rest) and wrote >= len(rest[done]):
+                wrote -= len(rest[done])
+                done += 1
+            del rest[:done]
+            if wrote:
+                rest[0] = memoryview(rest[0])[wrote:]
+        return position - start
+
+    def write_file(self, path: str, data: bytes, *, sync: bool) -> None:
+        """Put `data` in place of a file, whole or not at all: a temporary file beside it, then a rename."""
+        temporary = path + ".tmp"
+        descriptor = self.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            self.write_all(descriptor, [data], 0)
+            if sync:
+                self.fsync(descriptor)
+        finally:
+            self.close(descriptor)
+        self.rename(temporary, path)
+        if sync:
+            self.sync_directory(os.path.dirname(path))
+
+    def remove(self, path: str) -> bool:
+        """Unlink a file if it is there; gives whether it was."""
+        try:
+            self.unlink(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+
+class OpenFile:
+    """A file that is open when it must be.
+
+    Slices pin it: a pinned file's descriptor stays open, and its bytes stay in place (whoever would cut it
+    asks `pinned`). A descriptor belongs to this object; `close` ends it, at once or when the last slice
+    lets go.
+    """
+
+    __slots__ = ("_closing", "_descriptor", "_files", "_open_files", "path", "pinned")
+
+    def __init__(self, path: str, open_files: "OpenFiles") -> None:
+        self.path = path
+        self.pinned = 0
+        self._open_files = open_files
+        self._files = open_files.files
+        self._descriptor = -1
+        self._closing = False
+
+    def descriptor(self, *, create: bool = False) -> int:
+        """The descriptor, opening the file if need be."""
+        if self._descriptor < 0:
+            with storing("opening", self.path):
+                self._descriptor = self._files.open(self.path, os.O_RDWR | (os.O_CREAT if create else 0))
+            self._closing = False
+            self._open_files.opened(self)
+        else:
+            self._open_files.used(self)
+        return self._descriptor
+
+    def pin(self) -> None:
+        self.pinned += 1
+
+    def unpin(self) -> None:
+        self.pinned -= 1
+        if self._closing and not self.pinned:
+            self.close()
+
+    def close(self) -> None:
+        """Close the descriptor, now or when nothing pins it any more. The file may be opened again by
+        `descriptor`.
+        """
+        if self._descriptor < 0:
+            return
+        if self.pinned:
+            self._closing = True
+            return
+        self._open_files.closed(self)
+        descriptor, self._descriptor = self._descriptor, -1
+        self._closing = False
+        self._files.close(descriptor)
+
+    def size(self) -> int:
+        with storing("looking at", self.path):
+            return self._files.size(self.descriptor())
+
+    def read(self, position: int, size: int) -> memoryview:
+        """Exactly `size` bytes at `position`; StorageError when there are fewer."""
+        view = memoryview(bytearray(size))
+        if self.read_up_to(view, position) < size:
+            raise StorageError(f"{self.path} ends before byte {position + size}, which it held before")
+        return view
+
+    def read_up_to(self, view: memoryview, position: int) -> int:
+        with storing("reading", self.path):
+            return self._files.read_up_to(self.descriptor(), view, position)
+
+    def try_read(self, position: int, size: int) -> memoryview | None:
+        """As `read`, but None at once when a byte of it is not in the page cache."""
+        view = memoryview(bytearray(size))
+        filled = 0
+        descriptor = self.descriptor()
+        while filled < size:
+            try:
+                got = self._files.preadv(descriptor, [view[filled:]], position + filled, nowait=True)
+            except BlockingIOError:
+                return None
+            except OSError as error:
+                if error.errno in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                    return None  # a file system that can't tell: a thread reads
+                raise StorageError(f"reading {self.path} failed: {error.strerror}") from error
+            if got == 0:
+                raise StorageError(f"{self.path} ends before byte {position + size}, which it held before")
+            filled += got
+        return view
+
+
+class OpenFiles:
+    """The open files of a node's logs: at most `limit` descriptors at once, the least recently used closed
+    first.
+
+    Pinned files are passed over, so the limit may be exceeded by as many as are being sent.
+    """
+
+    def __init__(self, files: Files, limit: int = 4096) -> None:
+        self.files = files
+        self.limit = limit
+        self._open: OrderedDict[OpenFile, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def opened(self, file: OpenFile) -> None:
+        self._open[file] = None
+        if len(self._open) > self.limit:
+            for candidate in self._open:
+                if candidate is not file and not candidate.pinned:
+                    candidate.close()
+                    break
+
+    def used(self, file: OpenFile) -> None:
+        self._open.move_to_end(file)
+
+    def closed(self, file: OpenFile) -> None:
+        self._open.pop(file, None)

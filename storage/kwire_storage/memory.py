@@ -1,0 +1,115 @@
+"""The memory engine: a partition's log that dies with the process (`--memory`, and the fake that tests use).
+
+Held to the same contract as the segment engine. Trimming frees memory block by block.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from kwire_codecs.records import batch as record_batch
+from kwire_codecs.records.batch import BatchHeader
+
+from .batch_blocks import BatchBlocks
+from .engine import FileSlice, LogConfig, LogRead, OffsetOutOfRange, Slice, TimestampOffset, ValidBatch
+from .leader_epochs import LeaderEpochs
+from .producer_state import ProducerState
+from .timestamps import check_ascending, first_record_at_or_after, first_record_with_max_timestamp
+
+
+class MemoryLog:
+    """One partition's log in memory. `PartitionLog` says what the methods do."""
+
+    def __init__(self, config: LogConfig) -> None:
+        self._blocks = BatchBlocks()
+        self._log_start_offset = 0
+        self._log_end_offset = 0
+        self._size_bytes = 0
+        self.producers = ProducerState(config.producer_id_expiration_ms)
+        self.epochs = LeaderEpochs()
+
+    @property
+    def log_start_offset(self) -> int:
+        return self._log_start_offset
+
+    @property
+    def log_end_offset(self) -> int:
+        return self._log_end_offset
+
+    @property
+    def size_bytes(self) -> int:
+        return self._blocks.size_bytes
+
+    def append(self, batches: Sequence[ValidBatch], now_ms: int) -> None:
+        check_ascending(batches, self._log_end_offset)
+        for buffer, header in batches:
+            self._blocks.append(header.base_offset, header.last_offset, buffer)
+            if header.partition_leader_epoch > self.epochs.latest:
+                self.epochs.assign(header.partition_leader_epoch, header.base_offset)
+            self.producers.append(header, buffer)
+            self._log_end_offset = header.next_offset
+
+    def read(
+        self, offset: int, max_bytes: int, *, max_offset: int | None = None, at_least_one: bool = True
+    ) -> LogRead:
+        end = self._log_end_offset
+        if not self._log_start_offset <= offset <= end:
+            raise OffsetOutOfRange(offset, self._log_start_offset, end)
+        limit = end if max_offset is None else min(max_offset, end)
+        found = self._blocks.read(offset, max_bytes, limit, at_least_one=at_least_one)
+        if found is None and (first := self._blocks.first_offset) is not None:
+            # The oldest batch begins behind `offset`: a gap, as compaction leaves them.
+            found = self._blocks.read(first, max_bytes, limit, at_least_one=at_least_one)
+        return found if found is not None and found.parts else LogRead([], 0, offset)
+
+    def read_bytes(self, part: Slice) -> memoryview:
+        return part.read() if isinstance(part, FileSlice) else part
+
+    def _batches(self, from_offset: int) -> Iterator[tuple[BatchHeader, memoryview]]:
+        for _, view in self._blocks.batches_from(from_offset):
+            yield record_batch.read_header(view), view
+
+    def offset_for_timestamp(self, timestamp_ms: int) -> TimestampOffset | None:
+        for header, view in self._batches(self._log_start_offset):
+            if header.max_timestamp >= timestamp_ms:
+                found = first_record_at_or_after(view, header, timestamp_ms, self._log_start_offset)
+                if found is not None:
+                    return found
+        return None
+
+    def max_timestamp_offset(self) -> TimestampOffset | None:
+        newest: tuple[BatchHeader, memoryview] | None = None
+        for header, view in self._batches(self._log_start_offset):
+            if newest is None or header.max_timestamp > newest[0].max_timestamp:
+                newest = header, view
+        if newest is None or newest[0].max_timestamp < 0:
+            return None
+        return first_record_with_max_timestamp(newest[1], newest[0], self._log_start_offset)
+
+    def truncate_to(self, offset: int) -> None:
+        if offset >= self._log_end_offset:
+            return
+        self._blocks.truncate(max(offset, self._log_start_offset))
+        end = self._log_start_offset
+        self.producers.clear(end)
+        for header, view in self._batches(0):
+            self.producers.append(header, view)
+            end = max(end, header.next_offset)
+        self._log_end_offset = self.producers.end_offset = end
+        self.epochs.truncate_from_end(end)
+
+    def advance_log_start(self, offset: int) -> None:
+        if offset <= self._log_start_offset:
+            return
+        if offset > self._log_end_offset:
+            raise OffsetOutOfRange(offset, self._log_start_offset, self._log_end_offset)
+        self._log_start_offset = offset
+        self._blocks.drop_before(offset)
+        self.epochs.truncate_from_start(offset)
+
+    def configure(self, config: LogConfig) -> None:
+        self.producers.expiration_ms = config.producer_id_expiration_ms
+
+    def flush(self) -> None:
+        pass
+
+    def close(self, *, clean: bool) -> None:
+        pass

@@ -1,0 +1,64 @@
+"""The log directories of a node that keeps nothing (`--memory`): what `LogDirs` does, without a disk."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from .engine import DirectoryUsage, ExistingLog, LogConfig, LogUsage
+from .memory import MemoryLog
+from .uuids import to_text, usable
+
+
+class MemoryDirs:
+    """One directory that exists in memory only. Ids come from `new_uuid`."""
+
+    def __init__(self, *, node_id: int, new_uuid: Callable[[], UUID], cluster_id: str | None = None) -> None:
+        self.node_id = node_id
+        self.cluster_id = cluster_id if cluster_id is not None else to_text(usable(new_uuid))
+        self.directory_ids = [usable(new_uuid)]
+        self._logs: dict[tuple[str, int], tuple[UUID, MemoryLog]] = {}
+
+    def existing(self) -> list[ExistingLog]:
+        """The logs there are."""
+        return [
+            ExistingLog(topic, partition, topic_id, self.directory_ids[0])
+            for (topic, partition), (topic_id, _) in self._logs.items()
+        ]
+
+    def open(
+        self, topic: str, partition: int, topic_id: UUID, config: LogConfig, *, now_ms: int = 0
+    ) -> MemoryLog:
+        """The log of a partition: the one that is there, or a new one (also when another topic had the name
+        before).
+        """
+        known = self._logs.get((topic, partition))
+        if known is not None and known[0] == topic_id:
+            known[1].configure(config)
+            return known[1]
+        log = MemoryLog(config)
+        self._logs[topic, partition] = topic_id, log
+        return log
+
+    def delete(self, topic: str, partition: int) -> None:
+        """Remove a partition's log; nothing happens when there is none."""
+        self._logs.pop((topic, partition), None)
+
+    def directory_of(self, topic: str, partition: int) -> UUID:
+        """The id of the directory that a partition's log lies, or would lie, in."""
+        return self.directory_ids[0]
+
+    def usage(self) -> list[DirectoryUsage]:
+        """What DescribeLogDirs tells of each directory."""
+        logs = [
+            LogUsage(topic, partition, topic_id, log.size_bytes)
+            for (topic, partition), (topic_id, log) in self._logs.items()
+        ]
+        return [DirectoryUsage("memory", -1, -1, logs)]
+
+    def checkpoint(self) -> None:
+        """Nothing: there is nowhere to write to."""
+
+    def close(self, *, clean: bool, broker_epoch: int = -1) -> None:
+        """Let go of everything."""
+        for _, log in self._logs.values():
+            log.close(clean=clean)
+        self._logs.clear()
