@@ -1,1 +1,1 @@
-"""The cluster's metadata, without I/O: the immutable image, the records that change it, the operations on it."""
+"""The cluster's metadata, without I/O: an immutable image, records that change it, and operations on it."""

@@ -1,7 +1,7 @@
 """Makes the next image out of one batch of changes, copying only the maps that the batch touches.
 
-Setters raise nothing: whether a record fits the image is replay.py's to judge. A topic's partitions may come in any
-order within a batch; `build()` checks that none is missing.
+Setters raise nothing: whether a record fits the image is replay.py's to judge. A topic's partitions may come
+in any order within a batch; `build()` checks that none is missing.
 """
 
 from __future__ import annotations

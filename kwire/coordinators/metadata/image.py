@@ -1,13 +1,13 @@
 """What the cluster is, as one immutable value: brokers, topics, configs, features, producer ids.
 
 Rules:
-- An image never changes. A change is made by an `ImageBuilder` (builder.py; replay.py drives it), which copies a map
-  the first time it touches it in a batch and shares every other map with the image before.
+- An image never changes. A change is made by an `ImageBuilder` (builder.py; replay.py drives it), which
+  copies a map the first time it touches it in a batch and shares every other map with the image before.
 - Nobody writes into a mapping that hangs on an image; they are plain dicts for speed.
-- `offset` and `epoch` are those of the last metadata record it holds; `offset` is what clients see as the epoch
-  of the finalised features (Kafka does the same).
-- What kwire keeps but does not use (ACLs, SCRAM, quotas, tokens, newer records) is in `kept`, record by record, so
-  that snapshots can write it back.
+- `offset` and `epoch` are those of the last metadata record it holds; `offset` is what clients see as the
+  epoch of the finalised features (Kafka does the same).
+- What kwire keeps but does not use (ACLs, SCRAM, quotas, tokens, newer records) is in `kept`, record by
+  record, so that snapshots can write it back.
 """
 
 from __future__ import annotations
