@@ -2,12 +2,13 @@
 
 A coordinator is a function (state, request, now_ms) -> Outcome. Rules:
 
-- It decides. Hard state (what must survive a restart) changes only in `replay(record)`, which the runtime calls for
-  each of `Outcome.records` at once, in order, and again for every record when it loads the log. Soft state (who is
-  waiting, session deadlines) may change while deciding; it is lost with the shard, and no answer may depend on that.
+- It decides. Hard state (what must survive a restart) changes only in `replay(record)`, which the runtime
+  calls for each of `Outcome.records` at once, in order, and again for every record when it loads the log.
+  Soft state (who is waiting, session deadlines) may change while deciding; it is lost with the shard, and
+  no answer may depend on that.
 - The runtime appends the records and holds the response and every completion until that append has completed.
-- Nothing here knows of clocks, tasks or sockets: a timer is a key and a moment, and the runtime calls the machine
-  back with the key.
+- Nothing here knows of clocks, tasks or sockets: a timer is a key and a moment, and the runtime calls the
+  machine back with the key.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ class CoordinatorRecord(NamedTuple, Generic[K, V]):
 class Ticket(Generic[R]):
     """The promise of a response that waits for others (a member that waits for the rest of its group).
 
-    The machine makes it, keeps it in its soft state and completes it, exactly once, by a `Completion` of a later
-    outcome. The runtime delivers: `deliver` is idempotent, and a ticket that nobody waits for any more (its client
-    has gone) takes its response silently.
+    The machine makes it, keeps it in its soft state and completes it, exactly once, by a `Completion` of a
+    later outcome. The runtime delivers: `deliver` is idempotent, and a ticket that nobody waits for any
+    more (its client has gone) takes its response silently.
     """
 
     __slots__ = ("_on_delivery", "response")
@@ -72,7 +73,8 @@ class Completion(NamedTuple):
 
 
 class Timer(NamedTuple):
-    """Call the machine's `expire(key, now_ms)` at `at_ms`; None disarms. Arming a key again replaces its moment.
+    """Call the machine's `expire(key, now_ms)` at `at_ms`; None disarms. Arming a key again replaces its
+    moment.
 
     `at_ms` is semantic time (`cluster.clock`), in milliseconds since the epoch.
     """
@@ -85,7 +87,8 @@ class Timer(NamedTuple):
 class Outcome(Generic[R, Rec]):
     """What one operation decided.
 
-    `response` is the answer, or a Ticket when it waits for others, or None where nobody asked (a timer fired).
+    `response` is the answer, or a Ticket when it waits for others, or None where nobody asked (a timer
+    fired).
     """
 
     response: R | Ticket[R]

@@ -1,0 +1,31 @@
+"""What a group coordinator is configured with; each field is Kafka's broker config of the same meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MINUTE_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSettings:
+    """Limits and delays. The defaults are Kafka's, but for `initial_rebalance_delay_ms`, which is 0 in
+    kwire.
+    """
+
+    min_session_timeout_ms: int = 6_000
+    """group.min.session.timeout.ms"""
+    max_session_timeout_ms: int = 1_800_000
+    """group.max.session.timeout.ms"""
+    initial_rebalance_delay_ms: int = 0
+    """group.initial.rebalance.delay.ms"""
+    max_size: int = 2**31 - 1
+    """group.max.size"""
+    new_member_join_timeout_ms: int = 5 * MINUTE_MS
+    """How long a first JoinGroup may wait (not configurable in Kafka either)."""
+    offset_metadata_max_size: int = 4096
+    """offset.metadata.max.bytes; Kafka counts characters, and so does kwire"""
+    offsets_retention_ms: int = 7 * 24 * 60 * MINUTE_MS
+    """offsets.retention.minutes"""
+    offsets_retention_check_interval_ms: int = 10 * MINUTE_MS
+    """offsets.retention.check.interval.ms"""
