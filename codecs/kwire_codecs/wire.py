@@ -224,9 +224,11 @@ def uuid(
     return Field("uuid", versions, default, tag=tag, ignorable=ignorable)
 
 
-def error_code(versions: str = "", *, default: Any = REQUIRED, ignorable: bool = False) -> Any:
+def error_code(
+    versions: str = "", *, default: Any = REQUIRED, tag: int | None = None, ignorable: bool = False
+) -> Any:
     """An int16 read as an ErrorCode. A code that nobody has heard of is kept, as a nameless member."""
-    return Field("error_code", versions, default, ignorable=ignorable)
+    return Field("error_code", versions, default, tag=tag, ignorable=ignorable)
 
 
 def string(
