@@ -15,7 +15,7 @@ Kafka: DefaultRecordBatch.
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -41,14 +41,17 @@ __all__ = [
     "Record",
     "TimestampType",
     "add_to_sequence",
+    "body",
     "build",
     "crc_is_valid",
+    "decode_body",
     "magic_at",
     "read_header",
     "records",
     "size_at",
     "stamp",
     "stamp_append_time",
+    "stamp_time",
     "walk",
     "write_crc",
 ]
@@ -244,11 +247,24 @@ def stamp_append_time(
 
     The records' own timestamps stay in the bytes: readers take max_timestamp for each of them.
     """
-    attributes = header.attributes | _APPEND_TIME
+    return stamp_time(buffer, position, header, TimestampType.LOG_APPEND_TIME, timestamp_ms)
+
+
+def stamp_time(
+    buffer: bytearray | memoryview,
+    position: int,
+    header: BatchHeader,
+    kind: TimestampType,
+    max_timestamp: int,
+) -> BatchHeader:
+    """Write timestamp type and max_timestamp in place, with a new CRC if they change; gives the new header."""
+    attributes = header.attributes & ~_APPEND_TIME | (_APPEND_TIME if kind else 0)
+    if attributes == header.attributes and max_timestamp == header.max_timestamp:
+        return header
     _INT16.pack_into(buffer, position + ATTRIBUTES_POSITION, attributes)
-    _INT64.pack_into(buffer, position + 35, timestamp_ms)
+    _INT64.pack_into(buffer, position + 35, max_timestamp)
     crc = write_crc(buffer, position, header.batch_length)
-    return header._replace(attributes=attributes, max_timestamp=timestamp_ms, crc=crc)
+    return header._replace(attributes=attributes, max_timestamp=max_timestamp, crc=crc)
 
 
 def records(buffer: ReadableBuffer, position: int, header: BatchHeader, max_bytes: int) -> list[Record]:
@@ -258,26 +274,35 @@ def records(buffer: ReadableBuffer, position: int, header: BatchHeader, max_byte
     `CorruptBatch` (TOO_LARGE). Records must fill the batch exactly, their offsets must ascend and stay within
     last_offset_delta. The CRC is not checked.
     """
-    with memoryview(buffer)[position + HEADER_SIZE : position + header.batch_length + LOG_OVERHEAD] as body:
-        if header.attributes & 7:
-            try:
-                data = codecs.decompress(header.attributes & 7, body, max_bytes)
-            except codecs.BadStream as bad:
-                reason = Reason.TOO_LARGE if bad.too_large else Reason.COMPRESSION
-                raise CorruptBatch(reason, str(bad), position) from None
-        else:
-            data = bytes(body)
     try:
-        return decode_records(
-            data,
-            header.record_count,
-            header.base_offset,
-            header.last_offset_delta,
-            header.base_timestamp,
-            header.max_timestamp if header.attributes & _APPEND_TIME else None,
-        )
+        return list(decode_body(body(buffer, position, header, max_bytes), header))
     except CorruptBatch as corrupt:
         raise CorruptBatch(corrupt.reason, corrupt.detail, position) from None
+
+
+def body(buffer: ReadableBuffer, position: int, header: BatchHeader, max_bytes: int) -> bytes:
+    """What stands behind the header of the batch at `position`, copied out and decompressed."""
+    with memoryview(buffer)[position + HEADER_SIZE : position + header.batch_length + LOG_OVERHEAD] as view:
+        if not header.attributes & 7:
+            return bytes(view)
+        try:
+            return codecs.decompress(header.attributes & 7, view, max_bytes)
+        except codecs.BadStream as bad:
+            reason = Reason.TOO_LARGE if bad.too_large else Reason.COMPRESSION
+            raise CorruptBatch(reason, str(bad), position) from None
+
+
+def decode_body(data: bytes, header: BatchHeader, *, check_offsets: bool = True) -> Iterator[Record]:
+    """The records in a batch's decompressed `body`, one by one, so that they need not exist all at once."""
+    return decode_records(
+        data,
+        header.record_count,
+        header.base_offset,
+        header.last_offset_delta,
+        header.base_timestamp,
+        header.max_timestamp if header.attributes & _APPEND_TIME else None,
+        check_offsets=check_offsets,
+    )
 
 
 def build(
@@ -305,16 +330,12 @@ def build(
     behind the last record. With LOG_APPEND_TIME every record's time is `append_time_ms`. Raises ValueError
     for no records (unless `keep_offsets`), for offsets out of order, and for an unknown codec.
     """
-    items: Sequence[Record] = records if isinstance(records, (list, tuple)) else list(records)
-    if not items and not keep_offsets:
-        raise ValueError("a batch needs a record")
-    if delete_horizon is not None:
-        base_timestamp = delete_horizon
-    else:
-        base_timestamp = items[0].timestamp if items else NO_TIMESTAMP
-    payload, delta, max_timestamp = encode_records(
-        items, base_timestamp, base_offset if keep_offsets else None
+    payload: bytes | bytearray
+    payload, count, delta, base_timestamp, max_timestamp = encode_records(
+        records, delete_horizon, base_offset if keep_offsets else None
     )
+    if count == 0 and not keep_offsets:
+        raise ValueError("a batch needs a record")
     if last_offset is not None:
         if last_offset - base_offset < max(delta, 0):
             raise ValueError(f"last offset {last_offset} lies before the last record")
@@ -344,7 +365,7 @@ def build(
         producer_id,
         producer_epoch,
         base_sequence,
-        len(items),
+        count,
     )
     write_crc(batch, 0, len(batch) - LOG_OVERHEAD)
     return batch

@@ -35,8 +35,11 @@ class BadStream(Exception):
         self.too_large = too_large
 
 
-def decompress(codec: int, data: ReadableBuffer, max_bytes: int) -> bytes:
-    """What `data` was before `codec` compressed it; raises `BadStream` beyond `max_bytes`."""
+def decompress(codec: int, data: ReadableBuffer, max_bytes: int, *, legacy_lz4: bool = False) -> bytes:
+    """What `data` was before `codec` compressed it; raises `BadStream` beyond `max_bytes`.
+
+    `legacy_lz4`, for magic 0, accepts any header checksum in an lz4 frame, as Kafka does there (KAFKA-3160).
+    """
     match codec:
         case Compression.NONE:
             if len(data) > max_bytes:
@@ -47,14 +50,19 @@ def decompress(codec: int, data: ReadableBuffer, max_bytes: int) -> bytes:
         case Compression.SNAPPY:
             return _snappy_decompress(data, max_bytes)
         case Compression.LZ4:
-            return _lz4_decompress(data, max_bytes)
+            return _lz4_decompress(data, max_bytes, legacy_lz4)
         case Compression.ZSTD:
             return _zstd_decompress(data, max_bytes)
     raise BadStream(f"unknown compression codec {codec}")
 
 
-def compress(codec: int, data: ReadableBuffer, level: int | None = None) -> bytes:
-    """`data` as a stream of `codec`; `level` is the codec's own (snappy has none), None its default."""
+def compress(
+    codec: int, data: ReadableBuffer, level: int | None = None, *, legacy_lz4: bool = False
+) -> bytes:
+    """`data` as a stream of `codec`; `level` is the codec's own (snappy has none), None its default.
+
+    `legacy_lz4`, for magic 0, writes the lz4 header checksum that clients of that time expect (KAFKA-3160).
+    """
     match codec:
         case Compression.NONE:
             return bytes(data)
@@ -64,7 +72,7 @@ def compress(codec: int, data: ReadableBuffer, level: int | None = None) -> byte
         case Compression.SNAPPY:
             return _xerial_compress(data)
         case Compression.LZ4:
-            return _lz4_compress(data, level)
+            return _lz4_compress(data, level, legacy_lz4)
         case Compression.ZSTD:
             import zstandard
 
@@ -175,21 +183,29 @@ def _xerial_compress(data: ReadableBuffer) -> bytes:
     return b"".join(out)
 
 
-# lz4
+# lz4: the frame format. The first Kafka clients that spoke it computed the header's checksum from the magic
+# number on, not from behind it, and magic 0 has kept that.
+
+_LZ4_MAGIC = b"\x04\x22\x4d\x18"
+_LZ4_CONTENT_SIZE = 0x08
+_LZ4_DICTIONARY = 0x01
+_LZ4_MAX_RATIO = 256  # a sequence's length grows by at most 255 with each byte
 
 
-def _lz4_decompress(data: ReadableBuffer, max_bytes: int) -> bytes:
+def _lz4_decompress(data: ReadableBuffer, max_bytes: int, legacy: bool) -> bytes:
     import lz4.frame
 
+    view = memoryview(data)
+    if legacy:
+        view = memoryview(_with_lz4_checksum(bytes(view), broken=False))
     out: list[bytes] = []
     room = max_bytes
-    rest = memoryview(data)
-    if not rest:
-        raise BadStream("lz4 stream is empty")
-    while rest:
+    position = 0
+    while position < len(view):
         reader = lz4.frame.LZ4FrameDecompressor()
+        end = _lz4_frame_end(view, position)
         try:
-            plain: bytes = reader.decompress(rest, room + 1)
+            plain: bytes = reader.decompress(view[position:end], room + 1)
         except RuntimeError as error:
             raise BadStream(f"lz4: {error}") from None
         room -= len(plain)
@@ -198,11 +214,40 @@ def _lz4_decompress(data: ReadableBuffer, max_bytes: int) -> bytes:
         if not reader.eof:
             raise BadStream("lz4 frame is cut off")
         out.append(plain)
-        rest = memoryview(reader.unused_data or b"")
+        position = end
+    if not out:
+        raise BadStream("lz4 stream is empty")
     return b"".join(out)
 
 
-def _lz4_compress(data: ReadableBuffer, level: int | None) -> bytes:
+def _lz4_header_size(view: memoryview | bytes, position: int) -> int:
+    """Magic, descriptor and checksum byte of the frame at `position`."""
+    if len(view) - position < 7 or bytes(view[position : position + 4]) != _LZ4_MAGIC:
+        raise BadStream("no lz4 frame")
+    flags = view[position + 4]
+    return 7 + (8 if flags & _LZ4_CONTENT_SIZE else 0) + (4 if flags & _LZ4_DICTIONARY else 0)
+
+
+def _lz4_frame_end(view: memoryview, position: int) -> int:
+    # Frames are told apart by their block lengths: handing the library all the rest for each of many tiny
+    # frames would copy the square of the input.
+    flags = view[position + 4] if len(view) - position > 4 else 0
+    at = position + _lz4_header_size(view, position)
+    while True:
+        if len(view) - at < 4:
+            raise BadStream("lz4 frame is cut off")
+        size = int.from_bytes(view[at : at + 4], "little") & 0x7FFFFFFF
+        at += 4
+        if size == 0:
+            break
+        at += size + (4 if flags & 0x10 else 0)
+    at += 4 if flags & 0x04 else 0
+    if at > len(view):
+        raise BadStream("lz4 frame is cut off")
+    return at
+
+
+def _lz4_compress(data: ReadableBuffer, level: int | None, legacy: bool) -> bytes:
     import lz4.frame
 
     frame: bytes = lz4.frame.compress(
@@ -212,7 +257,32 @@ def _lz4_compress(data: ReadableBuffer, level: int | None) -> bytes:
         block_linked=False,
         store_size=False,
     )
-    return frame
+    return _with_lz4_checksum(frame, broken=True) if legacy else frame
+
+
+def _with_lz4_checksum(frame: bytes, *, broken: bool) -> bytes:
+    at = _lz4_header_size(frame, 0) - 1
+    if at >= len(frame):
+        raise BadStream("lz4 frame is cut off")
+    checksum = _xxh32_short(frame[:at] if broken else frame[4:at]) >> 8 & 0xFF
+    return frame[:at] + bytes([checksum]) + frame[at + 1 :]
+
+
+def _xxh32_short(data: bytes) -> int:
+    """XXH32, seed 0, of fewer than 16 bytes: all that a frame descriptor needs."""
+    mask = 0xFFFFFFFF
+    value = 374761393 + len(data)
+    at = 0
+    while at + 4 <= len(data):
+        value = value + int.from_bytes(data[at : at + 4], "little") * 3266489917 & mask
+        value = (value << 17 | value >> 15) * 668265263 & mask
+        at += 4
+    for byte in data[at:]:
+        value = value + byte * 374761393 & mask
+        value = (value << 11 | value >> 21) * 2654435761 & mask
+    value = (value ^ value >> 15) * 2246822519 & mask
+    value = (value ^ value >> 13) * 3266489917 & mask
+    return value ^ value >> 16
 
 
 # zstd

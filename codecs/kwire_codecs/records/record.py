@@ -7,7 +7,7 @@
 The length counts what follows it. Kafka: DefaultRecord.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from .corrupt import CorruptBatch, Reason
@@ -34,15 +34,17 @@ def decode_records(
     last_offset_delta: int,
     base_timestamp: int,
     append_time: int | None,
-) -> list[Record]:
-    """The `count` records that fill `data`; with `append_time` that is the timestamp of each.
+    *,
+    check_offsets: bool = True,
+) -> Iterator[Record]:
+    """The `count` records that fill `data`, one by one; with `append_time` that is the timestamp of each.
 
-    Raises `CorruptBatch` unless they fill it exactly, with offset deltas that ascend within last_offset_delta.
+    Raises `CorruptBatch`, at the latest after the last, unless they fill it exactly and (`check_offsets`)
+    their offset deltas ascend to at most last_offset_delta.
     """
     # A one-byte varint, by far the most common, is decoded in line: a call would double the time.
     end = len(data)
     previous_delta = -1
-    result: list[Record] = []
     position = 0
     if count * _SMALLEST > end:  # a count that lies costs nothing
         raise CorruptBatch(Reason.COUNT, f"{count} records cannot fit {end} bytes")
@@ -53,7 +55,7 @@ def decode_records(
             raise CorruptBatch(Reason.RECORD, f"record length {length} where {end - position} bytes are left")
         timestamp_delta, position = read_long(data, position + 1)  # one byte of attributes, all unused
         offset_delta, position = read_int(data, position)
-        if not previous_delta < offset_delta <= last_offset_delta:
+        if check_offsets and not previous_delta < offset_delta <= last_offset_delta:
             raise CorruptBatch(Reason.RECORD, f"offset delta {offset_delta} after {previous_delta}")
         previous_delta = offset_delta
 
@@ -82,10 +84,9 @@ def decode_records(
         if position != record_end:
             raise CorruptBatch(Reason.RECORD, f"a record ends {record_end - position} bytes off its length")
         timestamp = base_timestamp + timestamp_delta if append_time is None else append_time
-        result.append(Record(key, value, timestamp, headers, base_offset + offset_delta))
+        yield Record(key, value, timestamp, headers, base_offset + offset_delta)
     if position != end:
         raise CorruptBatch(Reason.RECORD, f"{end - position} bytes behind the last record")
-    return result
 
 
 def _length(data: bytes, position: int) -> tuple[int, int]:
@@ -119,22 +120,28 @@ def _decode_headers(
 
 
 def encode_records(
-    records: Iterable[Record], base_timestamp: int, keep_offsets_from: int | None
-) -> tuple[bytes, int, int]:
-    """The records' bytes, the last one's offset delta (-1 for none), and the greatest timestamp.
+    records: Iterable[Record], base_timestamp: int | None, keep_offsets_from: int | None
+) -> tuple[bytearray, int, int, int, int]:
+    """(bytes, number of records, last offset delta, base timestamp, greatest timestamp) of `records`.
 
-    Offset deltas count up from 0, or are the records' own offsets less `keep_offsets_from`, which must ascend.
+    The base timestamp is the first record's unless given, -1 without records, as are the last offset delta
+    and the greatest timestamp. Offset deltas count up from 0, or are the records' own offsets, which must
+    ascend, less `keep_offsets_from`. Records are taken one by one: an iterator's never exist all at once.
     """
+    out = bytearray()
     max_timestamp = NO_TIMESTAMP
     delta = -1
-    parts: list[bytes] = []
-    for index, (key, value, timestamp, headers, offset) in enumerate(records):
-        if keep_offsets_from is not None:
-            if offset - keep_offsets_from <= delta:
-                raise ValueError(f"offset {offset} is out of order")
+    count = 0
+    for key, value, timestamp, headers, offset in records:
+        if base_timestamp is None:
+            base_timestamp = timestamp
+        if keep_offsets_from is None:
+            delta = count
+        elif offset - keep_offsets_from > delta:
             delta = offset - keep_offsets_from
         else:
-            delta = index
+            raise ValueError(f"offset {offset} is out of order")
+        count += 1
         if timestamp > max_timestamp:
             max_timestamp = timestamp
         body = [b"\0", encode(timestamp - base_timestamp), encode(delta)]
@@ -154,5 +161,6 @@ def encode_records(
         else:
             body.append(b"\0")
         joined = b"".join(body)
-        parts += (encode(len(joined)), joined)
-    return b"".join(parts), delta, max_timestamp
+        out += encode(len(joined))
+        out += joined
+    return out, count, delta, NO_TIMESTAMP if base_timestamp is None else base_timestamp, max_timestamp
