@@ -1,7 +1,7 @@
 """The static configuration of a broker: what was written down, over the defaults of broker_settings.py.
 
 Rules:
-- `StaticConfig` never changes. What is changed at run time lives in the cluster image; the effective value of
+- `BrokerConfig` never changes. What is changed at run time lives in the cluster image; the effective value of
   a broker's setting is `coordinators.metadata.broker_configs`'.
 - Reading a value that breaks its setting's limits raises `InvalidValue` when the configuration is made, never
   later.
@@ -18,7 +18,7 @@ from .config_def import InvalidValue, Setting, Value
 
 __all__ = [
     "BROKER_SETTINGS",
-    "StaticConfig",
+    "BrokerConfig",
     "base_name",
     "load_properties",
     "setting_named",
@@ -52,7 +52,7 @@ def unknown_settings(names: Iterable[str]) -> dict[str, str | None]:
     return unknown
 
 
-class StaticConfig:
+class BrokerConfig:
     """What a broker was started with. Immutable; values are read and checked when it is made.
 
     Names that are no settings are kept and shown by DescribeConfigs; the command line refuses them.
@@ -72,9 +72,9 @@ class StaticConfig:
             if setting is not None:
                 self._values[name] = setting.parse(text)
 
-    def with_values(self, changes: Mapping[str, str]) -> StaticConfig:
+    def with_values(self, changes: Mapping[str, str]) -> BrokerConfig:
         """A copy with some properties set otherwise (a node's own id and listeners)."""
-        return StaticConfig({**self.originals, **changes})
+        return BrokerConfig({**self.originals, **changes})
 
     def is_set(self, name: str) -> bool:
         """Whether the property was written down, rather than left at its default."""
