@@ -75,13 +75,13 @@ DELETE_HORIZON = 0x40
 _APPEND_TIME = 0x08
 _INT32_MAX = 0x7FFFFFFF
 
-_HEADER = struct.Struct(">qiibIhiqqqhii")
+HEADER = struct.Struct(">qiibIhiqqqhii")
 _PREFIX = struct.Struct(">qi")
 _INT64 = struct.Struct(">q")
 _INT32 = struct.Struct(">i")
 _INT16 = struct.Struct(">h")
 _UINT32 = struct.Struct(">I")
-_HEADER_SIZE_LESS_OVERHEAD = HEADER_SIZE - LOG_OVERHEAD
+_LEAST_LENGTH = HEADER_SIZE - LOG_OVERHEAD
 
 
 class TimestampType(IntEnum):
@@ -184,11 +184,11 @@ def read_header(buffer: ReadableBuffer, position: int = 0, *, whole: bool = True
     """
     if position < 0 or len(buffer) - position < HEADER_SIZE:
         raise CorruptBatch(Reason.LENGTH, "too few bytes for a batch header", position)
-    header = BatchHeader._make(_HEADER.unpack_from(buffer, position))
+    header = BatchHeader._make(HEADER.unpack_from(buffer, position))
     if header.magic != 2:
         raise CorruptBatch(Reason.MAGIC, f"magic is {header.magic}, not 2", position)
     batch_length = header.batch_length
-    if batch_length < _HEADER_SIZE_LESS_OVERHEAD:
+    if batch_length < _LEAST_LENGTH:
         raise CorruptBatch(Reason.LENGTH, f"batch length {batch_length} is less than a header's", position)
     if whole and batch_length > len(buffer) - position - LOG_OVERHEAD:
         left = len(buffer) - position - LOG_OVERHEAD
@@ -257,7 +257,7 @@ def stamp_time(
     kind: TimestampType,
     max_timestamp: int,
 ) -> BatchHeader:
-    """Write timestamp type and max_timestamp in place, with a new CRC if they change; gives the new header."""
+    """Write timestamp type and max_timestamp in place, and the CRC if they change; gives the new header."""
     attributes = header.attributes & ~_APPEND_TIME | (_APPEND_TIME if kind else 0)
     if attributes == header.attributes and max_timestamp == header.max_timestamp:
         return header
@@ -350,7 +350,7 @@ def build(
         payload = codecs.compress(compression, payload, compression_level)
     batch = bytearray(HEADER_SIZE)
     batch += payload
-    _HEADER.pack_into(
+    HEADER.pack_into(
         batch,
         0,
         base_offset,

@@ -104,7 +104,7 @@ def _sized(view: memoryview, at: int, position: int) -> tuple[memoryview | None,
 def crc_is_valid(buffer: ReadableBuffer, position: int, size: int) -> bool:
     """Whether the message of that size at `position` has the CRC that it names; `size` is at least 14."""
     with memoryview(buffer)[position + 16 : position + LOG_OVERHEAD + size] as covered:
-        return crc32(covered) == _UINT32.unpack_from(buffer, position + LOG_OVERHEAD)[0]
+        return (crc32(covered),) == _UINT32.unpack_from(buffer, position + LOG_OVERHEAD)
 
 
 def walk(buffer: ReadableBuffer, *, allow_partial_end: bool = False) -> Iterator[tuple[int, Message]]:

@@ -14,6 +14,7 @@ from .corrupt import CorruptBatch, Reason
 from .varint import encode, read_int, read_long
 
 NO_TIMESTAMP = -1
+_INT64_LIMIT = 1 << 63
 _SMALLEST = 7  # bytes that a record takes at the least
 
 
@@ -84,9 +85,16 @@ def decode_records(
         if position != record_end:
             raise CorruptBatch(Reason.RECORD, f"a record ends {record_end - position} bytes off its length")
         timestamp = base_timestamp + timestamp_delta if append_time is None else append_time
+        if not -_INT64_LIMIT <= timestamp < _INT64_LIMIT:
+            timestamp = _wrapped(timestamp)
         yield Record(key, value, timestamp, headers, base_offset + offset_delta)
     if position != end:
         raise CorruptBatch(Reason.RECORD, f"{end - position} bytes behind the last record")
+
+
+def _wrapped(number: int) -> int:
+    """`number` as 64-bit arithmetic, which Kafka's is, would have it."""
+    return (number + _INT64_LIMIT) % (2 * _INT64_LIMIT) - _INT64_LIMIT
 
 
 def _length(data: bytes, position: int) -> tuple[int, int]:
@@ -144,7 +152,10 @@ def encode_records(
         count += 1
         if timestamp > max_timestamp:
             max_timestamp = timestamp
-        body = [b"\0", encode(timestamp - base_timestamp), encode(delta)]
+        timestamp_delta = timestamp - base_timestamp
+        if not -_INT64_LIMIT <= timestamp_delta < _INT64_LIMIT:
+            timestamp_delta = _wrapped(timestamp_delta)
+        body = [b"\0", encode(timestamp_delta), encode(delta)]
         if key is None:
             body.append(b"\1")
         else:
