@@ -7,7 +7,17 @@ from typing import Any
 
 from .emit import FIXED, Emitter, Paths, has_records, root_of, smallest, smallest_struct, struct_of
 from .errors import ErrorCode
-from .runtime import CODES, MAX_STRING, Bad, long_uvarint, new, read_uuid, unknown_tags, wrong_count, wrong_length
+from .runtime import (
+    CODES,
+    MAX_STRING,
+    Bad,
+    long_uvarint,
+    new,
+    read_uuid,
+    unknown_tags,
+    wrong_count,
+    wrong_length,
+)
 from .wire import Field, Struct
 
 

@@ -12,7 +12,9 @@ from .wire import Chunks, Field, Struct
 
 
 class _EncoderEmitter(Emitter):
-    """Emits the writing of a struct: `out` the bytearray being filled; `parts` and `size` where records are spliced in."""
+    """Emits the writing of a struct: `out` the bytearray being filled; `parts` and `size` where records are
+    spliced in.
+    """
 
     def __init__(self, version: int, flexible: bool) -> None:
         super().__init__(version, flexible)

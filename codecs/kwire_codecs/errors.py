@@ -1,8 +1,8 @@
 """What can go wrong: the error codes that travel, and the two exceptions that leave this package.
 
-`ErrorCode` is the table of Apache Kafka 4.4.0 (its Errors class): code, whether a client may try again, what it means.
-`Malformed` says that the peer's bytes are wrong, `NotEncodable` that we tried to send what can't be sent: the first
-is the peer's fault and closes its connection, the second is a bug.
+`ErrorCode` is the table of Apache Kafka 4.4.0 (its Errors class): code, whether a client may try again, what
+it means. `Malformed` says that the peer's bytes are wrong, `NotEncodable` that we tried to send what can't be
+sent: the first is the peer's fault and closes its connection, the second is a bug.
 """
 
 from __future__ import annotations
@@ -211,8 +211,8 @@ class ErrorCode(IntEnum):
 class Malformed(Exception):
     """The bytes are not what they should be.
 
-    `message` names the API or struct ("Heartbeat request"), `version` its version (-1 if not known), `path` the field
-    ("topics[2].partitions[0].index", empty for the whole), `reason` what is wrong with it.
+    `message` names the API or struct ("Heartbeat request"), `version` its version (-1 if not known), `path`
+    the field ("topics[2].partitions[0].index", empty for the whole), `reason` what is wrong with it.
     """
 
     def __init__(self, message: str, version: int, path: str, reason: str) -> None:
@@ -228,7 +228,9 @@ class Malformed(Exception):
 
 
 class NotEncodable(ValueError):
-    """A value that can't be sent in this version: always a bug on this side. The fields are those of Malformed."""
+    """A value that can't be sent in this version: always a bug on this side. The fields are those of
+    Malformed.
+    """
 
     def __init__(self, message: str, version: int, path: str, reason: str) -> None:
         super().__init__(message, version, path, reason)

@@ -1,10 +1,10 @@
 """Frames: a size of four bytes, then that many bytes. Sans-I/O: bytes go in, frames come out.
 
-Rules: a size below 8 (no request is shorter) or above the limit is refused as soon as its four bytes are there, and
-nothing is buffered for it. Memory follows what was received, not what was announced. Time is linear in the bytes
-however they are cut. Every frame is a bytearray of its own (what is kept of it, record batches say, pins that frame
-alone): small frames are copied out of what was received once; the rest of one that is still arriving is received
-straight into it, through `get_buffer` and `buffer_updated`.
+Rules: a size below 8 (no request is shorter) or above the limit is refused as soon as its four bytes are
+there, and nothing is buffered for it. Memory follows what was received, not what was announced. Time is
+linear in the bytes however they are cut. Every frame is a bytearray of its own (what is kept of it, record
+batches say, pins that frame alone): small frames are copied out of what was received once; the rest of one
+that is still arriving is received straight into it, through `get_buffer` and `buffer_updated`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _FIRST_ROOM = 256 * 1024
 class Frames:
     """Cuts what one connection receives into frames.
 
-    Either `feed` it with bytes, or let the socket write into `get_buffer()` and say with `buffer_updated` how much;
-    then take frames with `next_frame` until it returns None.
+    Either `feed` it with bytes, or let the socket write into `get_buffer()` and say with `buffer_updated` how
+    much; then take frames with `next_frame` until it returns None.
 
-    `scratch` is where to receive what is not the rest of a begun frame. Connections may share one if nothing else
-    uses it between their `get_buffer` and `buffer_updated`; that saves each idle connection its own.
+    `scratch` is where to receive what is not the rest of a begun frame. Connections may share one if nothing
+    else uses it between their `get_buffer` and `buffer_updated`; that saves each idle connection its own.
     """
 
     __slots__ = ("_at", "_body", "_filled", "_held", "_scratch", "_size", "max_frame_bytes")
@@ -40,7 +40,9 @@ class Frames:
         self._scratch = scratch
         self._held = bytearray()  # received and not yet cut, from _at on
         self._at = 0
-        self._body: bytearray | None = None  # the frame that is arriving: _filled of its _size bytes are there
+        self._body: bytearray | None = (
+            None  # the frame that is arriving: _filled of its _size bytes are there
+        )
         self._filled = 0
         self._size = 0
 
@@ -55,7 +57,9 @@ class Frames:
         return self.buffered_bytes > 0 or self._body is not None
 
     def get_buffer(self) -> memoryview:
-        """Where to receive into, never empty. Release it before calling anything else here but buffer_updated."""
+        """Where to receive into, never empty. Release it before calling anything else here but
+        buffer_updated.
+        """
         body = self._body
         if body is not None and self._filled < self._size:
             if self._filled == len(body):
@@ -84,7 +88,8 @@ class Frames:
         self._held += view
 
     def next_frame(self) -> memoryview | None:
-        """The next frame without its size, as a writable view on a bytearray of its own, or None if more is needed.
+        """The next frame without its size, as a writable view on a bytearray of its own, or None if more is
+        needed.
 
         Raises Malformed for a size that is out of bounds; the connection can't be read on after that.
         """
@@ -101,7 +106,10 @@ class Frames:
         (size,) = _SIZE.unpack_from(held, self._at)
         if not SMALLEST_FRAME <= size <= self.max_frame_bytes:
             raise Malformed(
-                "frame", -1, "", f"its size is {size} bytes, not between {SMALLEST_FRAME} and {self.max_frame_bytes}"
+                "frame",
+                -1,
+                "",
+                f"its size is {size} bytes, not between {SMALLEST_FRAME} and {self.max_frame_bytes}",
             )
         stop = start + size
         if stop <= len(held):
@@ -123,12 +131,14 @@ class Frames:
 
 
 def frame_response(response: Struct, version: int, correlation_id: int) -> tuple[list[Buffer], int]:
-    """A whole response frame as buffers to be sent one after the other, and its size in bytes with everything.
+    """A whole response frame as buffers to be sent one after the other, and its size in bytes with
+    everything.
 
     Record batches are in it by reference, the parts of Chunks as they are. Raises NotEncodable.
     """
     root = response.__root__
-    assert root is not None and root.key is not None
+    assert root is not None
+    assert root.key is not None
     out = bytearray(4)
     write_response_header(out, correlation_id, api(root.key).response_header_version(version))
     parts: list[Buffer] = [out]
@@ -137,10 +147,13 @@ def frame_response(response: Struct, version: int, correlation_id: int) -> tuple
     return parts, size
 
 
-def frame_request(request: Struct, version: int, correlation_id: int, client_id: str | None) -> tuple[list[Buffer], int]:
+def frame_request(
+    request: Struct, version: int, correlation_id: int, client_id: str | None
+) -> tuple[list[Buffer], int]:
     """A whole request frame as buffers and its size in bytes. For kwire's own clients and tests."""
     root = request.__root__
-    assert root is not None and root.key is not None
+    assert root is not None
+    assert root.key is not None
     out = bytearray(4)
     write_request_header(RequestHeader(root.key, version, correlation_id, client_id), out)
     parts: list[Buffer] = [out]

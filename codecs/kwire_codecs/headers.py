@@ -1,11 +1,12 @@
 """What stands before a request's and a response's body.
 
-Request header v0: key, version, correlation id. v1 adds the client id, v2 (flexible) the tagged fields. The client
-id is a nullable string with an int16 length in all of them: it is never compact, so that a broker can read it before
-it knows whether the version is flexible. Response header v0: correlation id. v1 (flexible) adds the tagged fields.
-Three exceptions: ControlledShutdown v0 has no client id; ApiVersions is always answered with response header v0
-(KIP-511); and who doesn't know a request's version can't know its header's, so for unknown APIs and versions only
-the first eight bytes are read. The rules themselves are `Api.request_header_version` and `response_header_version`.
+Request header v0: key, version, correlation id. v1 adds the client id, v2 (flexible) the tagged fields. The
+client id is a nullable string with an int16 length in all of them: it is never compact, so that a broker can
+read it before it knows whether the version is flexible. Response header v0: correlation id. v1 (flexible)
+adds the tagged fields. Three exceptions: ControlledShutdown v0 has no client id; ApiVersions is always
+answered with response header v0 (KIP-511); and who doesn't know a request's version can't know its header's,
+so for unknown APIs and versions only the first eight bytes are read. The rules themselves are
+`Api.request_header_version` and `response_header_version`.
 """
 
 from __future__ import annotations
@@ -48,10 +49,12 @@ def _request_header_version(key: int, version: int) -> int | None:
 
 
 def read_request_header(frame: Buffer) -> tuple[RequestHeader, int]:
-    """Read the header at the start of a frame (which is without its size). Returns it and where the body starts.
+    """Read the header at the start of a frame (which is without its size). Returns it and where the body
+    starts.
 
-    For an API or version that has no schema here only the first three fields are read: `client_id` is what a header
-    of version 1 would hold there, if that can be read, and the position is of no use. Raises Malformed.
+    For an API or version that has no schema here only the first three fields are read: `client_id` is what a
+    header of version 1 would hold there, if that can be read, and the position is of no use. Raises
+    Malformed.
     """
     try:
         key, version, correlation_id, length = _CLIENT.unpack_from(frame)
@@ -64,7 +67,9 @@ def read_request_header(frame: Buffer) -> tuple[RequestHeader, int]:
         return RequestHeader(key, version, correlation_id), 8
     position = 10 + length if length > 0 else 10
     if length < -1 or position > len(frame):
-        raise Malformed("request header", header_version, "client_id", f"{length} bytes where {len(frame) - 10} are")
+        raise Malformed(
+            "request header", header_version, "client_id", f"{length} bytes where {len(frame) - 10} are"
+        )
     try:
         client_id = None if length < 0 else str(frame[10:position], "utf-8")
         if header_version == 1:
@@ -75,7 +80,9 @@ def read_request_header(frame: Buffer) -> tuple[RequestHeader, int]:
         tags, position = unknown_tags(frame, count, position, len(frame))
         return RequestHeader(key, version, correlation_id, client_id, tags), position
     except UnicodeDecodeError as failure:
-        raise Malformed("request header", header_version, "client_id", f"not UTF-8 ({failure.reason})") from None
+        raise Malformed(
+            "request header", header_version, "client_id", f"not UTF-8 ({failure.reason})"
+        ) from None
     except IndexError:
         raise Malformed("request header", header_version, "tagged fields", "the header ends early") from None
     except Bad as failure:
@@ -94,7 +101,9 @@ def _short_header(frame: Buffer) -> tuple[RequestHeader, int]:
 
 
 def _unknown_header(frame: Buffer) -> tuple[RequestHeader, int]:
-    """A header of an API or version that nobody here knows: the client id, if one can be made out, is for the log."""
+    """A header of an API or version that nobody here knows: the client id, if one can be made out, is for the
+    log.
+    """
     key, version, correlation_id, length = _CLIENT.unpack_from(frame)
     client_id = None
     if 0 <= length <= len(frame) - 10:

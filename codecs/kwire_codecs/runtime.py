@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from uuid import SafeUUID, UUID
+from uuid import UUID, SafeUUID
 
 from . import wire
 from .errors import ErrorCode
 from .wire import Buffer
-
 
 MAX_STRING = 0x7FFF
 
@@ -17,7 +16,9 @@ class Bad(Exception):
 
 
 def long_uvarint(buffer: Buffer, value: int, position: int) -> tuple[int, int]:
-    """Read on after the first byte (`value`, above 127) of an unsigned varint: at most five bytes and 31 bits."""
+    """Read on after the first byte (`value`, above 127) of an unsigned varint: at most five bytes and 31
+    bits.
+    """
     value &= 0x7F
     for shift in (7, 14, 21, 28):
         byte = buffer[position]
@@ -59,7 +60,9 @@ def put_uvarint(out: bytearray, value: int) -> None:
 
 
 def put_tags(out: bytearray, known: dict[int, bytearray] | None, unknown: dict[int, bytes] | None) -> None:
-    """Append the tagged fields of a struct, those declared and those kept from elsewhere, in order of their tags."""
+    """Append the tagged fields of a struct, those declared and those kept from elsewhere, in order of their
+    tags.
+    """
     tags: dict[int, bytes | bytearray] = {}
     if known:
         tags.update(known)
@@ -103,7 +106,9 @@ _set = object.__setattr__
 
 
 def read_uuid(sixteen: bytes) -> UUID:
-    """A UUID from its bytes, three times as fast as its constructor; the two that stand for nothing are shared."""
+    """A UUID from its bytes, three times as fast as its constructor; the two that stand for nothing are
+    shared.
+    """
     if sixteen == _ZERO_BYTES:
         return wire.ZERO_UUID
     made: UUID = new(UUID)

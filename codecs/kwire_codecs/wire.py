@@ -5,12 +5,14 @@
             group_id: str = w.string()
             group_instance_id: str | None = w.string("3+", null="3+", default=None)
 
-Left stands the Python type, right how it travels. The first argument of a field is the versions of the message that
-carry it (all of them if none is given); `null=` the versions in which null may be sent; `tag=` makes a tagged field;
-`ignorable=True` lets a value be dropped silently where a version can't carry it. A field that some version lacks
-must state a default, and a field without one must be given to the constructor. Structs are nested classes.
+Left stands the Python type, right how it travels. The first argument of a field is the versions of the
+message that carry it (all of them if none is given); `null=` the versions in which null may be sent; `tag=`
+makes a tagged field; `ignorable=True` lets a value be dropped silently where a version can't carry it. A
+field that some version lacks must state a default, and a field without one must be given to the constructor.
+Structs are nested classes.
 
-Nothing here reads or writes bytes: compile.py turns a class and a version into functions when they are first wanted.
+Nothing here reads or writes bytes: compile.py turns a class and a version into functions when they are first
+wanted.
 """
 
 from __future__ import annotations
@@ -68,10 +70,11 @@ ALL_VERSIONS = Versions(0, NEWEST)
 
 
 class Chunks:
-    """The value of a `records` field that is sent from several places: its parts travel in order, as they are.
+    """The value of a `records` field that is sent from several places: its parts travel in order, as they
+    are.
 
-    `size` is the sum of the parts' sizes in bytes and is believed. A part may be any object that the connection
-    knows how to send (a buffer, a slice of a file).
+    `size` is the sum of the parts' sizes in bytes and is believed. A part may be any object that the
+    connection knows how to send (a buffer, a slice of a file).
     """
 
     __slots__ = ("parts", "size")
@@ -133,7 +136,9 @@ class Field:
         return self.default is REQUIRED and self.factory is None
 
     def make_default(self) -> Any:
-        """The value that stands for "not given": the declared default, else what Kafka takes when none is declared."""
+        """The value that stands for "not given": the declared default, else what Kafka takes when none is
+        declared.
+        """
         if self.factory is not None:
             return default_instance(self.factory)
         if self.default is not REQUIRED:
@@ -240,7 +245,9 @@ def string(
     ignorable: bool = False,
     never_compact: bool = False,
 ) -> Any:
-    """UTF-8 of at most 32767 bytes, its length in front: an int16, or an unsigned varint in flexible versions."""
+    """UTF-8 of at most 32767 bytes, its length in front: an int16, or an unsigned varint in flexible
+    versions.
+    """
     return Field(
         "string", versions, default, null=null, tag=tag, ignorable=ignorable, never_compact=never_compact
     )
@@ -274,7 +281,9 @@ def array(
     tag: int | None = None,
     ignorable: bool = False,
 ) -> Any:
-    """A list of structs (`array(Topic)`) or of plain values (`array(w.int32())`). `default=[]` makes a new list each time."""
+    """A list of structs (`array(Topic)`) or of plain values (`array(w.int32())`). `default=[]` makes a new
+    list each time.
+    """
     return Field("array", versions, default, null=null, tag=tag, ignorable=ignorable, element=element)
 
 
@@ -288,7 +297,9 @@ def struct(
     tag: int | None = None,
     ignorable: bool = False,
 ) -> Any:
-    """One struct inside another. `default_factory=` names its class if the default is that struct with all its defaults."""
+    """One struct inside another. `default_factory=` names its class if the default is that struct with all
+    its defaults.
+    """
     return Field(
         "struct",
         versions,
@@ -314,7 +325,9 @@ def _unknown_tags(*, default: Any) -> Any:
     ),
 )  # fmt: skip
 class _StructType(type):
-    """Turns the fields of a class body into slots. The one metaclass: slots must be known before the class exists."""
+    """Turns the fields of a class body into slots. The one metaclass: slots must be known before the class
+    exists.
+    """
 
     def __new__(mcs, name: str, bases: tuple[type, ...], body: dict[str, Any], **options: Any) -> _StructType:
         fields = [(key, value) for key, value in body.items() if isinstance(value, Field)]
@@ -324,7 +337,7 @@ class _StructType(type):
                 raise TypeError(f"{name}.{key}: a field that some versions lack needs a default")
             del body[key]
         body.setdefault("__slots__", tuple(key for key, _ in fields))
-        if fields or "__fields__" not in body and not any(getattr(base, "__fields__", ()) for base in bases):
+        if fields or ("__fields__" not in body and not any(getattr(base, "__fields__", ()) for base in bases)):
             body["__fields__"] = tuple(field for _, field in fields if field.kind != "unknown")
         return super().__new__(mcs, name, bases, body, **options)
 
@@ -341,7 +354,8 @@ class Root(NamedTuple):
 class Struct(metaclass=_StructType):
     """A message or a part of one: plain data, compared by value, not to be changed once built.
 
-    `unknown_tags` holds the tagged fields that kwire has no declaration for, by tag number; they are written back.
+    `unknown_tags` holds the tagged fields that kwire has no declaration for, by tag number; they are written
+    back.
     """
 
     __fields__: ClassVar[tuple[Field, ...]]
@@ -374,8 +388,8 @@ class Struct(metaclass=_StructType):
 class Message(Struct):
     """A struct that travels by itself, with versions of its own, and is neither request nor response.
 
-    `versions` are those it exists in; `flexible` those with compact lengths and tagged fields; `key` its number where
-    a family of records has numbers.
+    `versions` are those it exists in; `flexible` those with compact lengths and tagged fields; `key` its
+    number where a family of records has numbers.
     """
 
     def __init_subclass__(cls, *, versions: str, flexible: str = "none", key: int | None = None) -> None:
@@ -385,8 +399,8 @@ class Message(Struct):
 class Api:
     """A request and its response, in all their versions.
 
-    `versions` is what the schema knows. `unstable` are versions that Kafka has not released: they can be encoded and
-    decoded, and nobody advertises them.
+    `versions` is what the schema knows. `unstable` are versions that Kafka has not released: they can be
+    encoded and decoded, and nobody advertises them.
     """
 
     key: ClassVar[int]
@@ -420,7 +434,9 @@ class Api:
 
     @classmethod
     def response_header_version(cls, version: int) -> int:
-        """1 in flexible versions, else 0; ApiVersions always 0, so that any client can read the answer (KIP-511)."""
+        """1 in flexible versions, else 0; ApiVersions always 0, so that any client can read the answer
+        (KIP-511).
+        """
         if cls.key == 18:
             return 0
         return 1 if version in cls.flexible else 0
