@@ -85,6 +85,8 @@ class Partition:
         self.leader_epoch = leader_epoch
         self.replicas = replicas
         self._waiters: set[Waiter] = set()
+        if leader_id >= 0:
+            log.epochs.assign(leader_epoch, log.log_end_offset)
 
     def __repr__(self) -> str:
         return f"{self.topic}-{self.index}"
@@ -135,7 +137,7 @@ class Partition:
                 for position, header in record_batch.walk(records)
             ]
             return self.append_batches(batches, rules)
-        if len(records) > THREAD_ABOVE_BYTES and needs_records(records, rules):
+        if len(records) > THREAD_ABOVE_BYTES and needs_records(records, rules, self.now_ms()):
             checked = await trio.to_thread.run_sync(validate, records, rules, self.now_ms())
         else:
             checked = validate(records, rules, self.now_ms())
@@ -144,7 +146,7 @@ class Partition:
                 checked.error_code,
                 error_message=checked.message,
                 record_errors=checked.record_errors,
-                log_start_offset=self.log.log_start_offset,
+                log_start_offset=self.log.log_start_offset if checked.with_log_start_offset else -1,
             )
         return self.append_batches(checked, rules)
 
@@ -198,6 +200,27 @@ class Partition:
         except StorageError as error:
             logger.error("read of %s at offset %d failed: %s", self, offset, error)
             return ErrorCode.KAFKA_STORAGE_ERROR
+
+    def advance_log_start(self, offset: int) -> None:
+        """Makes records below `offset` unreadable; readers that wait there are told. StorageError when it can't be kept."""
+        if offset > self.log.log_start_offset:
+            self.log.advance_log_start(offset)
+            self.wake_all()
+
+    def epoch_end_offset(self, epoch: int) -> tuple[int, int] | None:
+        """The largest epoch not above `epoch` and where it ended; None when the log knows nothing of it."""
+        found = self.log.epochs.end_offset_for(epoch, self.log.log_end_offset)
+        return None if found[0] < 0 or found[1] < 0 else found
+
+    def follow(self, leader_id: int, leader_epoch: int, replicas: Sequence[int]) -> None:
+        """Takes over what the cluster image says of this partition; waiting readers look again after a change."""
+        self.replicas = replicas
+        if leader_id != self.leader_id or leader_epoch != self.leader_epoch:
+            self.leader_id = leader_id
+            self.leader_epoch = leader_epoch
+            if leader_id >= 0:
+                self.log.epochs.assign(leader_epoch, self.log.log_end_offset)
+            self.wake_all()
 
     def watch(self, waiter: Waiter) -> None:
         """Puts a reader on the waiting list; it must `unwatch` whatever happens."""

@@ -19,7 +19,8 @@ from types import coroutine
 from typing import TYPE_CHECKING, Any
 
 import trio
-from kwire_codecs.framing import FrameError, Frames
+from kwire_codecs.errors import Malformed
+from kwire_codecs.framing import Frames
 from kwire_storage.engine import FileSlice
 
 from kwire.server.requests import CLOSE, Requests
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("kwire.server")
 
-READ_BYTES = 64 * 1024
 MAX_BUFFERS = 512
 """Buffers handed to one sendmsg; the kernel's limit (IOV_MAX) is 1024."""
 TURN_SECONDS = 0.001
@@ -73,6 +73,10 @@ class Connection:
         if self._waiting_for_input:
             self.scope.cancel()
 
+    def idle_since(self, moment: float) -> bool:
+        """Whether it waits for a request, and the last sign of life lies before `moment` (time.monotonic)."""
+        return self._waiting_for_input and self.last_active < moment
+
     async def run(self) -> None:
         """Serves the connection until either side ends it."""
         sock = self.socket
@@ -99,7 +103,7 @@ class Connection:
             while True:
                 try:
                     frame = frames.next_frame()
-                except FrameError as error:
+                except Malformed as error:
                     logger.info("connection %s closed: %s", self.describe(), error)
                     await self._flush()
                     return
@@ -126,7 +130,7 @@ class Connection:
         sock = self.socket
         frames = self._frames
         while True:
-            buffer = frames.get_buffer(READ_BYTES)
+            buffer = frames.get_buffer()
             try:
                 count = sock.recv_into(buffer)
             except BlockingIOError:
@@ -188,10 +192,9 @@ class Connection:
                         # The file is shorter than its index said: the client was promised bytes that are not there.
                         raise ConnectionAbortedError("a segment ended before a slice of it was sent")
                     if sent == first.size:
-                        first.release()
                         del out[0]
                     else:
-                        out[0] = first.rest(sent)
+                        out[0] = first.part(sent, first.size - sent)
                     continue
                 buffers = []
                 for part in out:

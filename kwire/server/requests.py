@@ -8,11 +8,11 @@ handler is logged once and answered with UNKNOWN_SERVER_ERROR where the API has 
 from __future__ import annotations
 
 import logging
-import struct
 from typing import TYPE_CHECKING, Any, Final
 
-from kwire_codecs import compile as codec
+from kwire_codecs.compile import decoder
 from kwire_codecs.errors import ErrorCode, Malformed
+from kwire_codecs.framing import frame_response
 from kwire_codecs.headers import read_request_header
 
 from kwire.handlers import registry
@@ -27,7 +27,6 @@ logger = logging.getLogger("kwire.server")
 
 API_VERSIONS: Final = 18
 PRODUCE: Final = 0
-_LENGTH_AND_ID = struct.Struct(">ii")
 
 
 class _Close:
@@ -63,7 +62,7 @@ class Requests:
         handler = registry.handler(key)
         api = handler.api
         try:
-            request = codec.decoder(api.Request, version)(frame[body_position:])
+            request = decoder(api.Request, version)(frame[body_position:])
         except Malformed as error:
             logger.info(
                 "connection %s closed: client %r sent a request that does not parse: %s",
@@ -77,7 +76,7 @@ class Requests:
             response = await handler.handle(context, request)
             if response is None:
                 return None
-            buffers = codec.encoder(api.Response, version)(response)
+            return frame_response(response, version, header.correlation_id)[0]
         except CloseConnection as refusal:
             logger.info("connection %s closed: %s", connection.describe(), refusal)
             return CLOSE
@@ -93,8 +92,7 @@ class Requests:
             response = failed_response(api, request, ErrorCode.UNKNOWN_SERVER_ERROR)
             if response is None or (key == PRODUCE and request.acks == 0):
                 return CLOSE
-            buffers = codec.encoder(api.Response, version)(response)
-        return framed(header.correlation_id, api.response_header_version(version), buffers)
+            return frame_response(response, version, header.correlation_id)[0]
 
     def _unsupported_api_versions(self, correlation_id: int) -> list[Any]:
         """KIP-511: the body of version 0, error 35 and exactly one entry, key 18 with our range."""
@@ -104,7 +102,7 @@ class Requests:
             error_code=ErrorCode.UNSUPPORTED_VERSION,
             api_keys=[api.Response.ApiKey(api_key=API_VERSIONS, min_version=served.low, max_version=served.high)],
         )
-        return framed(correlation_id, 0, codec.encoder(api.Response, 0)(response))
+        return frame_response(response, 0, correlation_id)[0]
 
     def _log_unknown(self, connection: Connection, key: int, version: int, client_id: str | None) -> None:
         served = registry.SERVED.get(key)
@@ -117,21 +115,6 @@ class Requests:
             version,
             offered,
         )
-
-
-def framed(correlation_id: int, header_version: int, buffers: list[Any]) -> list[Any]:
-    """Puts the length and the response header (version 0 or 1) before a body's buffers."""
-    header_size = 4 + header_version
-    size = header_size
-    for buffer in buffers:
-        size += buffer.size if hasattr(buffer, "size") else len(buffer)
-    head = _LENGTH_AND_ID.pack(size, correlation_id)
-    if header_version:
-        head += b"\0"
-    first = buffers[0] if buffers else b""
-    if isinstance(first, bytearray):
-        return [head + first, *buffers[1:]]
-    return [head, *buffers]
 
 
 def topics_of(request: Any) -> str:

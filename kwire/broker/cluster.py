@@ -1,0 +1,226 @@
+"""A cluster: nodes, the controller's image, open partitions, groups. What handlers reach everything through.
+
+Rules: nothing mutable lives at module level, so a process may hold many clusters. The image decides what exists;
+partitions are opened when first asked for (all at start when the last stop was not clean, so that recovery comes before
+the first client), follow the image's leaders, and are closed and deleted when their topic goes.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import trio
+from kwire_codecs.errors import ErrorCode
+from kwire_storage.validation import ProduceRules
+
+from kwire.broker.controller import Controller
+from kwire.broker.log_settings import log_config, produce_rules
+from kwire.broker.node import Node
+from kwire.coordinators.metadata.image import ClusterImage, TopicImage
+from kwire.coordinators.metadata.topic_configs import TopicConfig, topic_config
+from kwire.coordinators.metadata.topic_names import is_internal
+from kwire.partitions.clock import Clock
+from kwire.partitions.partition import Partition
+from kwire.runtime.groups import GroupCoordinatorService
+
+if TYPE_CHECKING:
+    from kwire.broker.directories import Directories
+    from kwire.config import BrokerConfig
+
+logger = logging.getLogger("kwire.broker")
+
+
+class Cluster:
+    """One cluster. `start` loads it; `close` writes what makes the next start quick. Owns its logs."""
+
+    def __init__(
+        self,
+        config: BrokerConfig,
+        nodes: Sequence[Node],
+        directories: Mapping[int, Directories],
+        clock: Clock,
+        rng: random.Random,
+    ) -> None:
+        self.config = config
+        self.nodes: dict[int, Node] = {node.id: node for node in nodes}
+        self.directories = directories
+        self.clock = clock
+        self.random = rng
+        self.supported_features: Mapping[str, tuple[int, int]] = {}
+        self.controller = Controller(self)
+        self.groups = GroupCoordinatorService(self)
+        self._partitions: dict[tuple[str, int], Partition] = {}
+        self._homes: dict[tuple[str, int], int] = {}
+        self._known: dict[str, TopicImage] = {}
+        self._rules: dict[tuple[str, int], ProduceRules] = {}
+
+    # -- what there is
+
+    @property
+    def image(self) -> ClusterImage:
+        return self.controller.image
+
+    def topic_name(self, topic_id: UUID) -> str | None:
+        """The name of the topic that has this id."""
+        return self.controller.image.topic_names.get(topic_id)
+
+    def is_internal(self, topic: str) -> bool:
+        """Whether the topic is the broker's own (`__consumer_offsets` and the like)."""
+        return is_internal(topic)
+
+    def partition(self, topic: str, index: int) -> Partition | None:
+        """The open partition, opened now if this is the first that anyone asks of it; None where there is none."""
+        found = self._partitions.get((topic, index))
+        if found is None:
+            image = self.controller.image.topics.get(topic)
+            if image is None or not 0 <= index < len(image.partitions):
+                return None
+            found = self._open(image, index)
+        return found
+
+    def topic_config(self, topic: str) -> TopicConfig:
+        """The topic's effective settings."""
+        return topic_config(self.controller.image, self.config, topic)
+
+    def produce_rules(self, topic: str, version: int) -> ProduceRules:
+        """What a Produce request of `version` must keep to on this topic."""
+        key = (topic, version)
+        found = self._rules.get(key)
+        if found is None:
+            found = self._rules[key] = produce_rules(self.topic_config(topic), version)
+        return found
+
+    def isr_refusal(self, topic: str, index: int) -> ErrorCode:
+        """NONE, or NOT_ENOUGH_REPLICAS where fewer are in sync than min.insync.replicas wants of acks=-1."""
+        partition = self.controller.image.partition(topic, index)
+        wanted = self.topic_config(topic).min_insync_replicas
+        # Kafka does not hold a topic to more replicas than it has (Partition.effectiveMinIsr).
+        if partition is not None and len(partition.isr) < min(wanted, len(partition.replicas)):
+            return ErrorCode.NOT_ENOUGH_REPLICAS
+        return ErrorCode.NONE
+
+    # -- where nodes are
+
+    def advertised(self, node_id: int, listener_name: str, dialled: tuple[str, int]) -> tuple[str, int] | None:
+        """Where a client of `listener_name` reaches a node; None when it is down or has no such listener."""
+        node = self.nodes.get(node_id)
+        if node is None or not node.up:
+            return None
+        endpoint = node.endpoints.get(listener_name)
+        if endpoint is None:
+            return None
+        return endpoint.advertised if endpoint.advertised is not None else (dialled[0], endpoint.port)
+
+    def rack(self, node_id: int) -> str | None:
+        node = self.nodes.get(node_id)
+        return None if node is None else node.rack
+
+    # -- life
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        """Loads the metadata, recovers what an unclean stop left, and starts the cluster's tasks in `nursery`."""
+        await self.controller.start()
+        self.controller.subscribe(self._image_changed)
+        await self._recover()
+        await self.groups.start(nursery)
+        nursery.start_soon(self.clock.run)
+
+    async def close(self, *, clean: bool = True) -> None:
+        """Closes every log; `clean` leaves the marks by which the next start needs no recovery."""
+        await self.groups.close()
+        await self.controller.close()
+        for partition in self._partitions.values():
+            partition.wake_all()
+        self._partitions.clear()
+        for node_id, directories in self.directories.items():
+            await trio.to_thread.run_sync(
+                lambda dirs=directories, epoch=self.nodes[node_id].epoch: dirs.close(clean=clean, broker_epoch=epoch)
+            )
+
+    async def _recover(self) -> None:
+        for node_id, directories in self.directories.items():
+            needs_recovery = getattr(directories, "needs_recovery", False)
+            for existing in directories.existing():
+                topic = self.controller.image.topic_by_id(existing.topic_id)
+                if existing.topic == "__cluster_metadata":
+                    continue
+                if topic is None or existing.partition >= len(topic.partitions):
+                    logger.warning(
+                        "node %d has a log %s-%d of a topic that the cluster does not know; it is left alone",
+                        node_id,
+                        existing.topic,
+                        existing.partition,
+                    )
+                    continue
+                self._homes[topic.name, existing.partition] = node_id
+                self._known[topic.name] = topic
+                if needs_recovery:
+                    await trio.to_thread.run_sync(self._open, topic, existing.partition)
+
+    def _open(self, topic: TopicImage, index: int) -> Partition:
+        state = topic.partitions[index]
+        home = self._homes.get((topic.name, index))
+        if home is None:
+            home = state.leader if state.leader in self.directories else next(iter(self.directories))
+            self._homes[topic.name, index] = home
+        log = self.directories[home].open(
+            topic.name, index, topic.id, log_config(self.topic_config(topic.name), self.config), now_ms=self.clock.now_ms()
+        )
+        partition = Partition(
+            topic.name,
+            topic.id,
+            index,
+            log,
+            self.clock.now_ms,
+            leader_id=state.leader,
+            leader_epoch=state.leader_epoch,
+            replicas=state.replicas,
+        )
+        self._partitions[topic.name, index] = partition
+        self._known[topic.name] = topic
+        return partition
+
+    def _image_changed(self, old: ClusterImage, new: ClusterImage) -> None:
+        """Follows the image: leaders, settings, and the end of topics. Called at once after each change."""
+        if old.configs is not new.configs:
+            self._rules.clear()
+            self._reconfigure(old, new)
+        if old.topics is new.topics:
+            return
+        for name, known in list(self._known.items()):
+            topic = new.topics.get(name)
+            if topic is known:
+                continue
+            if topic is None or topic.id != known.id:
+                self._forget(known)
+                continue
+            self._known[name] = topic
+            for state in topic.partitions:
+                partition = self._partitions.get((name, state.index))
+                if partition is not None:
+                    partition.follow(state.leader, state.leader_epoch, state.replicas)
+
+    def _reconfigure(self, old: ClusterImage, new: ClusterImage) -> None:
+        for (name, _), partition in self._partitions.items():
+            before = topic_config(old, self.config, name)
+            after = topic_config(new, self.config, name)
+            if before != after:
+                partition.log.configure(log_config(after, self.config))
+
+    def _forget(self, topic: TopicImage) -> None:
+        """Closes and deletes a topic's logs. Readers that wait on it are told that it is gone."""
+        del self._known[topic.name]
+        for state in topic.partitions:
+            key = (topic.name, state.index)
+            partition = self._partitions.pop(key, None)
+            if partition is not None:
+                partition.follow(-1, partition.leader_epoch, ())
+            home = self._homes.pop(key, None)
+            if home is not None:
+                self.directories[home].delete(*key)
+        for version_key in [key for key in self._rules if key[0] == topic.name]:
+            del self._rules[version_key]

@@ -1,0 +1,55 @@
+"""From a topic's effective settings to what its log and its producers are held to."""
+
+from __future__ import annotations
+
+from kwire_codecs.records.compression import Compression
+from kwire_storage.engine import LogConfig
+from kwire_storage.validation import ProduceRules
+
+from kwire.config import BrokerConfig
+from kwire.coordinators.metadata.topic_configs import TopicConfig
+
+_LEVELS = {
+    Compression.GZIP: "compression_gzip_level",
+    Compression.LZ4: "compression_lz4_level",
+    Compression.ZSTD: "compression_zstd_level",
+}
+_STORED_AS_PRODUCED = "producer"
+_UNCOMPRESSED = "uncompressed"
+
+
+def log_config(topic: TopicConfig, broker: BrokerConfig) -> LogConfig:
+    """The settings that touch a log's files."""
+    return LogConfig(
+        segment_bytes=topic.segment_bytes,
+        segment_ms=topic.segment_ms,
+        segment_jitter_ms=topic.segment_jitter_ms,
+        segment_index_bytes=topic.segment_index_bytes,
+        index_interval_bytes=topic.index_interval_bytes,
+        retention_ms=topic.retention_ms,
+        retention_bytes=topic.retention_bytes,
+        producer_id_expiration_ms=broker.integer("producer.id.expiration.ms"),
+        transaction_max_timeout_ms=broker.integer("transaction.max.timeout.ms"),
+    )
+
+
+def produce_rules(topic: TopicConfig, version: int) -> ProduceRules:
+    """What a Produce request of `version` must keep to."""
+    compression: Compression | None = None
+    if topic.compression_type == _UNCOMPRESSED:
+        compression = Compression.NONE
+    elif topic.compression_type != _STORED_AS_PRODUCED:
+        compression = Compression[topic.compression_type.upper()]
+    level = getattr(topic, _LEVELS[compression]) if compression in _LEVELS else None
+    return ProduceRules(
+        version=version,
+        max_message_bytes=topic.max_message_bytes,
+        segment_bytes=topic.segment_bytes,
+        compression=compression,
+        compression_level=level,
+        compacted=topic.compacts,
+        log_append_time=topic.log_append_time,
+        timestamp_before_max_ms=topic.message_timestamp_before_max_ms,
+        timestamp_after_max_ms=topic.message_timestamp_after_max_ms,
+        max_decompressed_bytes=topic.max_decompressed_message_bytes,
+    )

@@ -1,0 +1,63 @@
+"""DeleteRecords (key 21): moves a partition's log start forward.
+
+v2 flexible. Offset -1 means up to the high watermark. Internal topics are refused (INVALID_TOPIC_EXCEPTION), and so is
+a topic whose cleanup.policy has no `delete` (POLICY_VIOLATION), as Kafka's ReplicaManager does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kwire_codecs.apis.delete_records import DeleteRecords
+from kwire_codecs.errors import ErrorCode
+from kwire_storage.engine import StorageError
+
+from kwire.handlers.context import Context
+
+API = DeleteRecords
+VERSIONS = (0, 2)
+
+HIGH_WATERMARK = -1
+TopicAnswer = DeleteRecords.Response.Topic
+PartitionAnswer = TopicAnswer.Partition
+
+
+async def handle(ctx: Context, request: DeleteRecords.Request) -> DeleteRecords.Response:
+    """Answers each partition's new log start, its low watermark."""
+    return DeleteRecords.Response(
+        topics=[
+            TopicAnswer(
+                name=topic.name, partitions=[_delete(ctx, topic.name, asked) for asked in topic.partitions]
+            )
+            for topic in request.topics
+        ]
+    )
+
+
+def _delete(ctx: Context, topic: str, asked: Any) -> Any:
+    error_code, low_watermark = _low_watermark(ctx, topic, asked)
+    return PartitionAnswer(
+        partition_index=asked.partition_index, low_watermark=low_watermark, error_code=error_code
+    )
+
+
+def _low_watermark(ctx: Context, topic: str, asked: Any) -> tuple[ErrorCode, int]:
+    cluster = ctx.cluster
+    partition = cluster.partition(topic, asked.partition_index)
+    if partition is None:
+        return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, -1
+    if cluster.is_internal(topic):
+        return ErrorCode.INVALID_TOPIC_EXCEPTION, -1
+    refusal = partition.refusal_for(ctx.node.id, -1)
+    if refusal:
+        return refusal, -1
+    if not cluster.topic_config(topic).deletes:
+        return ErrorCode.POLICY_VIOLATION, -1
+    offset = partition.high_watermark if asked.offset == HIGH_WATERMARK else asked.offset
+    if offset < 0 or offset > partition.high_watermark:
+        return ErrorCode.OFFSET_OUT_OF_RANGE, -1
+    try:
+        partition.advance_log_start(offset)
+    except StorageError:
+        return ErrorCode.KAFKA_STORAGE_ERROR, -1
+    return ErrorCode.NONE, partition.log_start_offset

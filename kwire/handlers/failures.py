@@ -1,0 +1,73 @@
+"""The answer to a request whose handler has a bug: the error code wherever the API has a place for one.
+
+Kafka's `AbstractRequest.getErrorResponse`, derived from the declarations instead of written once an API: a response's
+arrays are filled with one element for each element of the request's array that stands at the same place, copying the
+fields of the same name (names, ids, indexes) and setting each `error_code`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kwire_codecs import wire as w
+from kwire_codecs.errors import ErrorCode
+
+_COUNTERPARTS = {
+    "responses": ("topics", "resources"),
+    "results": ("resources", "topics", "groups_names", "mechanisms"),
+    "topics": ("topic_names", "topics", "topic_data"),
+    "coordinators": ("coordinator_keys",),
+    "groups": ("groups", "group_ids"),
+    "partition_responses": ("partition_data", "partitions"),
+    "partitions": ("partitions", "partition_indexes", "partition_data"),
+}
+"""A response array's name -> the request arrays that it answers, the likeliest first."""
+
+_KEY_FIELDS = ("name", "key", "group_id", "partition_index", "index", "partition", "resource_name", "topic_id")
+"""Where a plain value of a request's array (a topic's name, a partition's index) goes in the response's element."""
+
+
+def failed_response(api: type[w.Api], request: Any, error_code: ErrorCode) -> Any | None:
+    """A response of `api` that says `error_code` wherever it can, or None if it has no place for it."""
+    response, said = _fill(api.Response, request, error_code)
+    return response if said else None
+
+
+def _fill(struct: type[w.Struct], source: Any, error_code: ErrorCode) -> tuple[w.Struct, bool]:
+    values: dict[str, Any] = {}
+    said = False
+    for field in struct.__fields__:
+        if field.kind == "error_code":
+            values[field.name] = error_code
+            said = True
+        elif field.kind == "array" and isinstance(field.element, type):
+            elements = []
+            for item in _counterpart(field.name, source):
+                element, element_said = _fill(field.element, item, error_code)
+                elements.append(element)
+                said = said or element_said
+            values[field.name] = elements
+        else:
+            values[field.name] = _copied(field, source)
+    return struct(**values), said
+
+
+def _counterpart(name: str, source: Any) -> Any:
+    for candidate in (name, *_COUNTERPARTS.get(name, ())):
+        found = getattr(source, candidate, None)
+        if isinstance(found, list):
+            return found
+    return ()
+
+
+def _copied(field: w.Field, source: Any) -> Any:
+    default = field.make_default()
+    if isinstance(source, w.Struct):
+        value = getattr(source, field.name, default)
+    elif field.name in _KEY_FIELDS and source is not None:
+        value = source
+    else:
+        return default
+    if value is not None and default is not None and type(value) is not type(default):
+        return default
+    return value

@@ -1,0 +1,279 @@
+"""Fetch (key 1): whole batches from many partitions, or a wait until there are some.
+
+v1 throttle time · v2 magic 1 · v3 a limit for the whole answer, the first batch always whole (KIP-74) · v4 magic 2 and
+isolation level (KIP-98) · v5 log start offset · v7 sessions (KIP-227) · v9 leader epoch (KIP-320) · v10 zstd (KIP-110) ·
+v11 racks (KIP-392) · v12 flexible, last fetched epoch and divergence (KIP-595) · v13 topic ids (KIP-516) · v15 replica
+state · v16 endpoints of newer leaders (KIP-951) · v17 replica directory · v18 replica's high watermark
+
+Versions 0 to 3 are answered in magic 0 or 1 (`down_conversion.py`). Left out: aborted transactions (none exist yet),
+fetching by followers, reading from a near replica.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import trio
+from kwire_codecs.apis.fetch import Fetch
+from kwire_codecs.errors import ErrorCode
+from kwire_codecs.wire import Chunks
+
+from kwire.broker.fetch_sessions import (
+    FINAL_EPOCH,
+    INITIAL_EPOCH,
+    NO_SESSION,
+    FetchedPartition,
+    FetchSession,
+)
+from kwire.handlers.context import Context
+from kwire.handlers.down_conversion import down_converted
+from kwire.handlers.leaders import newer_leaders
+from kwire.partitions.partition import Partition
+from kwire.partitions.waiting import Waiter
+
+API = Fetch
+VERSIONS = (0, 18)
+
+READ_COMMITTED = 1
+UNLIMITED = 2**31 - 1
+
+PartitionData = Fetch.Response.Topic.Partition
+EpochEndOffset = PartitionData.DivergingEpoch
+_EMPTY = b""
+
+
+class Round(NamedTuple):
+    """One look at all partitions: an answer each, the bytes in them, and whether a reason not to wait was found."""
+
+    answers: list[tuple[FetchedPartition, Any, int]]
+    size: int
+    urgent: bool
+    watched: list[Partition]
+
+
+async def handle(ctx: Context, request: Fetch.Request) -> Fetch.Response:
+    """Answers once `min_bytes` are there, a partition has an error, or `max_wait_ms` has passed."""
+    by_id = ctx.version >= 13
+    if ctx.version < 7 or request.session_epoch == FINAL_EPOCH:
+        if request.session_id != NO_SESSION:
+            ctx.node.fetch_sessions.end(request.session_id)
+        session = None
+        partitions = _named(request, by_id)
+    elif request.session_epoch == INITIAL_EPOCH:
+        if request.session_id != NO_SESSION:
+            ctx.node.fetch_sessions.end(request.session_id)
+        session = None
+        partitions = _named(request, by_id)
+    else:
+        resumed = ctx.node.fetch_sessions.resume(request.session_id, request.session_epoch, by_id)
+        if not isinstance(resumed, FetchSession):
+            return Fetch.Response(error_code=resumed, responses=[])
+        session = resumed
+        session.update(_named(request, by_id), _forgotten(request, by_id))
+        partitions = list(session.partitions.values())
+        if not partitions:
+            # Nothing is left in it: Kafka ends such a session and answers without one.
+            ctx.node.fetch_sessions.end(session.id)
+            session = None
+    looked = await _look_until_satisfied(ctx, request, partitions)
+    if ctx.version < 4:
+        answers = await down_converted(ctx.version, looked.answers)
+    else:
+        answers = looked.answers
+    if session is None and ctx.version >= 7 and request.session_epoch == INITIAL_EPOCH:
+        created = ctx.node.fetch_sessions.create(partitions, by_id)
+        session_id = NO_SESSION
+        if created is not None:
+            session_id = created.id
+            for partition, answer, size in answers:
+                created.news(partition, answer, size)
+    elif session is not None:
+        session_id = session.id
+        answers = [told for told in answers if session.news(told[0], told[1], told[2])]
+    else:
+        session_id = NO_SESSION
+    return Fetch.Response(
+        error_code=ErrorCode.NONE,
+        session_id=session_id,
+        responses=_by_topic(answers, by_id),
+        node_endpoints=newer_leaders(
+            ctx, Fetch.Response.NodeEndpoint, (answer.current_leader.leader_id for _, answer, _ in answers)
+        )
+        if ctx.version >= 16
+        else [],
+    )
+
+
+def _named(request: Fetch.Request, by_id: bool) -> list[FetchedPartition]:
+    named = []
+    for topic in request.topics:
+        key: str | UUID = topic.topic_id if by_id else topic.topic
+        for asked in topic.partitions:
+            named.append(
+                FetchedPartition(
+                    key,
+                    asked.partition,
+                    asked.fetch_offset,
+                    asked.partition_max_bytes,
+                    asked.current_leader_epoch,
+                    asked.last_fetched_epoch,
+                )
+            )
+    return named
+
+
+def _forgotten(request: Fetch.Request, by_id: bool) -> list[tuple[str | UUID, int]]:
+    return [
+        (topic.topic_id if by_id else topic.topic, index)
+        for topic in request.forgotten_topics_data
+        for index in topic.partitions
+    ]
+
+
+async def _look_until_satisfied(ctx: Context, request: Fetch.Request, partitions: list[FetchedPartition]) -> Round:
+    looked = _look(ctx, request, partitions)
+    wait_ms = request.max_wait_ms
+    if wait_ms <= 0 or looked.urgent or looked.size >= request.min_bytes or not partitions:
+        return looked
+    deadline = trio.current_time() + wait_ms / 1000
+    while True:
+        waiter = Waiter(request.min_bytes - looked.size)
+        for partition in looked.watched:
+            partition.watch(waiter)
+        try:
+            with trio.move_on_at(deadline) as scope:
+                await waiter.event.wait()
+        finally:
+            for partition in looked.watched:
+                partition.unwatch(waiter)
+        looked = _look(ctx, request, partitions)
+        if scope.cancelled_caught or looked.urgent or looked.size >= request.min_bytes:
+            return looked
+
+
+def _look(ctx: Context, request: Fetch.Request, partitions: list[FetchedPartition]) -> Round:
+    """Reads every partition once, within the limits (Kafka: ReplicaManager.readFromLog)."""
+    read_committed = request.isolation_level == READ_COMMITTED
+    strict = ctx.version <= 2
+    left = UNLIMITED if strict else request.max_bytes
+    whole_first = True
+    answers = []
+    total = 0
+    urgent = False
+    watched = []
+    cluster, node_id = ctx.cluster, ctx.node.id
+    for asked in partitions:
+        topic = asked.topic
+        if topic.__class__ is UUID:
+            found = cluster.topic_name(topic)
+            if found is None:
+                answers.append((asked, _refused(asked, ErrorCode.UNKNOWN_TOPIC_ID), 0))
+                urgent = True
+                continue
+            topic = found
+        partition = cluster.partition(topic, asked.index)
+        if partition is None:
+            answers.append((asked, _refused(asked, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION), 0))
+            urgent = True
+            continue
+        refusal = partition.refusal_for(node_id, asked.current_leader_epoch)
+        if refusal:
+            answers.append((asked, _refused(asked, refusal, partition), 0))
+            urgent = True
+            continue
+        if asked.last_fetched_epoch >= 0:
+            diverging = _divergence(partition, asked)
+            if diverging is not None:
+                answers.append((asked, diverging, 0))
+                urgent = True
+                continue
+        read = partition.read(
+            asked.fetch_offset,
+            min(asked.max_bytes, left),
+            read_committed=read_committed,
+            at_least_one=strict or whole_first,
+        )
+        if isinstance(read, ErrorCode):
+            answers.append((asked, _refused(asked, read), 0))
+            urgent = True
+            continue
+        size = read.size
+        if size:
+            whole_first = False
+            left = max(0, left - size)
+            total += size
+            parts = read.parts
+            records = parts[0] if len(parts) == 1 and isinstance(parts[0], memoryview) else Chunks(size, parts)
+        else:
+            records = _EMPTY
+        watched.append(partition)
+        log = partition.log
+        answers.append(
+            (
+                asked,
+                PartitionData(
+                    partition_index=asked.index,
+                    error_code=ErrorCode.NONE,
+                    high_watermark=partition.high_watermark,
+                    last_stable_offset=partition.last_stable_offset,
+                    log_start_offset=log.log_start_offset,
+                    aborted_transactions=[] if read_committed else None,
+                    records=records,
+                ),
+                size,
+            )
+        )
+    return Round(answers, total, urgent, watched)
+
+
+def _refused(asked: FetchedPartition, error_code: ErrorCode, partition: Partition | None = None) -> Any:
+    leader = {}
+    if partition is not None and error_code in (
+        ErrorCode.NOT_LEADER_OR_FOLLOWER,
+        ErrorCode.FENCED_LEADER_EPOCH,
+    ):
+        leader["current_leader"] = PartitionData.CurrentLeader(
+            leader_id=partition.leader_id, leader_epoch=partition.leader_epoch
+        )
+    return PartitionData(
+        partition_index=asked.index,
+        error_code=error_code,
+        high_watermark=-1,
+        last_stable_offset=-1,
+        log_start_offset=-1,
+        aborted_transactions=None,
+        records=_EMPTY,
+        **leader,
+    )
+
+
+def _divergence(partition: Partition, asked: FetchedPartition) -> Any | None:
+    """The answer to a reader whose log has left ours (KIP-595): where its last fetched epoch ends here."""
+    found = partition.epoch_end_offset(asked.last_fetched_epoch)
+    if found is None:
+        return _refused(asked, ErrorCode.OFFSET_OUT_OF_RANGE)
+    epoch, end_offset = found
+    if epoch >= asked.last_fetched_epoch and end_offset >= asked.fetch_offset:
+        return None
+    return PartitionData(
+        partition_index=asked.index,
+        error_code=ErrorCode.NONE,
+        high_watermark=partition.high_watermark,
+        last_stable_offset=partition.last_stable_offset,
+        log_start_offset=partition.log_start_offset,
+        diverging_epoch=EpochEndOffset(epoch=epoch, end_offset=end_offset),
+        aborted_transactions=None,
+        records=_EMPTY,
+    )
+
+
+def _by_topic(answers: list[tuple[FetchedPartition, Any, int]], by_id: bool) -> list[Any]:
+    topics: dict[str | UUID, list[Any]] = {}
+    for asked, answer, _size in answers:
+        topics.setdefault(asked.topic, []).append(answer)
+    answered = Fetch.Response.Topic
+    if by_id:
+        return [answered(topic_id=topic, partitions=partitions) for topic, partitions in topics.items()]
+    return [answered(topic=topic, partitions=partitions) for topic, partitions in topics.items()]

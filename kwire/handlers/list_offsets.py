@@ -1,0 +1,118 @@
+"""ListOffsets (key 2): where a partition starts, ends, or first reaches a timestamp.
+
+v0 an array of offsets, newest first · v1 one offset and its timestamp (KIP-79) · v2 isolation level (KIP-98) · v4 leader
+epochs (KIP-320) · v6 flexible · v7 -3, the largest timestamp (KIP-734) · v8 -4, earliest local (KIP-405) · v9 -5, latest
+tiered (KIP-1005) · v10 time-out for remote reads (KIP-1075) · v11 -6, earliest pending upload (KIP-1023)
+
+Nothing is tiered here, so earliest local is the log's start, and latest tiered and pending upload are unknown (-1).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kwire_codecs.apis.list_offsets import ListOffsets
+from kwire_codecs.errors import ErrorCode
+
+from kwire.handlers.context import Context
+from kwire.partitions.partition import Partition
+
+API = ListOffsets
+VERSIONS = (0, 11)
+
+LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED, EARLIEST_PENDING_UPLOAD = -1, -2, -3, -4, -5, -6
+FIRST_VERSION_OF = {MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9, EARLIEST_PENDING_UPLOAD: 11}
+READ_COMMITTED = 1
+CONSUMER_REPLICA = -1
+DEBUGGING_REPLICA = -2
+
+PartitionAnswer = ListOffsets.Response.Topic.Partition
+
+
+async def handle(ctx: Context, request: ListOffsets.Request) -> ListOffsets.Response:
+    """Looks each partition up; a partition named twice in one request is refused, as Kafka does (v1+)."""
+    answer_one = _offsets_before if ctx.version == 0 else _offset_for
+    seen: set[tuple[str, int]] = set()
+    twice: set[tuple[str, int]] = set()
+    for topic in request.topics:
+        for asked in topic.partitions:
+            key = (topic.name, asked.partition_index)
+            (twice if key in seen else seen).add(key)
+    topics = []
+    for topic in request.topics:
+        partitions = []
+        for asked in topic.partitions:
+            if ctx.version >= 1 and (topic.name, asked.partition_index) in twice:
+                partitions.append(_refused(asked.partition_index, ErrorCode.INVALID_REQUEST))
+                continue
+            partition = ctx.cluster.partition(topic.name, asked.partition_index)
+            if partition is None:
+                partitions.append(_refused(asked.partition_index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION))
+                continue
+            leader_only = request.replica_id != DEBUGGING_REPLICA
+            refusal = partition.refusal_for(ctx.node.id, asked.current_leader_epoch, leader_only=leader_only)
+            if refusal:
+                partitions.append(_refused(asked.partition_index, refusal))
+                continue
+            partitions.append(answer_one(ctx, request, asked, partition))
+        topics.append(ListOffsets.Response.Topic(name=topic.name, partitions=partitions))
+    return ListOffsets.Response(topics=topics)
+
+
+def _refused(index: int, error_code: ErrorCode) -> Any:
+    return PartitionAnswer(
+        partition_index=index, error_code=error_code, old_style_offsets=[], timestamp=-1, offset=-1
+    )
+
+
+def _offset_for(ctx: Context, request: ListOffsets.Request, asked: Any, partition: Partition) -> Any:
+    timestamp = asked.timestamp
+    index = asked.partition_index
+    if timestamp < EARLIEST_PENDING_UPLOAD or ctx.version < FIRST_VERSION_OF.get(timestamp, 0):
+        return _refused(index, ErrorCode.UNSUPPORTED_VERSION)
+    if request.isolation_level == READ_COMMITTED:
+        end = partition.last_stable_offset
+    elif request.replica_id == CONSUMER_REPLICA:
+        end = partition.high_watermark
+    else:
+        end = partition.log_end_offset
+    found: tuple[int, int, int] = (-1, -1, -1)
+    if timestamp == LATEST:
+        found = (-1, end, partition.leader_epoch)
+    elif timestamp in (EARLIEST, EARLIEST_LOCAL):
+        start = partition.log_start_offset
+        epoch = partition.log.epochs.epoch_for(start)
+        found = (-1, start, epoch if epoch >= 0 else partition.leader_epoch)
+    elif timestamp == MAX_TIMESTAMP:
+        record = partition.log.max_timestamp_offset()
+        if record is not None and record.offset < end:
+            found = (record.timestamp_ms, record.offset, record.leader_epoch)
+    elif timestamp >= 0:
+        record = partition.log.offset_for_timestamp(timestamp)
+        if record is not None and record.offset < end:
+            found = (record.timestamp_ms, record.offset, record.leader_epoch)
+    return PartitionAnswer(
+        partition_index=index,
+        error_code=ErrorCode.NONE,
+        timestamp=found[0],
+        offset=found[1],
+        leader_epoch=found[2],
+    )
+
+
+def _offsets_before(ctx: Context, request: ListOffsets.Request, asked: Any, partition: Partition) -> Any:
+    """Version 0: segment starts and the log's end, newest first, at most `max_num_offsets` (Kafka's legacyFetchOffsetsBefore)."""
+    candidates = partition.log.segment_starts()
+    end = partition.high_watermark if request.replica_id == CONSUMER_REPLICA else partition.log_end_offset
+    if asked.timestamp == LATEST:
+        offsets = [end, *(offset for _, offset in reversed(candidates) if offset < end)]
+    elif asked.timestamp == EARLIEST:
+        offsets = [partition.log_start_offset]
+    else:
+        offsets = [
+            offset for modified_ms, offset in reversed(candidates) if modified_ms <= asked.timestamp and offset <= end
+        ]
+    count = max(0, asked.max_num_offsets)
+    return PartitionAnswer(
+        partition_index=asked.partition_index, error_code=ErrorCode.NONE, old_style_offsets=offsets[:count]
+    )

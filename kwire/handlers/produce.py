@@ -1,0 +1,110 @@
+"""Produce (key 0): batches for many partitions, acknowledged when they are appended.
+
+v1 throttle time · v2 append time, magic 1 · v3 magic 2, transactional id (KIP-98) · v5 log start offset · v7 zstd
+(KIP-110) · v8 record errors (KIP-467) · v9 flexible · v10 newer leaders (KIP-951) · v12 implicit partition adds
+(KIP-890) · v13 topic ids (KIP-516)
+
+The magic found in the records counts, not the one that the version implies: pykafka sends magic 1 in version 0.
+`acks=0` gets no answer; a failure then closes the connection, as Kafka does. Left out: transactional batches.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kwire_codecs.apis.produce import Produce
+from kwire_codecs.errors import ErrorCode
+
+from kwire.handlers.context import CloseConnection, Context
+from kwire.handlers.leaders import newer_leaders
+from kwire.partitions.partition import AppendResult
+
+API = Produce
+VERSIONS = (0, 13)
+
+TopicAnswer = Produce.Response.Topic
+PartitionAnswer = TopicAnswer.Partition
+VALID_ACKS = (-1, 0, 1)
+
+
+async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | None:
+    """Appends each partition's batches in request order; every acks waits for the append."""
+    by_id = ctx.version >= 13
+    failure: ErrorCode | None = None
+    topics = []
+    leader_ids: set[int] = set()
+    for topic in request.topic_data:
+        name: str | None = ctx.cluster.topic_name(topic.topic_id) if by_id else topic.name
+        partitions = []
+        for data in topic.partition_data:
+            if request.acks not in VALID_ACKS:
+                result = AppendResult(ErrorCode.INVALID_REQUIRED_ACKS)
+            else:
+                result = await _append(ctx, request, name, data)
+            if result.error_code:
+                failure = failure or result.error_code
+            partitions.append(_answer(ctx, name, data.index, result, leader_ids))
+        topics.append(
+            TopicAnswer(topic_id=topic.topic_id, partition_responses=partitions)
+            if by_id
+            else TopicAnswer(name=topic.name, partition_responses=partitions)
+        )
+    if request.acks == 0:
+        if failure:
+            raise CloseConnection(f"a produce with acks=0 failed with {failure.name}")
+        return None
+    return Produce.Response(
+        responses=topics,
+        node_endpoints=newer_leaders(ctx, Produce.Response.NodeEndpoint, leader_ids) if ctx.version >= 10 else [],
+    )
+
+
+async def _append(ctx: Context, request: Produce.Request, name: str | None, data: Any) -> AppendResult:
+    if name is None:
+        return AppendResult(ErrorCode.UNKNOWN_TOPIC_ID)
+    cluster = ctx.cluster
+    partition = cluster.partition(name, data.index)
+    if partition is None:
+        return AppendResult(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    if cluster.is_internal(name):
+        return AppendResult(ErrorCode.INVALID_TOPIC_EXCEPTION)
+    refusal = partition.refusal_for(ctx.node.id, -1)
+    if refusal:
+        return AppendResult(refusal)
+    if request.acks == -1 and (missing := cluster.isr_refusal(name, data.index)):
+        return AppendResult(missing)
+    return await partition.append(
+        data.records if data.records is not None else memoryview(b""), cluster.produce_rules(name, ctx.version)
+    )
+
+
+def _answer(ctx: Context, name: str | None, index: int, result: AppendResult, leader_ids: set[int]) -> Any:
+    if not result.error_code:
+        return PartitionAnswer(
+            index=index,
+            error_code=ErrorCode.NONE,
+            base_offset=result.base_offset,
+            log_append_time_ms=result.log_append_time_ms,
+            log_start_offset=result.log_start_offset,
+        )
+    leader = {}
+    if result.error_code is ErrorCode.NOT_LEADER_OR_FOLLOWER and name is not None:
+        partition = ctx.cluster.partition(name, index)
+        if partition is not None:
+            leader_ids.add(partition.leader_id)
+            leader["current_leader"] = PartitionAnswer.CurrentLeader(
+                leader_id=partition.leader_id, leader_epoch=partition.leader_epoch
+            )
+    return PartitionAnswer(
+        index=index,
+        error_code=result.error_code,
+        base_offset=-1,
+        log_append_time_ms=-1,
+        log_start_offset=result.log_start_offset,
+        record_errors=[
+            PartitionAnswer.RecordError(batch_index=position, batch_index_error_message=message)
+            for position, message in result.record_errors
+        ],
+        error_message=result.error_message,
+        **leader,
+    )

@@ -1,0 +1,128 @@
+"""Sockets that accept: opening them on every address of a listener, and taking connections in.
+
+Rules: `localhost` is both loopbacks on one port; a port of 0 takes a free one. When the machine runs out of file
+descriptors or memory for sockets, accepting pauses and goes on (the four errnos of trio's serve_listeners); over
+`max.connections`, it waits until a connection ends.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from kwire.broker.listeners import LOCALHOST
+
+logger = logging.getLogger("kwire.server")
+
+BACKLOG = 1024
+ACCEPT_AT_ONCE = 64
+OVERLOADED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+PAUSE_SECONDS = 0.1
+FREE_PORT_TRIES = 20
+
+
+class CannotListen(OSError):
+    """An address could not be bound; the message names it, the cause and what to do."""
+
+
+def open_sockets(host: str, port: int) -> list[socket.socket]:
+    """Bound, listening, non-blocking sockets, all on one port. Raises CannotListen; the caller closes them."""
+    if host == LOCALHOST:
+        addresses = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
+    else:
+        addresses = _resolve(host)
+    for attempt in range(FREE_PORT_TRIES):
+        sockets: list[socket.socket] = []
+        try:
+            for family, address in addresses:
+                wanted = sockets[0].getsockname()[1] if sockets else port
+                try:
+                    sockets.append(_bind(family, address, wanted))
+                except OSError as error:
+                    # A machine without IPv6 has no ::1; the other loopback is enough.
+                    if sockets and family == socket.AF_INET6 and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                        continue
+                    raise
+            return sockets
+        except OSError as error:
+            for opened in sockets:
+                opened.close()
+            if error.errno == errno.EADDRINUSE and port == 0 and attempt + 1 < FREE_PORT_TRIES:
+                continue
+            raise CannotListen(error.errno, _explain(host, port, error)) from error
+    raise AssertionError("unreachable")
+
+
+def _resolve(host: str) -> list[tuple[int, str]]:
+    if host in ("", "*"):
+        return [(socket.AF_INET6, "::")] if socket.has_dualstack_ipv6() else [(socket.AF_INET, "0.0.0.0")]
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise CannotListen(
+            errno.EADDRNOTAVAIL, f"the host {host!r} to listen on is unknown ({error.strerror}); use an address of this machine"
+        ) from error
+    unique = dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found)
+    return list(unique)
+
+
+def _bind(family: int, address: str, port: int) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if address == "::" else 1)
+        sock.setblocking(False)
+        sock.bind((address, port))
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _explain(host: str, port: int, error: OSError) -> str:
+    where = f"port {port} on {host or 'every address'}"
+    if error.errno == errno.EADDRINUSE:
+        return f"{where} is taken by another process; stop it, or listen elsewhere with --port {port + 1} (--port 0 takes a free one)"
+    if error.errno == errno.EACCES:
+        return f"{where} needs privileges; use a port above 1023, e.g. --port 9092"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is not an address of this machine; use --host localhost, or --host 0.0.0.0 for every address"
+    return f"{where} cannot be opened: {error.strerror}"
+
+
+async def accept_forever(
+    listening: socket.socket,
+    take: Callable[[socket.socket], None],
+    wait_for_room: Callable[[], Awaitable[None]],
+) -> None:
+    """Accepts on `listening` until cancelled, handing each connected, non-blocking socket to `take`."""
+    while True:
+        await trio.lowlevel.wait_readable(listening)
+        for _ in range(ACCEPT_AT_ONCE):
+            await wait_for_room()
+            try:
+                connected, _ = listening.accept()
+            except BlockingIOError:
+                break
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:
+                if error.errno not in OVERLOADED:
+                    raise
+                logger.warning("accepting pauses: %s", error.strerror)
+                await trio.sleep(PAUSE_SECONDS)
+                break
+            try:
+                connected.setblocking(False)
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                take(connected)
+            except OSError:
+                # The client has gone in between.
+                connected.close()

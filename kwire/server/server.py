@@ -1,0 +1,125 @@
+"""All listeners and connections of one cluster, from the first accept to the drained close.
+
+Rules: ports are bound before the cluster opens its data (a taken port touches nothing), and accepted on once it is
+ready. Stopping accepts no more, lets each request in progress be answered, and gives them `DRAIN_SECONDS`. The server
+owns its sockets; the caller owns the cluster.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterable
+
+import trio
+
+from kwire.broker.cluster import Cluster
+from kwire.broker.listeners import Listener
+from kwire.broker.node import Endpoint, Node
+from kwire.server.connection import Connection
+from kwire.server.listening import accept_forever, open_sockets
+from kwire.server.requests import Requests
+
+logger = logging.getLogger("kwire.server")
+
+DRAIN_SECONDS = 5.0
+
+
+class Server:
+    """Serves clusters' nodes on their listeners. Use as a context manager: it closes its listening sockets."""
+
+    def __init__(self) -> None:
+        self._listening: list[tuple[Node, Endpoint, list[socket.socket]]] = []
+        self._connections: set[Connection] = set()
+        self._room = trio.Event()
+        self._max_connections = 2**31
+        self._accepting = trio.CancelScope()
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for _, _, sockets in self._listening:
+            for sock in sockets:
+                sock.close()
+        self._listening.clear()
+
+    def bind(self, node: Node, listeners: Iterable[Listener]) -> None:
+        """Opens a node's listeners and notes the ports on the node. Raises CannotListen."""
+        for listener in listeners:
+            sockets = open_sockets(listener.host, listener.port)
+            port = sockets[0].getsockname()[1]
+            endpoint = Endpoint(listener.name, listener.host, port, listener.protocol, listener.advertised)
+            node.endpoints[listener.name] = endpoint
+            self._listening.append((node, endpoint, sockets))
+
+    @property
+    def connection_count(self) -> int:
+        return len(self._connections)
+
+    async def serve(self, cluster: Cluster, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Accepts and serves until `stop()`, then drains; a cancellation from outside ends everything at once."""
+        requests = Requests(cluster)
+        self._max_connections = cluster.config.max_connections
+        async with trio.open_nursery() as serving:
+            with self._accepting:
+                async with trio.open_nursery() as accepting:
+                    for node, endpoint, sockets in self._listening:
+                        take = self._taker(serving, requests, node, endpoint)
+                        for sock in sockets:
+                            accepting.start_soon(accept_forever, sock, take, self._wait_for_room)
+                    accepting.start_soon(self._close_idle, cluster.config.connections_max_idle_ms)
+                    task_status.started()
+            self.__exit__()
+            with trio.move_on_after(DRAIN_SECONDS):
+                await self._drain()
+            serving.cancel_scope.cancel()
+
+    def stop(self) -> None:
+        """Accepts no more; `serve` returns once the requests in progress are answered, or after DRAIN_SECONDS."""
+        self._accepting.cancel()
+
+    def _taker(
+        self, serving: trio.Nursery, requests: Requests, node: Node, endpoint: Endpoint
+    ) -> Callable[[socket.socket], None]:
+        max_frame_bytes = requests.cluster.config.socket_request_max_bytes
+
+        def take(sock: socket.socket) -> None:
+            connection = Connection(sock, requests, node, endpoint, max_frame_bytes)
+            self._connections.add(connection)
+            serving.start_soon(self._run, connection)
+
+        return take
+
+    async def _run(self, connection: Connection) -> None:
+        try:
+            await connection.run()
+        except Exception:
+            logger.exception("connection %s failed", connection.describe())
+        finally:
+            self._connections.discard(connection)
+            self._room.set()
+
+    async def _wait_for_room(self) -> None:
+        while len(self._connections) >= self._max_connections:
+            logger.warning("accepting waits: max.connections=%d connections are open", self._max_connections)
+            self._room = trio.Event()
+            await self._room.wait()
+
+    async def _close_idle(self, max_idle_ms: int) -> None:
+        """Closes connections that have been silent for connections.max.idle.ms; looks ten times in that span."""
+        max_idle = max_idle_ms / 1000
+        while max_idle > 0:
+            await trio.sleep(max(max_idle / 10, 0.01))
+            oldest = time.monotonic() - max_idle
+            for connection in [each for each in self._connections if each.idle_since(oldest)]:
+                logger.info("connection %s closed: idle for over %d ms", connection.describe(), max_idle_ms)
+                connection.scope.cancel()
+
+    async def _drain(self) -> None:
+        for connection in tuple(self._connections):
+            connection.drain()
+        while self._connections:
+            self._room = trio.Event()
+            await self._room.wait()
