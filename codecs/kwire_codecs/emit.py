@@ -10,7 +10,7 @@ from typing import Any
 from .errors import ErrorCode
 from .wire import Field, Root, Struct
 
-# A line of the source -> the fields it reads or writes, each with where it ends, counted from the line's start.
+# A line of the source -> the fields it reads or writes, each with its end counted from the line's start.
 Paths = dict[int, list[tuple[int, str]]]
 
 FIXED = {

@@ -125,7 +125,7 @@ class _DecoderEmitter(Emitter):
         for field in cls.__fields__:
             if field.tag is not None and field not in tagged:
                 self.line(
-                    f"{word} t{k} == {field.tag}: raise Bad('tag {field.tag} does not exist in this version')",
+                    f"{word} t{k} == {field.tag}: raise Bad('tag {field.tag} is not in this version')",
                     path,
                 )
                 word = "elif"

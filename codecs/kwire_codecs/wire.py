@@ -337,7 +337,7 @@ class _StructType(type):
                 raise TypeError(f"{name}.{key}: a field that some versions lack needs a default")
             del body[key]
         body.setdefault("__slots__", tuple(key for key, _ in fields))
-        if fields or ("__fields__" not in body and not any(getattr(base, "__fields__", ()) for base in bases)):
+        if fields or not any(getattr(base, "__fields__", ()) for base in bases):
             body["__fields__"] = tuple(field for _, field in fields if field.kind != "unknown")
         return super().__new__(mcs, name, bases, body, **options)
 
@@ -366,7 +366,7 @@ class Struct(metaclass=_StructType):
         # The first object of a class builds the class's own constructor; most classes never get that far.
         cls = type(self)
         constructor = _constructor(cls)
-        cls.__init__ = constructor  # type: ignore[assignment]
+        cls.__init__ = constructor  # type: ignore[method-assign]
         constructor(self, **values)
 
     def __eq__(self, other: object) -> bool:
@@ -448,7 +448,8 @@ def default_instance(cls: type[Struct]) -> Struct:
     if found is None:
         values = {field.name: field.make_default() for field in cls.__fields__ if field.required}
         found = cls(**values)
-        found.__class__ = type(cls)(cls.__name__, (cls,), {"__slots__": (), "__setattr__": _refuse_change})
+        frozen = _StructType(cls.__name__, (cls,), {"__slots__": (), "__setattr__": _refuse_change})
+        object.__setattr__(found, "__class__", frozen)
         _default_instances[cls] = found
     return found
 
