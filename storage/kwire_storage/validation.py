@@ -12,7 +12,7 @@ Rules:
   whole set. Sets of magic 0 and 1 become one batch of magic 2.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -291,26 +291,21 @@ def _validate_legacy(
         position += size
     if codec and len(sizes) > 1:
         return _INVALID
-    content: Callable[[], Iterable[legacy.Message]]
-    if codec:
-        wrapper = messages[0]
-        data = legacy.open_wrapper(wrapper, rules.max_decompressed_bytes)
+    wrapper = messages[0] if codec else None
+    data = legacy.open_wrapper(wrapper, rules.max_decompressed_bytes) if wrapper else b""
 
-        def content() -> Iterator[legacy.Message]:
-            return legacy.inner_messages(data, wrapper)
-    else:
+    def content() -> Iterator[Record]:
+        return map(legacy.to_record, legacy.inner_messages(data, wrapper) if wrapper else messages)
 
-        def content() -> Iterable[legacy.Message]:
-            return messages
-
-    for message in [messages[0]] if codec else messages:
-        # Each uncompressed message is a batch of its own, the first refused of which settles the answer.
+    # Each uncompressed message is a batch of its own, the first refused of which settles the answer.
+    batches: Iterable[Iterable[Record]] = [content()] if wrapper else ([record] for record in content())
+    for message, records_of_batch in zip(messages, batches, strict=True):
         checked = _Checked(rules, now_ms, message.timestamp_type)
-        checked.see(map(legacy.to_record, content()) if codec else [legacy.to_record(message)])
+        checked.see(records_of_batch)
         if checked.errors:
             return checked.refusal()
     built = record_batch.build(
-        map(legacy.to_record, content()),
+        content(),
         compression=codec if rules.compression is None else rules.compression,
         compression_level=rules.compression_level,
         timestamp_type=_timestamp_type(rules),

@@ -11,6 +11,7 @@ Rules:
 import struct
 import zlib
 from enum import IntEnum
+from typing import cast
 
 ReadableBuffer = bytes | bytearray | memoryview
 
@@ -166,10 +167,9 @@ def _raw_snappy_decompress(view: memoryview, max_bytes: int) -> bytes:
     if declared > max_bytes:
         raise _too_large(max_bytes)
     try:
-        plain: bytes = snappy.uncompress(bytes(view))
+        return cast(bytes, snappy.uncompress(bytes(view)))
     except snappy.UncompressError as error:
         raise BadStream(f"snappy: {error}") from None
-    return plain
 
 
 def _xerial_compress(data: ReadableBuffer) -> bytes:
@@ -189,7 +189,6 @@ def _xerial_compress(data: ReadableBuffer) -> bytes:
 _LZ4_MAGIC = b"\x04\x22\x4d\x18"
 _LZ4_CONTENT_SIZE = 0x08
 _LZ4_DICTIONARY = 0x01
-_LZ4_MAX_RATIO = 256  # a sequence's length grows by at most 255 with each byte
 
 
 def _lz4_decompress(data: ReadableBuffer, max_bytes: int, legacy: bool) -> bytes:
@@ -204,16 +203,21 @@ def _lz4_decompress(data: ReadableBuffer, max_bytes: int, legacy: bool) -> bytes
     while position < len(view):
         reader = lz4.frame.LZ4FrameDecompressor()
         end = _lz4_frame_end(view, position)
-        try:
-            plain: bytes = reader.decompress(view[position:end], room + 1)
-        except RuntimeError as error:
-            raise BadStream(f"lz4: {error}") from None
-        room -= len(plain)
-        if room < 0:
-            raise _too_large(max_bytes)
-        if not reader.eof:
-            raise BadStream("lz4 frame is cut off")
-        out.append(plain)
+        piece = view[position:end]
+        step = max(_CHUNK, 4 * len(piece))  # the library sets aside at once what it is allowed to give
+        while not reader.eof:
+            try:
+                plain: bytes = reader.decompress(piece, min(step, room + 1))
+            except RuntimeError as error:
+                raise BadStream(f"lz4: {error}") from None
+            room -= len(plain)
+            if room < 0:
+                raise _too_large(max_bytes)
+            if not plain and not reader.eof:
+                raise BadStream("lz4 frame is cut off")
+            out.append(plain)
+            piece = view[end:end]
+            step *= 2
         position = end
     if not out:
         raise BadStream("lz4 stream is empty")
@@ -285,7 +289,10 @@ def _xxh32_short(data: bytes) -> int:
     return value ^ value >> 16
 
 
-# zstd
+# zstd: the library reads a frame that is cut off as a short one, so where frames end is found out here.
+
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_SKIPPABLE_MAGIC = b"\x2a\x4d\x18"  # behind a byte 0x50 to 0x5f
 
 
 def _zstd_decompress(data: ReadableBuffer, max_bytes: int) -> bytes:
@@ -293,13 +300,54 @@ def _zstd_decompress(data: ReadableBuffer, max_bytes: int) -> bytes:
 
     out: list[bytes] = []
     room = max_bytes
-    try:
-        with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
-            while plain := reader.read(min(_CHUNK, room + 1)):
-                room -= len(plain)
-                if room < 0:
-                    raise _too_large(max_bytes)
-                out.append(plain)
-    except zstandard.ZstdError as error:
-        raise BadStream(f"zstd: {error}") from None
+    view = memoryview(data)
+    if not view:
+        raise BadStream("zstd stream is empty")
+    position = 0
+    decompressor = zstandard.ZstdDecompressor()
+    while position < len(view):
+        end, declared = _zstd_frame_end(view, position)
+        if declared > room:
+            raise _too_large(max_bytes)
+        try:
+            with decompressor.stream_reader(view[position:end]) as reader:
+                while plain := reader.read(min(_CHUNK, room + 1)):
+                    room -= len(plain)
+                    if room < 0:
+                        raise _too_large(max_bytes)
+                    out.append(plain)
+        except zstandard.ZstdError as error:
+            raise BadStream(f"zstd: {error}") from None
+        position = end
     return b"".join(out)
+
+
+def _zstd_frame_end(view: memoryview, position: int) -> tuple[int, int]:
+    """Where the frame at `position` ends, and the content size that it declares (0 if it declares none)."""
+    left = len(view) - position
+    if left < 6:
+        raise BadStream("zstd frame is cut off")
+    if view[position] & 0xF0 == 0x50 and view[position + 1 : position + 4] == _SKIPPABLE_MAGIC:
+        at = position + 8 + int.from_bytes(view[position + 4 : position + 8], "little")
+        if left < 8 or at > len(view):
+            raise BadStream("zstd frame is cut off")
+        return at, 0
+    if view[position : position + 4] != _ZSTD_MAGIC:
+        raise BadStream("no zstd frame")
+    descriptor = view[position + 4]
+    single_segment = descriptor >> 5 & 1
+    at = position + 5 + (1 - single_segment) + (0, 1, 2, 4)[descriptor & 3]
+    size_length = (single_segment, 2, 4, 8)[descriptor >> 6]
+    declared = int.from_bytes(view[at : at + size_length], "little") + (256 if size_length == 2 else 0)
+    at += size_length
+    last = False
+    while not last:
+        if len(view) - at < 3:
+            raise BadStream("zstd frame is cut off")
+        header = view[at] | view[at + 1] << 8 | view[at + 2] << 16
+        last = header & 1 == 1
+        at += 3 + (1 if header >> 1 & 3 == 1 else header >> 3)
+    at += 4 if descriptor & 4 else 0
+    if at > len(view):
+        raise BadStream("zstd frame is cut off")
+    return at, declared
