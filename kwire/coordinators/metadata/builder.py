@@ -6,7 +6,7 @@ in any order within a batch; `build()` checks that none is missing.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from .image import (
     ResourceType,
     TopicImage,
 )
+from .topic_names import collision_key
 
 
 class ImageBuilder:
@@ -30,6 +31,7 @@ class ImageBuilder:
         "_base",
         "_brokers",
         "_cluster_id",
+        "_collision_names",
         "_configs",
         "_controllers",
         "_epoch",
@@ -48,6 +50,7 @@ class ImageBuilder:
         self._controllers: dict[int, ControllerImage] | None = None
         self._topics: dict[str, TopicImage] | None = None
         self._topic_names: dict[UUID, str] | None = None
+        self._collision_names: dict[str, str] | None = None
         self._partitions: dict[str, dict[int, PartitionImage]] = {}
         self._configs: dict[ResourceKey, Configs] | None = None
         self._features: dict[str, int] | None = None
@@ -69,6 +72,10 @@ class ImageBuilder:
     def topic(self, name: str) -> TopicImage | None:
         """The topic of that name, without this batch's changes to its partitions."""
         return (self._base.topics if self._topics is None else self._topics).get(name)
+
+    def all_topics(self) -> Iterable[TopicImage]:
+        """Every topic, without this batch's changes to their partitions."""
+        return (self._base.topics if self._topics is None else self._topics).values()
 
     def broker(self, broker_id: int) -> BrokerImage | None:
         """The broker of that id."""
@@ -121,11 +128,19 @@ class ImageBuilder:
             self._topic_names = dict(self._base.topic_names)
         return self._topics, self._topic_names
 
+    def _own_collision_names(self) -> dict[str, str]:
+        if self._collision_names is None:
+            self._collision_names = dict(self._base.collision_names)
+        return self._collision_names
+
     def add_topic(self, name: str, topic_id: UUID) -> None:
         """A new topic without partitions."""
         topics, names = self._own_topics()
         topics[name] = TopicImage(name, topic_id)
         names[topic_id] = name
+        collision = collision_key(name)
+        if collision is not None:
+            self._own_collision_names()[collision] = name
 
     def remove_topic(self, topic: TopicImage) -> None:
         """A topic and its configs."""
@@ -133,6 +148,9 @@ class ImageBuilder:
         topics.pop(topic.name, None)
         names.pop(topic.id, None)
         self._partitions.pop(topic.name, None)
+        collision = collision_key(topic.name)
+        if collision is not None:
+            self._own_collision_names().pop(collision, None)
         configs = self._base.configs if self._configs is None else self._configs
         if (ResourceType.TOPIC, topic.name) in configs:
             self._own_configs().pop((ResourceType.TOPIC, topic.name), None)
@@ -211,6 +229,7 @@ class ImageBuilder:
             controllers=base.controllers if self._controllers is None else self._controllers,
             topics=base.topics if self._topics is None else self._topics,
             topic_names=base.topic_names if self._topic_names is None else self._topic_names,
+            collision_names=base.collision_names if self._collision_names is None else self._collision_names,
             configs=base.configs if self._configs is None else self._configs,
             features=base.features if self._features is None else self._features,
             next_producer_id=self._next_producer_id,

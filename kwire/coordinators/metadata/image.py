@@ -155,6 +155,8 @@ class ClusterImage:
     controllers: Mapping[int, ControllerImage] = field(default_factory=dict)
     topics: Mapping[str, TopicImage] = field(default_factory=dict)
     topic_names: Mapping[UUID, str] = field(default_factory=dict)
+    collision_names: Mapping[str, str] = field(default_factory=dict)
+    """A topic's name with its dots made underscores -> that name, for names that hold either."""
     configs: Mapping[ResourceKey, Configs] = field(default_factory=dict)
     features: Mapping[str, int] = field(default_factory=dict)
     next_producer_id: int = 0

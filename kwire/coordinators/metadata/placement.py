@@ -1,4 +1,4 @@
-"""Where the replicas of new partitions go: over racks first, then over brokers, in stripes (KIP-36, KRaft's way).
+"""Where the replicas of new partitions go: over racks first, then over brokers, in stripes (KIP-36).
 
 Each partition starts one rack, and within a rack one broker, further than the one before it, so leaders
 spread evenly; after as many partitions as there are live brokers the orders are shuffled, so that the same
@@ -63,7 +63,7 @@ def place(
 ) -> Iterator[tuple[int, ...]]:
     """The replicas of each new partition, leader first.
 
-    :raises PlacementRefused: (at once) fewer brokers are registered than replicas are wanted, or none is live.
+    :raises PlacementRefused: (at once) fewer brokers are registered than replicas wanted, or none is live.
     """
     known = list(brokers)
     live = sum(not broker.fenced for broker in known)

@@ -23,7 +23,7 @@ def is_internal(name: str) -> bool:
 
 
 def problem_with(name: str) -> str | None:
-    """Why no topic may have this name, or None. Length counts UTF-16 units as Java does, which only ASCII survives."""
+    """Why no topic may have this name, or None where one may."""
     if not name:
         reason = "the empty string is not allowed"
     elif name in (".", ".."):
