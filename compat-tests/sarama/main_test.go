@@ -25,6 +25,9 @@ func run(m *testing.M) int {
 		sarama.Logger = log.New(os.Stderr, "", log.Ltime|log.Lmicroseconds)
 		sarama.DebugLogger = sarama.Logger
 	}
+	if listing {
+		return m.Run()
+	}
 	defer killAll()
 	watch()
 	theBroker = external()
@@ -35,6 +38,7 @@ func run(m *testing.M) int {
 			return 1
 		}
 	}
+	fmt.Printf("broker under test: %s at %s\n", theBroker.kind, theBroker.addrs)
 	code := m.Run()
 	if code != 0 && theBroker.log != "" {
 		fmt.Fprintf(os.Stderr, "the broker's last words:\n%s\n", theBroker.lastWords())

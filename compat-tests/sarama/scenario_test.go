@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,16 +19,31 @@ import (
 // later.txt must fail on kwire, which Go's runner has no word for; a client that hangs must fail its own test
 // and not the whole run; and a goroutine that a client leaves behind may log after its test has ended.
 
+// listing: the tests are only asked for their names (run.sh --write-allow).
+var listing = os.Getenv("KWIRE_TEST_LIST") != ""
+
 const patience = 60 * time.Second // for one scenario, unless it asks for more with scenarioWithin
 
 func scenario(t *testing.T, body func(t testing.TB)) {
 	t.Helper()
-	scenarioWithin(t, patience, body)
+	attemptWithin(t, patience, body)
 }
 
+// scenarioWithin is for scenarios that take their time, which the fast part of the suite leaves out.
 func scenarioWithin(t *testing.T, limit time.Duration, body func(t testing.TB)) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("takes its time")
+	}
+	attemptWithin(t, limit, body)
+}
+
+func attemptWithin(t *testing.T, limit time.Duration, body func(t testing.TB)) {
+	t.Helper()
 	t.Parallel()
+	if listing {
+		return
+	}
 	run := &attempt{TB: t, reason: reasonFor(t.Name())}
 	if theBroker != nil && theBroker.kind != "kwire" {
 		run.reason = ""
@@ -55,6 +71,11 @@ func scenarioWithin(t *testing.T, limit time.Duration, body func(t testing.TB)) 
 func eachVersion(t *testing.T, versions []sarama.KafkaVersion, body func(t testing.TB, version sarama.KafkaVersion)) {
 	t.Helper()
 	t.Parallel()
+	if testing.Short() {
+		versions = slices.DeleteFunc(slices.Clone(versions), func(version sarama.KafkaVersion) bool {
+			return !slices.Contains(fastVersions, version)
+		})
+	}
 	for _, version := range versions {
 		t.Run(version.String(), func(t *testing.T) {
 			scenario(t, func(t testing.TB) {
