@@ -48,7 +48,7 @@ from kwire.coordinators.groups.values import (
     SyncResult,
     TopicPartitions,
 )
-from kwire.coordinators.outcome import Completion, Outcome, Ticket
+from kwire.coordinators.outcome import Outcome, Ticket
 
 EXPIRE_OFFSETS = "expire-offsets"
 """The timer that looks for expired offsets and empty groups."""
@@ -111,18 +111,6 @@ class GroupCoordinator:
                 rebalance.prepare_rebalance(group, self.settings, effects)
         return effects.outcome(None)
 
-    def on_unloaded(self, error: ErrorCode) -> list[Completion]:
-        """The shard goes away: everybody who waits is told so."""
-        completions: list[Completion] = []
-        for group in self._groups.values():
-            for member in group.members.values():
-                if member.join_ticket is not None:
-                    completions.append(Completion(member.join_ticket, JoinResult(error, member.member_id)))
-                if member.sync_ticket is not None:
-                    completions.append(Completion(member.sync_ticket, SyncResult(error)))
-                member.join_ticket = member.sync_ticket = None
-        return completions
-
     def expire(self, key: Hashable, now_ms: int) -> Outcome[None, GroupsRecord]:
         """A timer came due."""
         effects = Effects(now_ms)
@@ -143,8 +131,6 @@ class GroupCoordinator:
         """JoinGroup; the ticket is completed when the join phase ends."""
         effects = Effects(now_ms)
         settings = self.settings
-        if not request.group_id:
-            return effects.outcome(JoinResult(ErrorCode.INVALID_GROUP_ID, request.member_id))
         if (
             not settings.min_session_timeout_ms
             <= request.session_timeout_ms
@@ -166,8 +152,6 @@ class GroupCoordinator:
     def sync(self, request: SyncRequest, now_ms: int) -> Outcome[SyncResult, GroupsRecord]:
         """SyncGroup; the ticket is completed when the leader's assignment is there."""
         effects = Effects(now_ms)
-        if not request.group_id:
-            return effects.outcome(SyncResult(ErrorCode.INVALID_GROUP_ID))
         group = self._groups.get(request.group_id)
         if group is None or group.state is State.EMPTY:
             return effects.outcome(SyncResult(ErrorCode.UNKNOWN_MEMBER_ID))
@@ -179,7 +163,7 @@ class GroupCoordinator:
         """Heartbeat: NONE, or what the member must do about it."""
         group = self._groups.get(group_id)
         if group is None:
-            return Outcome(ErrorCode.INVALID_GROUP_ID) if not group_id else _UNKNOWN_MEMBER
+            return _UNKNOWN_MEMBER
         effects = Effects(now_ms)
         return effects.outcome(
             rebalance.heartbeat(group, member_id, group_instance_id, generation_id, effects)
@@ -190,8 +174,6 @@ class GroupCoordinator:
     ) -> Outcome[LeaveResult, GroupsRecord]:
         """LeaveGroup, of one member or several."""
         effects = Effects(now_ms)
-        if not group_id:
-            return effects.outcome(LeaveResult(ErrorCode.INVALID_GROUP_ID))
         group = self._groups.get(group_id)
         if group is None:
             left = [
@@ -227,8 +209,6 @@ class GroupCoordinator:
     ) -> Outcome[OffsetDeleteResult, GroupsRecord]:
         """OffsetDelete, of topics and partitions that exist."""
         effects = Effects(now_ms)
-        if not group_id:
-            return effects.outcome(OffsetDeleteResult(ErrorCode.INVALID_GROUP_ID))
         group = self._groups.get(group_id)
         return effects.outcome(offsets.delete(self._offsets, group, topics, group_id, effects))
 

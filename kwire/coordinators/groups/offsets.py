@@ -147,7 +147,7 @@ def commit(
                         metadata,
                         now_ms if commit_timestamp_ms == NO_TIMESTAMP else commit_timestamp_ms,
                         expire_timestamp_ms,
-                        topic.topic_id,
+                        topic.topic_id if expire_timestamp_ms == _NO_EXPIRY else ZERO_UUID,
                     ),
                 )
             )

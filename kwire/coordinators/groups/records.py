@@ -4,15 +4,21 @@
     OffsetKey(group, topic, partition)    OffsetValue(offset, leader epoch, metadata, timestamps)
     GroupKey(group)                       GroupValue(protocol type, generation, protocol, leader, members)
 
-`to_bytes` and `from_bytes` are the only place that knows Kafka's key types and value versions (Kafka:
-GroupCoordinatorRecordHelpers, GroupCoordinatorRecordSerde). Values are written as Kafka 4.x writes them:
-group metadata v3, offsets v3, or v1 for an offset with its own expiry, or v4 when it carries a topic id.
+`GroupsFormat` is the only place that knows Kafka's key types and value versions (Kafka:
+GroupCoordinatorRecordHelpers, GroupCoordinatorRecordSerde). Values are written as Kafka 4.4 writes them:
+groups in version 3, offsets in version 4, or 1 for one with its own expiry (which can carry neither leader
+epoch nor topic id).
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 from uuid import UUID
+
+from kwire_codecs.errors import Malformed
+from kwire_codecs.internal import group_records as codec
+from kwire_codecs.internal.coordinator import encode_key, encode_value
+from kwire_codecs.wire import Message
 
 from kwire.coordinators.groups.values import NO_LEADER_EPOCH, NO_TIMESTAMP, ZERO_UUID
 from kwire.coordinators.outcome import CoordinatorRecord
@@ -86,3 +92,133 @@ def group_record(group: str, value: GroupValue) -> GroupsRecord:
 
 def group_tombstone(group: str) -> GroupsRecord:
     return CoordinatorRecord(GroupKey(group), None)
+
+
+# Their bytes
+
+_GROUP_VALUE_VERSION = 3
+_OFFSET_VALUE_VERSION = 4
+_OFFSET_VALUE_VERSION_WITH_EXPIRY = 1
+
+
+class GroupsFormat:
+    """How the records travel; stateless."""
+
+    __slots__ = ()
+
+    def to_bytes(self, record: GroupsRecord) -> tuple[bytes | None, bytes | None]:
+        """Key and value."""
+        key, value = record
+        if isinstance(key, OffsetKey):
+            assert value is None or isinstance(value, OffsetValue)
+            return encode_key(codec.OffsetCommitKey(**key._asdict())), _offset_bytes(value)
+        assert value is None or isinstance(value, GroupValue)
+        return encode_key(codec.GroupMetadataKey(group=key.group)), _group_bytes(value)
+
+    def from_bytes(self, key: bytes | None, value: bytes | None) -> GroupsRecord | None:
+        """The record; None for one that classic groups don't use. ValueError if it can't be read."""
+        if key is None:
+            raise ValueError("a record of __consumer_offsets has no key")
+        try:
+            found = codec.decode_record(key, value)
+        except Malformed as error:
+            raise ValueError(str(error)) from error
+        if isinstance(found, codec.UnknownRecord):
+            return None
+        return _typed(found.key, found.value)
+
+
+def _offset_bytes(value: OffsetValue | None) -> bytes | None:
+    if value is None:
+        return None
+    expires = value.expire_timestamp_ms != NO_TIMESTAMP
+    return encode_value(
+        codec.OffsetCommitValue(
+            offset=value.offset,
+            leader_epoch=value.leader_epoch,
+            metadata=value.metadata,
+            commit_timestamp=value.commit_timestamp_ms,
+            expire_timestamp=value.expire_timestamp_ms,
+            topic_id=value.topic_id,
+        ),
+        _OFFSET_VALUE_VERSION_WITH_EXPIRY if expires else _OFFSET_VALUE_VERSION,
+    )
+
+
+def _group_bytes(value: GroupValue | None) -> bytes | None:
+    if value is None:
+        return None
+    return encode_value(
+        codec.GroupMetadataValue(
+            protocol_type=value.protocol_type,
+            generation=value.generation,
+            protocol=value.protocol,
+            leader=value.leader,
+            current_state_timestamp=value.current_state_timestamp_ms,
+            members=[
+                codec.GroupMetadataValue.Member(
+                    member_id=member.member_id,
+                    group_instance_id=member.group_instance_id,
+                    client_id=member.client_id,
+                    client_host=member.client_host,
+                    rebalance_timeout=member.rebalance_timeout_ms,
+                    session_timeout=member.session_timeout_ms,
+                    subscription=member.subscription,
+                    assignment=member.assignment,
+                )
+                for member in value.members
+            ],
+        ),
+        _GROUP_VALUE_VERSION,
+    )
+
+
+def _typed(key: Message, value: Message | None) -> GroupsRecord | None:
+    if isinstance(key, codec.OffsetCommitKey | codec.LegacyOffsetCommitKey):
+        offset_key = OffsetKey(key.group, key.topic, key.partition)
+        if value is None:
+            return CoordinatorRecord(offset_key, None)
+        if isinstance(value, codec.LegacyOffsetCommitValue):
+            old = OffsetValue(value.offset, NO_LEADER_EPOCH, value.metadata, value.commit_timestamp)
+            return CoordinatorRecord(offset_key, old)
+        assert isinstance(value, codec.OffsetCommitValue)
+        return CoordinatorRecord(
+            offset_key,
+            OffsetValue(
+                value.offset,
+                value.leader_epoch,
+                value.metadata,
+                value.commit_timestamp,
+                value.expire_timestamp,
+                value.topic_id,
+            ),
+        )
+    if isinstance(key, codec.GroupMetadataKey):
+        group_key = GroupKey(key.group)
+        if value is None:
+            return CoordinatorRecord(group_key, None)
+        assert isinstance(value, codec.GroupMetadataValue)
+        return CoordinatorRecord(
+            group_key,
+            GroupValue(
+                value.protocol_type,
+                value.generation,
+                value.protocol,
+                value.leader,
+                value.current_state_timestamp,
+                tuple(
+                    MemberValue(
+                        member.member_id,
+                        member.group_instance_id,
+                        member.client_id,
+                        member.client_host,
+                        member.rebalance_timeout,
+                        member.session_timeout,
+                        member.subscription,
+                        member.assignment,
+                    )
+                    for member in value.members
+                ),
+            ),
+        )
+    return None

@@ -1,0 +1,75 @@
+"""FindCoordinator (key 10): which node coordinates a group.
+
+v1 key type, throttle time, error message (KIP-98) · v2 throttling moves to the client (KIP-219) · v3
+flexible · v4 several keys (KIP-699) · v5 TRANSACTION_ABORTABLE (KIP-890) · v6 share groups (KIP-932)
+
+Transactional ids have no coordinator yet: see transactional_ids.py. Share groups have none either:
+INVALID_REQUEST, as of a Kafka that does not run them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kwire_codecs.apis.find_coordinator import FindCoordinator
+from kwire_codecs.errors import ErrorCode
+
+from kwire.handlers.context import Context
+from kwire.handlers.transactional_ids import NO_TRANSACTIONS, NO_TRANSACTIONS_MESSAGE
+
+API = FindCoordinator
+VERSIONS = (0, 6)
+
+GROUP, TRANSACTION = 0, 1
+NO_NODE = -1
+
+Answer = FindCoordinator.Response.Coordinator
+
+
+class _Found(NamedTuple):
+    error_code: ErrorCode
+    message: str | None = None
+    node_id: int = NO_NODE
+    host: str = ""
+    port: int = -1
+
+
+async def handle(ctx: Context, request: FindCoordinator.Request) -> FindCoordinator.Response:
+    """Looks up each key; nothing is created, so this never waits."""
+    if ctx.version >= 4:
+        answers: list[Answer] = []
+        for key in request.coordinator_keys:
+            found = _find(ctx, request.key_type, key)
+            answers.append(
+                Answer(
+                    key=key,
+                    node_id=found.node_id,
+                    host=found.host,
+                    port=found.port,
+                    error_code=found.error_code,
+                    error_message=found.message,
+                )
+            )
+        return FindCoordinator.Response(coordinators=answers)
+    found = _find(ctx, request.key_type, request.key)
+    return FindCoordinator.Response(
+        error_code=found.error_code,
+        # Kafka says "NONE" where all is well.
+        error_message=found.message or found.error_code.name,
+        node_id=found.node_id,
+        host=found.host,
+        port=found.port,
+    )
+
+
+def _find(ctx: Context, key_type: int, key: str) -> _Found:
+    if key_type == TRANSACTION:
+        return _Found(NO_TRANSACTIONS, NO_TRANSACTIONS_MESSAGE)
+    if key_type != GROUP:
+        return _Found(ErrorCode.INVALID_REQUEST, ErrorCode.INVALID_REQUEST.message)
+    node_id = ctx.cluster.groups.coordinator_of(key)
+    address = None if node_id == NO_NODE else ctx.advertised(node_id)
+    if address is None:
+        error = ErrorCode.COORDINATOR_NOT_AVAILABLE
+        return _Found(error, error.message)
+    return _Found(ErrorCode.NONE, None, node_id, *address)

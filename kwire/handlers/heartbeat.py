@@ -1,0 +1,21 @@
+"""Heartbeat (key 12): a member tells its coordinator that it is still there, and hears of rebalances.
+
+v1 throttle time · v2 throttling moves to the client (KIP-219) · v3 static members (KIP-345) · v4 flexible
+"""
+
+from __future__ import annotations
+
+from kwire_codecs.apis.heartbeat import Heartbeat
+
+from kwire.handlers.context import Context
+
+API = Heartbeat
+VERSIONS = (0, 4)
+
+
+async def handle(ctx: Context, request: Heartbeat.Request) -> Heartbeat.Response:
+    """Asks the group's coordinator."""
+    error_code = await ctx.cluster.groups.heartbeat(
+        ctx.node.id, request.group_id, request.generation_id, request.member_id, request.group_instance_id
+    )
+    return Heartbeat.Response(error_code=error_code)

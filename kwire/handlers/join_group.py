@@ -1,0 +1,62 @@
+"""JoinGroup (key 11): a member asks to be in the group's next generation; answered when that is known.
+
+v0 the session time-out is also the rebalance time-out · v1 rebalance time-out (KIP-62) · v2 throttle time ·
+v3 throttling moves to the client (KIP-219) · v4 MEMBER_ID_REQUIRED (KIP-394) · v5 static members (KIP-345)
+· v6 flexible · v7 the protocol type comes back (KIP-559) · v8 reason (KIP-800) · v9 skip assignment
+(KIP-814)
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from kwire_codecs.apis.join_group import JoinGroup
+
+from kwire.coordinators.groups.values import JoinRequest, Protocol
+from kwire.handlers.context import Context
+
+API = JoinGroup
+VERSIONS = (0, 9)
+
+
+async def handle(ctx: Context, request: JoinGroup.Request) -> JoinGroup.Response:
+    """Asks the group's coordinator, and waits with it for the other members."""
+    rebalance_timeout_ms = request.rebalance_timeout_ms
+    if rebalance_timeout_ms < 0:
+        rebalance_timeout_ms = request.session_timeout_ms
+    no_protocol = None if ctx.version >= 7 else ""
+    result = await ctx.cluster.groups.join(
+        ctx.node.id,
+        JoinRequest(
+            group_id=request.group_id,
+            member_id=request.member_id,
+            group_instance_id=request.group_instance_id,
+            client_id=ctx.client_id or "",
+            client_host=f"/{ctx.peer.peer_host}",
+            session_timeout_ms=request.session_timeout_ms,
+            rebalance_timeout_ms=rebalance_timeout_ms,
+            protocol_type=request.protocol_type,
+            protocols=tuple(Protocol(offered.name, offered.metadata) for offered in request.protocols),
+            new_member_uuid=UUID(int=ctx.cluster.random.getrandbits(128), version=4),
+            requires_known_member_id=ctx.version >= 4,
+            supports_skipping_assignment=ctx.version >= 9,
+            reason=request.reason,
+        ),
+    )
+    return JoinGroup.Response(
+        error_code=result.error_code,
+        generation_id=result.generation_id,
+        protocol_type=result.protocol_type,
+        protocol_name=no_protocol if result.protocol_name is None else result.protocol_name,
+        leader=result.leader,
+        skip_assignment=result.skip_assignment,
+        member_id=result.member_id,
+        members=[
+            JoinGroup.Response.Member(
+                member_id=member.member_id,
+                group_instance_id=member.group_instance_id,
+                metadata=member.metadata,
+            )
+            for member in result.members
+        ],
+    )

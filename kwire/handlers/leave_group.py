@@ -1,0 +1,48 @@
+"""LeaveGroup (key 13): one or more members go.
+
+v1 throttle time · v2 throttling moves to the client (KIP-219) · v3 several members, also by instance id
+(KIP-345) · v4 flexible · v5 reason (KIP-800)
+
+Before v3 there is one member and one error; it is answered as if it were a batch of one.
+"""
+
+from __future__ import annotations
+
+from kwire_codecs.apis.leave_group import LeaveGroup
+
+from kwire.coordinators.groups.values import LeavingMember
+from kwire.handlers.context import Context
+
+API = LeaveGroup
+VERSIONS = (0, 5)
+
+
+async def handle(ctx: Context, request: LeaveGroup.Request) -> LeaveGroup.Response:
+    """Asks the group's coordinator."""
+    if ctx.version < 3:
+        result = await ctx.cluster.groups.leave(
+            ctx.node.id, request.group_id, [LeavingMember(request.member_id)]
+        )
+        error_code = result.error_code
+        if not error_code and result.members:
+            error_code = result.members[0].error_code
+        return LeaveGroup.Response(error_code=error_code)
+    result = await ctx.cluster.groups.leave(
+        ctx.node.id,
+        request.group_id,
+        [
+            LeavingMember(member.member_id, member.group_instance_id, member.reason)
+            for member in request.members
+        ],
+    )
+    return LeaveGroup.Response(
+        error_code=result.error_code,
+        members=[
+            LeaveGroup.Response.Member(
+                member_id=member.member_id,
+                group_instance_id=member.group_instance_id,
+                error_code=member.error_code,
+            )
+            for member in result.members
+        ],
+    )

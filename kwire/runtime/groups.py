@@ -1,0 +1,363 @@
+"""The group coordinator as handlers see it: finds the shard of a group, asks it, waits for the answer.
+
+A group lives on the partition of `__consumer_offsets` that its id's hash names, and is coordinated by the
+node that leads that partition; every other node answers NOT_COORDINATOR. Shards are opened when the broker
+starts where there is something to load, and otherwise when first asked for. When a partition gets another
+leader, its shard is closed, and the new leader loads it.
+
+Nothing is decided here but routing. Every method takes the id of the node that the request arrived at.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import Any, NamedTuple, Protocol, TypeVar
+from uuid import UUID
+
+import trio
+from kwire_codecs.errors import ErrorCode
+
+from kwire.coordinators.groups.coordinator import GroupCoordinator
+from kwire.coordinators.groups.java_hash import partition_for
+from kwire.coordinators.groups.records import GroupsFormat
+from kwire.coordinators.groups.settings import MINUTE_MS, GroupSettings
+from kwire.coordinators.groups.values import (
+    CommitRequest,
+    CommitResult,
+    DescribedGroup,
+    GroupResult,
+    JoinRequest,
+    JoinResult,
+    LeaveResult,
+    LeavingMember,
+    ListedGroup,
+    OffsetDeleteResult,
+    OffsetFetchResult,
+    SyncRequest,
+    SyncResult,
+    TopicPartitions,
+)
+from kwire.coordinators.metadata.image import NO_LEADER, ClusterImage
+from kwire.coordinators.outcome import Outcome
+from kwire.partitions.clock import Clock
+from kwire.partitions.partition import Partition
+from kwire.runtime.partition_log import PartitionLog
+from kwire.runtime.shard import Refused, Shard, Status
+
+logger = logging.getLogger("kwire.runtime")
+
+OFFSETS_TOPIC = "__consumer_offsets"
+
+R = TypeVar("R")
+GroupShard = Shard[GroupCoordinator]
+_REMEMBERED_GROUPS = 10_000
+
+
+class Settings(Protocol):
+    """Where a broker's configuration is read from."""
+
+    def integer(self, name: str) -> int:
+        """The value of a whole number's setting."""
+        ...
+
+
+class Images(Protocol):
+    """Where the cluster's metadata comes from."""
+
+    @property
+    def image(self) -> ClusterImage:
+        """The newest one."""
+        ...
+
+    def subscribe(self, callback: Callable[[ClusterImage, ClusterImage], None]) -> object:
+        """Have `callback(old, new)` called for every change."""
+        ...
+
+
+class Host(Protocol):
+    """What the service needs of the cluster that it belongs to."""
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def controller(self) -> Images: ...
+
+    def partition(self, topic_name: str, index: int) -> Partition | None:
+        """An open partition."""
+        ...
+
+
+def group_settings(config: Settings) -> GroupSettings:
+    """The coordinator's settings out of a broker's configuration."""
+    return GroupSettings(
+        min_session_timeout_ms=config.integer("group.min.session.timeout.ms"),
+        max_session_timeout_ms=config.integer("group.max.session.timeout.ms"),
+        initial_rebalance_delay_ms=config.integer("group.initial.rebalance.delay.ms"),
+        max_size=config.integer("group.max.size"),
+        offset_metadata_max_size=config.integer("offset.metadata.max.bytes"),
+        offsets_retention_ms=config.integer("offsets.retention.minutes") * MINUTE_MS,
+        offsets_retention_check_interval_ms=config.integer("offsets.retention.check.interval.ms"),
+    )
+
+
+class _Opened(NamedTuple):
+    """A shard, and the leadership that it was opened under."""
+
+    shard: GroupShard
+    leader_id: int
+    leader_epoch: int
+
+
+class GroupCoordinatorService:
+    """All shards of one cluster. `start()` before the first request, `close()` when the cluster stops.
+
+    Its tasks (loading, and writes that a timer caused) run in the nursery that `start` is given; none of
+    them ends by an exception.
+    """
+
+    def __init__(self, host: Host, settings: GroupSettings) -> None:
+        self._host = host
+        self._settings = settings
+        self._opened: dict[int, _Opened] = {}
+        self._indexes: dict[str, int] = {}
+        self._nursery: trio.Nursery | None = None
+
+    def start(self, nursery: trio.Nursery) -> None:
+        """Begin to load every partition that has something in it, and follow the cluster's metadata."""
+        self._nursery = nursery
+        self._host.controller.subscribe(self._image_changed)
+        for index in range(self._partition_count()):
+            partition = self._host.partition(OFFSETS_TOPIC, index)
+            if partition is not None and partition.log_end_offset > partition.log_start_offset:
+                self._open(index, partition)
+
+    def close(self) -> None:
+        """Stop coordinating: whoever waits is told NOT_COORDINATOR."""
+        opened, self._opened = self._opened, {}
+        for each in opened.values():
+            each.shard.close()
+
+    # Routing
+
+    def _partition_count(self) -> int:
+        topic = self._host.controller.image.topic(OFFSETS_TOPIC)
+        return 0 if topic is None else len(topic.partitions)
+
+    def partition_of(self, group_id: str) -> int | None:
+        """The partition of `__consumer_offsets` that a group lives on; None while that topic does not
+        exist.
+        """
+        index = self._indexes.get(group_id)
+        if index is None:
+            count = self._partition_count()
+            if not count:
+                return None
+            if len(self._indexes) >= _REMEMBERED_GROUPS:
+                self._indexes.clear()
+            index = self._indexes[group_id] = partition_for(group_id, count)
+        return index
+
+    def coordinator_of(self, group_id: str) -> int:
+        """The node that coordinates a group; -1 while there is none."""
+        index = self.partition_of(group_id)
+        found = None if index is None else self._host.controller.image.partition(OFFSETS_TOPIC, index)
+        return NO_LEADER if found is None else found.leader
+
+    def _shard(self, node_id: int, group_id: str) -> GroupShard | Refused:
+        index = self.partition_of(group_id)
+        partition = None if index is None else self._host.partition(OFFSETS_TOPIC, index)
+        if index is None or partition is None:
+            return Refused(ErrorCode.COORDINATOR_NOT_AVAILABLE)
+        if partition.leader_id != node_id:
+            return Refused(ErrorCode.NOT_COORDINATOR)
+        return self._current(index, partition)
+
+    def _current(self, index: int, partition: Partition) -> GroupShard:
+        opened = self._opened.get(index)
+        if opened is None:
+            return self._open(index, partition)
+        if opened.leader_id != partition.leader_id or opened.leader_epoch != partition.leader_epoch:
+            opened.shard.close()
+            return self._open(index, partition)
+        return opened.shard
+
+    def _open(self, index: int, partition: Partition) -> GroupShard:
+        shard = Shard(
+            f"group coordinator {index}",
+            PartitionLog(partition),
+            lambda: GroupCoordinator(self._settings),
+            GroupsFormat(),
+            self._host.clock,
+            self._spawn,
+        )
+        self._opened[index] = _Opened(shard, partition.leader_id, partition.leader_epoch)
+        shard.open()
+        return shard
+
+    def _spawn(self, task: Callable[[], Any]) -> None:
+        assert self._nursery is not None, "start() comes first"
+        self._nursery.start_soon(task)
+
+    async def _run(
+        self, node_id: int, group_id: str, operation: Callable[[GroupCoordinator, int], Outcome[R, Any]]
+    ) -> R | Refused:
+        shard = self._shard(node_id, group_id)
+        if isinstance(shard, Refused):
+            return shard
+        return await shard.run(operation)
+
+    # Membership
+
+    async def join(self, node_id: int, request: JoinRequest) -> JoinResult:
+        """JoinGroup; returns when the join phase has ended."""
+        if not request.group_id:
+            return JoinResult(ErrorCode.INVALID_GROUP_ID, request.member_id)
+        result = await self._run(node_id, request.group_id, lambda shard, now_ms: shard.join(request, now_ms))
+        return JoinResult(result.error_code, request.member_id) if isinstance(result, Refused) else result
+
+    async def sync(self, node_id: int, request: SyncRequest) -> SyncResult:
+        """SyncGroup; returns when the assignment is there."""
+        if not request.group_id:
+            return SyncResult(ErrorCode.INVALID_GROUP_ID)
+        result = await self._run(node_id, request.group_id, lambda shard, now_ms: shard.sync(request, now_ms))
+        return SyncResult(result.error_code) if isinstance(result, Refused) else result
+
+    async def heartbeat(
+        self, node_id: int, group_id: str, generation_id: int, member_id: str, group_instance_id: str | None
+    ) -> ErrorCode:
+        """Heartbeat."""
+        if not group_id:
+            return ErrorCode.INVALID_GROUP_ID
+        result = await self._run(
+            node_id,
+            group_id,
+            lambda shard, now_ms: shard.heartbeat(
+                group_id, generation_id, member_id, group_instance_id, now_ms
+            ),
+        )
+        if not isinstance(result, Refused):
+            return result
+        if result.error_code is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
+            # Sessions start when the group is loaded: nothing is wrong yet
+            # (GroupCoordinatorService.heartbeat).
+            return ErrorCode.NONE
+        return result.error_code
+
+    async def leave(self, node_id: int, group_id: str, members: Sequence[LeavingMember]) -> LeaveResult:
+        """LeaveGroup."""
+        if not group_id:
+            return LeaveResult(ErrorCode.INVALID_GROUP_ID)
+        result = await self._run(
+            node_id, group_id, lambda shard, now_ms: shard.leave(group_id, members, now_ms)
+        )
+        return LeaveResult(result.error_code) if isinstance(result, Refused) else result
+
+    # Offsets
+
+    async def commit_offsets(self, node_id: int, request: CommitRequest) -> CommitResult:
+        """OffsetCommit, of topics and partitions that exist."""
+        result = await self._run(
+            node_id, request.group_id, lambda shard, now_ms: shard.commit_offsets(request, now_ms)
+        )
+        return CommitResult(result.error_code) if isinstance(result, Refused) else result
+
+    async def fetch_offsets(
+        self, node_id: int, group_id: str, topics: Sequence[tuple[TopicPartitions, UUID]] | None
+    ) -> OffsetFetchResult:
+        """OffsetFetch of one group; None is everything that it has."""
+        result = await self._run(node_id, group_id, lambda shard, _: shard.fetch_offsets(group_id, topics))
+        return OffsetFetchResult(result.error_code) if isinstance(result, Refused) else result
+
+    async def delete_offsets(
+        self, node_id: int, group_id: str, topics: Sequence[TopicPartitions]
+    ) -> OffsetDeleteResult:
+        """OffsetDelete, of topics and partitions that exist."""
+        if not group_id:
+            return OffsetDeleteResult(ErrorCode.INVALID_GROUP_ID)
+        result = await self._run(
+            node_id, group_id, lambda shard, now_ms: shard.delete_offsets(group_id, topics, now_ms)
+        )
+        return OffsetDeleteResult(result.error_code) if isinstance(result, Refused) else result
+
+    # Administration
+
+    async def list_groups(
+        self, node_id: int, states: Collection[str], types: Collection[str]
+    ) -> tuple[ErrorCode, list[ListedGroup]]:
+        """ListGroups: what this node coordinates. While any of it is loading, nothing is listed."""
+        listed: list[ListedGroup] = []
+        for index in sorted(self._opened):
+            partition = self._host.partition(OFFSETS_TOPIC, index)
+            if partition is None or partition.leader_id != node_id:
+                continue
+            shard = self._current(index, partition)
+            result = await shard.run(lambda machine, _: machine.list_groups(states, types))
+            if isinstance(result, Refused):
+                if shard.status is Status.LOADING:
+                    return result.error_code, []
+                continue
+            listed.extend(result)
+        return ErrorCode.NONE, listed
+
+    async def describe_groups(self, node_id: int, group_ids: Sequence[str]) -> list[DescribedGroup]:
+        """DescribeGroups, in the order asked."""
+        described: list[DescribedGroup] = []
+        for group_id in group_ids:
+            result = await self._run(node_id, group_id, _describe(group_id))
+            if isinstance(result, Refused):
+                described.append(DescribedGroup(result.error_code, group_id))
+            else:
+                described.extend(result)
+        return described
+
+    async def delete_groups(self, node_id: int, group_ids: Sequence[str]) -> list[GroupResult]:
+        """DeleteGroups, in the order asked, each id once."""
+        results: list[GroupResult] = []
+        for group_id in dict.fromkeys(group_ids):
+            result = await self._run(node_id, group_id, _delete(group_id))
+            if isinstance(result, Refused):
+                results.append(GroupResult(group_id, result.error_code))
+            else:
+                results.extend(result)
+        return results
+
+    # Following the cluster
+
+    def _image_changed(self, old: ClusterImage, new: ClusterImage) -> None:
+        if old.topics is new.topics:
+            return
+        gone = [name for topic_id, name in old.topic_names.items() if topic_id not in new.topic_names]
+        if gone:
+            self._forget_topics(frozenset(gone))
+        for index, opened in list(self._opened.items()):
+            found = new.partition(OFFSETS_TOPIC, index)
+            leadership = (NO_LEADER, -1) if found is None else (found.leader, found.leader_epoch)
+            if leadership != (opened.leader_id, opened.leader_epoch):
+                del self._opened[index]
+                opened.shard.close()
+                self._spawn(partial(self._reopen, index))
+
+    async def _reopen(self, index: int) -> None:
+        """Load under the new leader, also if nobody asks: sessions go on."""
+        partition = self._host.partition(OFFSETS_TOPIC, index)
+        if partition is not None and partition.leader_id != NO_LEADER:
+            self._current(index, partition)
+
+    def _forget_topics(self, names: frozenset[str]) -> None:
+        async def forget(shard: GroupShard) -> None:
+            await shard.run(lambda machine, now_ms: machine.delete_offsets_of_topics(names, now_ms))
+
+        assert self._nursery is not None
+        for opened in self._opened.values():
+            self._nursery.start_soon(forget, opened.shard)
+
+
+def _describe(group_id: str) -> Callable[[GroupCoordinator, int], Outcome[list[DescribedGroup], Any]]:
+    return lambda shard, _: shard.describe_groups([group_id])
+
+
+def _delete(group_id: str) -> Callable[[GroupCoordinator, int], Outcome[list[GroupResult], Any]]:
+    return lambda shard, now_ms: shard.delete_groups([group_id], now_ms)

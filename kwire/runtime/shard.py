@@ -1,0 +1,415 @@
+"""Runs one shard of a coordinator: loads it from its log, turns it, keeps its log.
+
+    run(operation): the machine decides -> its records are replayed at once -> appended -> answers go out
+
+Rules
+- A response, and every completion that came with it, leaves only after the append of its records has
+  completed, and after that of all records written before: nobody is told what may yet be lost.
+- One writer at a time, in order. What is decided while an append is under way goes into the next one
+  together.
+- An operation without records on a shard with nothing under way is answered without a task switch.
+- If an append fails, memory is ahead of the log: the shard is unloaded, everything that is held and
+  everyone who waits is refused with NOT_COORDINATOR, and it loads again.
+- While it loads, operations are refused with COORDINATOR_LOAD_IN_PROGRESS.
+- Timers belong to the shard, on semantic time; unloading forgets them.
+
+It knows neither groups nor transactions: the machine and the format of its records are handed in. (Kafka:
+CoordinatorRuntime.)
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from enum import Enum
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+import trio
+from kwire_codecs.errors import ErrorCode
+from kwire_codecs.records import batch
+
+from kwire.coordinators.outcome import Completion, Outcome, Ticket
+from kwire.partitions.clock import Clock, TimerHandle
+
+logger = logging.getLogger("kwire.runtime")
+
+R = TypeVar("R")
+Rec = TypeVar("Rec")
+
+READ_BYTES = 1 << 20
+"""How much of the log is read and replayed in one go while loading; in between, others get their turn."""
+
+BATCH_BYTES = 512 * 1024
+"""Records are gathered into batches of about this size; a single record may be larger."""
+
+RELOAD_AFTER_MS = 10_000
+"""How long a log that can't be read is left alone before it is tried again."""
+
+MAX_DECOMPRESSED_BYTES = 64 << 20
+
+
+class Refused(NamedTuple):
+    """The shard did not carry the operation out, or can't say that it did."""
+
+    error_code: ErrorCode
+
+
+class Machine(Protocol[Rec]):
+    """What the shard needs of a coordinator."""
+
+    def replay(self, record: Rec) -> None:
+        """Apply a record to hard state."""
+
+    def on_loaded(self, now_ms: int) -> Outcome[None, Rec]:
+        """The log has been replayed to its end."""
+        ...
+
+    def expire(self, key: Hashable, now_ms: int) -> Outcome[None, Rec]:
+        """A timer came due."""
+        ...
+
+
+class RecordFormat(Protocol[Rec]):
+    """How a coordinator's records travel."""
+
+    def to_bytes(self, record: Rec) -> tuple[bytes | None, bytes | None]:
+        """Key and value."""
+        ...
+
+    def from_bytes(self, key: bytes | None, value: bytes | None) -> Rec | None:
+        """The record, or None for one that this coordinator does not keep. ValueError if it can't be read."""
+        ...
+
+
+M = TypeVar("M", bound=Machine[Any])
+"""A kind of machine. Its records are its own affair: the shard only carries them between machine, format
+and log.
+"""
+
+
+class ShardLog(Protocol):
+    """The partition that a shard lives on."""
+
+    @property
+    def start_offset(self) -> int:
+        """Where to start reading."""
+        ...
+
+    @property
+    def end_offset(self) -> int:
+        """Where the next record goes."""
+        ...
+
+    async def append(self, batches: memoryview) -> ErrorCode:
+        """Append whole batches, all or none; done when it returns."""
+        ...
+
+    async def read(self, offset: int, max_bytes: int) -> Sequence[memoryview] | ErrorCode:
+        """Whole batches from the one that holds `offset`; none at the end."""
+        ...
+
+
+class Status(Enum):
+    """What a shard is up to."""
+
+    UNLOADED = "unloaded"
+    LOADING = "loading"
+    ACTIVE = "active"
+
+
+class _Held:
+    """Answers that wait for an append."""
+
+    __slots__ = ("completions", "error_code", "released", "waiter")
+
+    def __init__(self, completions: Sequence[Completion]) -> None:
+        self.completions = completions
+        self.error_code = ErrorCode.NONE
+        self.released = False
+        self.waiter: trio.Event | None = None
+
+    def release(self, error_code: ErrorCode) -> None:
+        self.error_code = error_code
+        self.released = True
+        for ticket, response in self.completions:
+            ticket.deliver(Refused(error_code) if error_code else response)
+        if self.waiter is not None:
+            self.waiter.set()
+
+    async def wait(self) -> None:
+        if not self.released:
+            self.waiter = trio.Event()
+            await self.waiter.wait()
+
+
+class Shard(Generic[M]):
+    """One shard. `spawn(async function)` starts a task in the nursery of the shard's owner.
+
+    The owner calls `open()` once, and `close()` when another node takes the partition over or the broker
+    stops.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        log: ShardLog,
+        new_machine: Callable[[], M],
+        records: RecordFormat[Any],
+        clock: Clock,
+        spawn: Callable[[Callable[[], Awaitable[None]]], None],
+    ) -> None:
+        self.name = name
+        self.status = Status.UNLOADED
+        self._log = log
+        self._new_machine = new_machine
+        self._records = records
+        self._clock = clock
+        self._spawn = spawn
+        self._machine: M | None = None
+        self._refusal = Refused(ErrorCode.NOT_COORDINATOR)
+        self._timers: dict[Hashable, TimerHandle] = {}
+        self._waiting: set[Ticket[Any]] = set()
+        self._unwritten: list[tuple[Sequence[object], _Held]] = []
+        self._writing = False
+        self._incarnation = 0
+
+    @property
+    def machine(self) -> M | None:
+        """The machine, while the shard is active; for reading only."""
+        return self._machine
+
+    # Loading and unloading
+
+    def open(self) -> None:
+        """Load the log. An empty one is loaded when this returns; otherwise a task loads it."""
+        self._incarnation += 1
+        if self._log.start_offset >= self._log.end_offset:
+            self._activate(self._new_machine())
+            return
+        self.status = Status.LOADING
+        self._refusal = Refused(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
+        self._spawn(self._load)
+
+    async def _load(self) -> None:
+        incarnation = self._incarnation
+        machine = self._new_machine()
+        offset = self._log.start_offset
+        count = 0
+        try:
+            while incarnation == self._incarnation and offset < self._log.end_offset:
+                read = await self._log.read(offset, READ_BYTES)
+                if isinstance(read, ErrorCode):
+                    raise ValueError(f"its log can't be read at offset {offset}: {read.message}")
+                next_offset = offset
+                for part in read:
+                    for position, header in batch.walk(part):
+                        if header.base_offset + header.last_offset_delta >= offset and not header.is_control:
+                            count += self._replay_batch(machine, part, position, header, offset)
+                        next_offset = header.next_offset
+                if next_offset == offset:
+                    break
+                offset = next_offset
+                await trio.lowlevel.checkpoint()
+        except Exception as error:
+            # A log that can't be read, or a record that breaks the machine: this shard's trouble alone.
+            expected = isinstance(error, batch.CorruptBatch | ValueError)
+            if incarnation == self._incarnation:
+                logger.error("%s is not available: %s", self.name, error, exc_info=not expected)
+                self._unload(ErrorCode.NOT_COORDINATOR)
+                self._clock.schedule(self._clock.now_ms() + RELOAD_AFTER_MS, self._reopen)
+            return
+        if incarnation == self._incarnation:
+            logger.info("%s loaded: %d records up to offset %d", self.name, count, offset)
+            self._activate(machine)
+
+    def _replay_batch(
+        self, machine: M, part: memoryview, position: int, header: batch.BatchHeader, offset: int
+    ) -> int:
+        replay = machine.replay
+        from_bytes = self._records.from_bytes
+        count = 0
+        for record in batch.records(part, position, header, MAX_DECOMPRESSED_BYTES):
+            if record.offset < offset:
+                continue
+            decoded = from_bytes(record.key, record.value)
+            if decoded is not None:
+                replay(decoded)
+                count += 1
+        return count
+
+    def _activate(self, machine: M) -> None:
+        self._machine = machine
+        self.status = Status.ACTIVE
+        if self._apply(machine, machine.on_loaded(self._clock.now_ms())) is not None:
+            self._start_writer()
+
+    def _reopen(self) -> None:
+        if self.status is Status.UNLOADED:
+            self.open()
+
+    def close(self) -> None:
+        """Another node coordinates from now on, or nobody: whoever waits is told NOT_COORDINATOR."""
+        self._incarnation += 1
+        self._unload(ErrorCode.NOT_COORDINATOR)
+
+    def _unload(self, error_code: ErrorCode) -> None:
+        self.status = Status.UNLOADED
+        self._machine = None
+        self._refusal = Refused(ErrorCode.NOT_COORDINATOR)
+        for handle in self._timers.values():
+            handle.cancel()
+        self._timers.clear()
+        unwritten, self._unwritten = self._unwritten, []
+        for _, held in unwritten:
+            held.release(error_code)
+        waiting, self._waiting = self._waiting, set()
+        for ticket in waiting:
+            ticket.deliver(Refused(error_code))
+
+    # Operations
+
+    async def run(self, operation: Callable[[M, int], Outcome[R, Any]]) -> R | Refused:
+        """Carry out `operation(machine, now_ms)`; gives its response when it may be told."""
+        machine = self._machine
+        if machine is None:
+            return self._refusal
+        try:
+            outcome = operation(machine, self._clock.now_ms())
+        except Exception:
+            self._distrust()
+            raise
+        response = outcome.response
+        if outcome.records or outcome.completions or outcome.timers or self._writing:
+            held = self._apply(machine, outcome)
+            if held is not None:
+                if not self._writing:
+                    self._writing = True
+                    await self._write()
+                await held.wait()
+                if held.error_code:
+                    return Refused(held.error_code)
+        if isinstance(response, Ticket):
+            return await self._wait_for(response)
+        return response
+
+    async def _wait_for(self, ticket: Ticket[R]) -> R | Refused:
+        if not ticket.delivered:
+            event = trio.Event()
+            ticket.on_delivery(event.set)
+            self._waiting.add(ticket)
+            try:
+                await event.wait()
+            finally:
+                self._waiting.discard(ticket)
+                ticket.on_delivery(None)
+        delivered = ticket.response
+        assert delivered is not None
+        return delivered
+
+    def _apply(self, machine: M, outcome: Outcome[Any, Any]) -> _Held | None:
+        """Replay, arm timers; gives what is held back, or None when nothing stands in the way."""
+        records = outcome.records
+        for record in records:
+            machine.replay(record)
+        for key, at_ms in outcome.timers:
+            self._arm(key, at_ms)
+        if records or self._writing or self._unwritten:
+            held = _Held(outcome.completions)
+            self._unwritten.append((records, held))
+            return held
+        for ticket, response in outcome.completions:
+            ticket.deliver(response)
+        return None
+
+    # Timers
+
+    def _arm(self, key: Hashable, at_ms: int | None) -> None:
+        handle = self._timers.pop(key, None)
+        if handle is not None:
+            handle.cancel()
+        if at_ms is not None:
+            self._timers[key] = self._clock.schedule(at_ms, lambda: self._fire(key))
+
+    def _fire(self, key: Hashable) -> None:
+        machine = self._machine
+        if machine is None or self._timers.pop(key, None) is None:
+            return
+        try:
+            held = self._apply(machine, machine.expire(key, self._clock.now_ms()))
+        except Exception:
+            self._distrust()
+            raise
+        if held is not None:
+            self._start_writer()
+
+    def _distrust(self) -> None:
+        """The machine failed within an operation, so nobody knows what is in it: back to the log."""
+        logger.error("%s is unloaded: its coordinator failed", self.name)
+        self.close()
+        self.open()
+
+    # Writing
+
+    def _start_writer(self) -> None:
+        if not self._writing:
+            self._writing = True
+            self._spawn(self._write)
+
+    async def _write(self) -> None:
+        """Append until nothing is left. Whoever finds nobody writing writes for all; its own client going
+        away does not stop it.
+        """
+        try:
+            with trio.CancelScope(shield=True):
+                while self._unwritten:
+                    unwritten, self._unwritten = self._unwritten, []
+                    incarnation = self._incarnation
+                    try:
+                        error_code = await self._append(
+                            [record for records, _ in unwritten for record in records]
+                        )
+                    except Exception:
+                        logger.exception("%s could not write its records", self.name)
+                        error_code = ErrorCode.UNKNOWN_SERVER_ERROR
+                    if incarnation != self._incarnation:
+                        error_code = error_code or ErrorCode.NOT_COORDINATOR
+                    for _, held in unwritten:
+                        held.release(_told(error_code))
+                    if error_code and incarnation == self._incarnation:
+                        logger.error("%s is unloaded: %s", self.name, error_code.message)
+                        self.close()
+                        self.open()
+        finally:
+            self._writing = False
+
+    async def _append(self, records: Sequence[object]) -> ErrorCode:
+        if not records:
+            return ErrorCode.NONE
+        now_ms = self._clock.now_ms()
+        to_bytes = self._records.to_bytes
+        buffer = bytearray()
+        gathered: list[batch.Record] = []
+        size = 0
+        for record in records:
+            key, value = to_bytes(record)
+            record_size = len(key or b"") + len(value or b"")
+            if gathered and size + record_size > BATCH_BYTES:
+                buffer += batch.build(gathered)
+                gathered, size = [], 0
+            gathered.append(batch.Record(key, value, now_ms))
+            size += record_size
+        batches = batch.build(gathered)
+        if buffer:
+            batches = buffer + batches
+        return await self._log.append(memoryview(batches))
+
+
+def _told(error_code: ErrorCode) -> ErrorCode:
+    """What a client hears of an append: to look for its coordinator if it failed, unless that is in vain."""
+    match error_code:
+        case ErrorCode.NONE:
+            return error_code
+        case ErrorCode.MESSAGE_TOO_LARGE | ErrorCode.RECORD_LIST_TOO_LARGE | ErrorCode.UNKNOWN_SERVER_ERROR:
+            return ErrorCode.UNKNOWN_SERVER_ERROR
+        case _:
+            return ErrorCode.NOT_COORDINATOR
