@@ -61,13 +61,15 @@ class FileSlice:
     long as it lives.
     """
 
-    __slots__ = ("file", "position", "size")
+    __slots__ = ("descriptor", "file", "position", "size")
 
     def __init__(self, file: "OpenFile", position: int, size: int) -> None:
         self.file = file
         self.position = position
         self.size = size
         file.pin()
+        self.descriptor = file.descriptor()
+        """The open descriptor, for sendfile and preadv; good for as long as this slice lives."""
 
     def __del__(self) -> None:
         self.file.unpin()
@@ -77,10 +79,6 @@ class FileSlice:
 
     def __repr__(self) -> str:
         return f"FileSlice({self.file.path!r}, {self.position}, {self.size})"
-
-    def fileno(self) -> int:
-        """The open descriptor, for sendfile and preadv; good for as long as this slice lives."""
-        return self.file.descriptor()
 
     def part(self, start: int, size: int) -> "FileSlice":
         """`size` bytes from `start` of this slice, as a slice of its own (a strict byte limit cuts this
@@ -94,11 +92,11 @@ class FileSlice:
         """The bytes, read now; may wait for the disk. StorageError when the file is shorter than it was or
         can't be read.
         """
-        return self.file.read(self.position, self.size)
+        return self.file.read(self.position, self.size, self.descriptor)
 
     def try_read(self) -> memoryview | None:
         """The bytes if all of them are in the page cache, else None at once (preadv with RWF_NOWAIT)."""
-        return self.file.try_read(self.position, self.size)
+        return self.file.try_read(self.position, self.size, self.descriptor)
 
 
 Slice: TypeAlias = memoryview | FileSlice
@@ -261,6 +259,11 @@ class LogDirectories(Protocol):
     node_id: int
     cluster_id: str
     directory_ids: list[UUID]
+
+    @property
+    def was_clean(self) -> bool:
+        """Whether the last stop was clean, in every directory: no log needs recovery."""
+        ...
 
     def existing(self) -> list[ExistingLog]:
         """The logs that are there, open or not."""

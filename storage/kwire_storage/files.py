@@ -58,6 +58,9 @@ class Files:
     def size(self, descriptor: int) -> int:
         return os.fstat(descriptor).st_size
 
+    def path_size(self, path: str) -> int:
+        return os.stat(path).st_size
+
     def fdatasync(self, descriptor: int) -> None:
         os.fdatasync(descriptor)
 
@@ -94,9 +97,13 @@ class Files:
         return os.path.isdir(path)
 
     def lock(self, descriptor: int) -> bool:
-        """Take the file's exclusive lock without waiting; False when another process holds it."""
+        """Take the file's exclusive lock without waiting; False when somebody else holds it.
+
+        Two locks: flock's, which holds within a process too, and lockf's, which is the one that Java takes.
+        """
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EAGAIN):
                 return False
@@ -229,22 +236,27 @@ class OpenFile:
         with storing("looking at", self.path):
             return self._files.size(self.descriptor())
 
-    def read(self, position: int, size: int) -> memoryview:
-        """Exactly `size` bytes at `position`; StorageError when there are fewer."""
+    def read(self, position: int, size: int, descriptor: int | None = None) -> memoryview:
+        """Exactly `size` bytes at `position`; StorageError when there are fewer.
+
+        With the descriptor that a slice holds, this may be called in a thread.
+        """
         view = memoryview(bytearray(size))
-        if self.read_up_to(view, position) < size:
+        if self.read_up_to(view, position, descriptor) < size:
             raise StorageError(f"{self.path} ends before byte {position + size}, which it held before")
         return view
 
-    def read_up_to(self, view: memoryview, position: int) -> int:
+    def read_up_to(self, view: memoryview, position: int, descriptor: int | None = None) -> int:
+        """Fill `view` as far as the file goes; gives the bytes read."""
         with storing("reading", self.path):
-            return self._files.read_up_to(self.descriptor(), view, position)
+            if descriptor is None:
+                descriptor = self.descriptor()
+            return self._files.read_up_to(descriptor, view, position)
 
-    def try_read(self, position: int, size: int) -> memoryview | None:
+    def try_read(self, position: int, size: int, descriptor: int) -> memoryview | None:
         """As `read`, but None at once when a byte of it is not in the page cache."""
         view = memoryview(bytearray(size))
         filled = 0
-        descriptor = self.descriptor()
         while filled < size:
             try:
                 got = self._files.preadv(descriptor, [view[filled:]], position + filled, nowait=True)

@@ -91,7 +91,7 @@ class LeaderEpochs:
             self._changed()
 
     def truncate_from_start(self, start_offset: int) -> None:
-        """The log now starts at `start_offset`: the epoch in force there begins there, older ones are gone."""
+        """The log now starts at `start_offset`: the epoch in force there begins there, older ones go."""
         passed = bisect_right(self._starts, start_offset)
         if passed == 0 or (passed == 1 and self._starts[0] == start_offset):
             return

@@ -17,6 +17,9 @@ class MemoryDirs:
         self.directory_ids = [usable(new_uuid)]
         self._logs: dict[tuple[str, int], tuple[UUID, MemoryLog]] = {}
 
+    was_clean = True
+    """Nothing is ever left behind."""
+
     def existing(self) -> list[ExistingLog]:
         """The logs there are."""
         return [

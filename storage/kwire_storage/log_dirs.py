@@ -1,0 +1,481 @@
+"""The log directories of one node: who may use them, what is in them, and the files that speak for all logs
+(Kafka: LogManager).
+
+Rules
+- A directory belongs to one process at a time (`.lock`), to one cluster and one node (`meta.properties`).
+- A log is in one directory; a new one goes where the fewest are. Nothing is made for it before its first
+  append.
+- `.kafka_cleanshutdown` is there only between a clean close and the next start; without it every log is
+  recovered when it is opened.
+- What a directory holds and nobody asked for stays: a partition that belongs to another topic id is renamed
+  (`-stray`), not removed.
+- Closing is the owner's: `close` closes the logs too, and ends the lock.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from . import checkpoints, uuids
+from .checkpoints import BadCheckpoint
+from .engine import DirectoryUsage, ExistingLog, LogConfig, LogUsage, StorageError
+from .files import Files, OpenFiles, storing
+from .segments import file_names, recovery
+from .segments.log import SegmentedLog
+from .segments.segment import Shared
+from .tail import TailBudget
+
+log = logging.getLogger("kwire.storage")
+
+Partition = tuple[str, int]
+
+
+class LockedError(Exception):
+    """Another process uses the directory."""
+
+
+class ForeignDirectory(Exception):
+    """The directory belongs to another cluster or node, or was written by something that can't be read
+    here.
+    """
+
+
+class _Directory:
+    """One log directory: its identity and its checkpoints."""
+
+    def __init__(self, path: str, files: Files) -> None:
+        self.path = os.path.abspath(path)
+        self.files = files
+        self.directory_id = UUID(int=0)
+        self.cluster_id: str | None = None
+        self.was_clean = False
+        self.previous_broker_epoch = -1
+        self.recovery_points: dict[Partition, int] = {}
+        self.high_watermarks: dict[Partition, int] = {}
+        self.log_start_offsets: dict[Partition, int] = {}
+        self._lock = -1
+
+    def file(self, name: str) -> str:
+        return f"{self.path}/{name}"
+
+    def take(self) -> None:
+        """Make the directory if need be, and lock it."""
+        with storing("making", self.path):
+            self.files.makedirs(self.path)
+        path = self.file(file_names.LOCK)
+        with storing("locking", path):
+            self._lock = self.files.open(path, os.O_RDWR | os.O_CREAT)
+            if self.files.lock(self._lock):
+                self.files.truncate(self._lock, 0)
+                self.files.write_all(self._lock, [f"{os.getpid()}\n".encode()], 0)
+                return
+            holder = self.files.read_file(path) or b""
+            self.let_go()
+        pid = holder.decode(errors="replace").strip()
+        who = f"process {pid}" if pid.isdecimal() else "another broker"
+        raise LockedError(f"{self.path} is in use by {who}: stop it, or choose another data directory")
+
+    def let_go(self) -> None:
+        if self._lock >= 0:
+            descriptor, self._lock = self._lock, -1
+            self.files.close(descriptor)
+
+    def identify(self, node_id: int) -> None:
+        """Read `meta.properties`, if there is one; the node must be this one."""
+        path = self.file(file_names.META_PROPERTIES)
+        with storing("reading", path):
+            data = self.files.read_file(path)
+        if data is None:
+            return
+        found = checkpoints.decode_properties(data)
+        if found.get("version") != str(checkpoints.META_VERSION):
+            raise ForeignDirectory(
+                f"{path} has version {found.get('version')!r}, and only version 1 (KRaft) can be used: "
+                "choose another data directory"
+            )
+        if found.get("node.id") != str(node_id):
+            raise ForeignDirectory(
+                f"{path} belongs to node {found.get('node.id')}, and this is node {node_id}: "
+                "start with that node id, or choose another data directory"
+            )
+        try:
+            self.directory_id = uuids.from_text(found.get("directory.id", ""))
+        except ValueError as wrong:
+            raise ForeignDirectory(f"{path} has no usable directory.id: {wrong}") from None
+        self.cluster_id = found.get("cluster.id")
+        if not self.cluster_id:
+            raise ForeignDirectory(f"{path} names no cluster.id")
+
+    def write_identity(self, cluster_id: str, node_id: int) -> None:
+        data = checkpoints.encode_meta_properties(cluster_id, node_id, self.directory_id)
+        path = self.file(file_names.META_PROPERTIES)
+        with storing("writing", path):
+            self.files.write_file(path, data, sync=True)
+
+    def load(self) -> None:
+        """Read the checkpoints, and whether the last stop was clean; that is true once."""
+        path = self.file(file_names.CLEAN_SHUTDOWN)
+        with storing("reading", path):
+            data = self.files.read_file(path)
+            if data is not None:
+                self.was_clean = True
+                self.previous_broker_epoch = checkpoints.decode_clean_shutdown(data)
+                self.files.remove(path)
+        self.recovery_points = self._read_offsets(file_names.RECOVERY_POINTS)
+        self.high_watermarks = self._read_offsets(file_names.HIGH_WATERMARKS)
+        self.log_start_offsets = self._read_offsets(file_names.LOG_START_OFFSETS)
+
+    def _read_offsets(self, name: str) -> dict[Partition, int]:
+        path = self.file(name)
+        with storing("reading", path):
+            data = self.files.read_file(path)
+        if data is None:
+            return {}
+        try:
+            return checkpoints.decode_offsets(data)
+        except BadCheckpoint as bad:
+            log.warning("%s is not readable (%s); logs are read from their beginnings", path, bad)
+            return {}
+
+    def write_offsets(self, name: str, offsets: dict[Partition, int], *, sync: bool) -> None:
+        path = self.file(name)
+        with storing("writing", path):
+            self.files.write_file(path, checkpoints.encode_offsets(offsets), sync=sync)
+
+
+class _Open:
+    """A log that is open, and where."""
+
+    __slots__ = ("directory", "log", "topic_id")
+
+    def __init__(self, directory: _Directory, topic_id: UUID, opened: SegmentedLog) -> None:
+        self.directory = directory
+        self.topic_id = topic_id
+        self.log = opened
+
+
+class LogDirs:
+    """The directories of one node. `LogDirectories` in engine.py says what the methods do.
+
+    Opening raises LockedError, ForeignDirectory or StorageError; each says what to do. `cluster_id` None
+    takes the one that is there, or a new one. Ids come from `new_uuid`.
+    """
+
+    def __init__(
+        self,
+        directories: Sequence[str],
+        *,
+        node_id: int,
+        new_uuid: Callable[[], UUID],
+        cluster_id: str | None = None,
+        files: Files | None = None,
+        max_open_files: int = 4096,
+        tails: TailBudget | None = None,
+    ) -> None:
+        if not directories:
+            raise ValueError("a node needs a log directory")
+        self.node_id = node_id
+        self._new_uuid = new_uuid
+        self._files = files if files is not None else Files()
+        open_files = OpenFiles(self._files, max_open_files)
+        self._shared = Shared(self._files, open_files, tails if tails is not None else TailBudget())
+        self._directories = [_Directory(path, self._files) for path in directories]
+        self._open: dict[Partition, _Open] = {}
+        self._doomed: list[str] = []
+        try:
+            for directory in self._directories:
+                directory.take()
+            self.cluster_id = self._identify(cluster_id)
+            for directory in self._directories:
+                directory.load()
+            self._found = self._find()
+        except BaseException:
+            self._let_go()
+            raise
+
+    @property
+    def directory_ids(self) -> list[UUID]:
+        """The id of each directory, in the order in which they were named."""
+        return [directory.directory_id for directory in self._directories]
+
+    @property
+    def was_clean(self) -> bool:
+        """Whether the last stop was clean, in every directory."""
+        return all(directory.was_clean for directory in self._directories)
+
+    @property
+    def previous_broker_epoch(self) -> int:
+        """The broker epoch that the last clean stop wrote down, -1 when there was none (KIP-966)."""
+        epochs = {directory.previous_broker_epoch for directory in self._directories}
+        return epochs.pop() if len(epochs) == 1 else -1
+
+    def _identify(self, wanted: str | None) -> str:
+        for directory in self._directories:
+            directory.identify(self.node_id)
+        known = {d.cluster_id: d.path for d in self._directories if d.cluster_id is not None}
+        if len(known) > 1:
+            raise ForeignDirectory(
+                "the log directories belong to different clusters: "
+                + ", ".join(f"{path} to {cluster}" for cluster, path in known.items())
+            )
+        cluster_id = next(iter(known), None) or wanted or uuids.to_text(uuids.usable(self._new_uuid))
+        if wanted is not None and cluster_id != wanted:
+            raise ForeignDirectory(
+                f"{known[cluster_id]} belongs to cluster {cluster_id}, and this one is {wanted}: "
+                "start without a cluster id, or choose another data directory"
+            )
+        for directory in self._directories:
+            if directory.cluster_id is None:
+                directory.directory_id = uuids.usable(self._new_uuid)
+                directory.cluster_id = cluster_id
+                directory.write_identity(cluster_id, self.node_id)
+        return cluster_id
+
+    def _find(self) -> dict[Partition, _Directory]:
+        found: dict[Partition, _Directory] = {}
+        for directory in self._directories:
+            with storing("reading", directory.path):
+                names = self._files.listdir(directory.path)
+            for name in names:
+                if name.endswith(file_names.DELETE_DIRECTORY):
+                    self._doomed.append(directory.file(name))
+                partition = file_names.parse_partition_directory(name)
+                if partition is None:
+                    continue
+                if partition in found:
+                    raise ForeignDirectory(
+                        f"{found[partition].file(name)} and {directory.file(name)} are both there: "
+                        "move one of them away"
+                    )
+                found[partition] = directory
+        return found
+
+    # The logs
+
+    def existing(self) -> list[ExistingLog]:
+        logs = []
+        for (topic, partition), directory in self._found.items():
+            opened = self._open.get((topic, partition))
+            path = directory.file(file_names.partition_directory(topic, partition))
+            topic_id = opened.topic_id if opened is not None else self._topic_id(path)
+            logs.append(ExistingLog(topic, partition, topic_id, directory.directory_id))
+        return logs
+
+    def _topic_id(self, path: str) -> UUID | None:
+        metadata = f"{path}/{file_names.PARTITION_METADATA}"
+        with storing("reading", metadata):
+            data = self._files.read_file(metadata)
+        if data is None:
+            return None
+        try:
+            return checkpoints.decode_partition_metadata(data)
+        except BadCheckpoint as bad:
+            log.warning("%s is not readable: %s", metadata, bad)
+            return None
+
+    def open(
+        self, topic: str, partition: int, topic_id: UUID, config: LogConfig, *, now_ms: int = 0
+    ) -> SegmentedLog:
+        key = topic, partition
+        opened = self._open.get(key)
+        if opened is not None:
+            if opened.topic_id == topic_id:
+                opened.log.configure(config)
+                return opened.log
+            raise ValueError(f"{topic}-{partition} is open for topic id {uuids.to_text(opened.topic_id)}")
+        directory = self._found.get(key)
+        if directory is not None:
+            path = directory.file(file_names.partition_directory(topic, partition))
+            on_disk = self._topic_id(path)
+            if on_disk is not None and on_disk != topic_id:
+                self._set_aside(directory, key, path, on_disk)
+                directory = None
+        if directory is None:
+            directory = self._emptiest()
+            self._found[key] = directory
+            made = self._new_log(directory, key, topic_id, config)
+        else:
+            made = self._load(directory, key, topic_id, config, now_ms)
+        self._open[key] = _Open(directory, topic_id, made)
+        return made
+
+    def _emptiest(self) -> _Directory:
+        held = dict.fromkeys(self._directories, 0)
+        for directory in self._found.values():
+            held[directory] += 1
+        return min(self._directories, key=lambda directory: held[directory])
+
+    def _set_aside(self, directory: _Directory, key: Partition, path: str, on_disk: UUID) -> None:
+        name = file_names.set_aside_directory(*key, file_names.STRAY_DIRECTORY, self._new_uuid())
+        log.warning(
+            "%s belongs to topic id %s, which is not %s any more; renamed to %s",
+            path,
+            uuids.to_text(on_disk),
+            key[0],
+            name,
+        )
+        with storing("renaming", path):
+            self._files.rename(path, directory.file(name))
+        self._forget(key)
+
+    def _new_log(
+        self, directory: _Directory, key: Partition, topic_id: UUID, config: LogConfig
+    ) -> SegmentedLog:
+        path = directory.file(file_names.partition_directory(*key))
+        return SegmentedLog(
+            path,
+            config,
+            self._shared,
+            make_directory=lambda: self._make(path, topic_id),
+            log_start_changed=lambda: self._log_start_changed(directory),
+        )
+
+    def _load(
+        self, directory: _Directory, key: Partition, topic_id: UUID, config: LogConfig, now_ms: int
+    ) -> SegmentedLog:
+        path = directory.file(file_names.partition_directory(*key))
+        self._make(path, topic_id)
+        recovery_point = directory.recovery_points.get(key, 0)
+        loaded = recovery.load(
+            path,
+            self._shared,
+            config,
+            clean=directory.was_clean,
+            recovery_point=recovery_point,
+            log_start_offset=directory.log_start_offsets.get(key, 0),
+            now_ms=now_ms,
+        )
+        return SegmentedLog(
+            path,
+            config,
+            self._shared,
+            make_directory=lambda: self._make(path, topic_id),
+            loaded=loaded,
+            clean=directory.was_clean,
+            recovery_point=recovery_point,
+            now_ms=now_ms,
+            log_start_changed=lambda: self._log_start_changed(directory),
+        )
+
+    def _make(self, path: str, topic_id: UUID) -> None:
+        """Make a partition's directory and its `partition.metadata`, as far as they are missing."""
+        metadata = f"{path}/{file_names.PARTITION_METADATA}"
+        with storing("making", path):
+            self._files.makedirs(path)
+            if self._files.read_file(metadata) is None:
+                self._files.write_file(metadata, checkpoints.encode_partition_metadata(topic_id), sync=False)
+
+    def delete(self, topic: str, partition: int) -> None:
+        """Take a log away: its directory is renamed at once, and removed by `sweep`."""
+        key = topic, partition
+        directory = self._found.get(key)
+        opened = self._open.pop(key, None)
+        if opened is not None:
+            opened.log.remove_files()
+        if directory is None:
+            return
+        path = directory.file(file_names.partition_directory(topic, partition))
+        name = file_names.set_aside_directory(*key, file_names.DELETE_DIRECTORY, self._new_uuid())
+        with storing("renaming", path):
+            if self._files.is_directory(path):
+                self._files.rename(path, directory.file(name))
+                self._doomed.append(directory.file(name))
+        self._forget(key)
+
+    def _forget(self, key: Partition) -> None:
+        directory = self._found.pop(key)
+        directory.recovery_points.pop(key, None)
+        directory.high_watermarks.pop(key, None)
+        if directory.log_start_offsets.pop(key, None) is not None:
+            self._write_log_start_offsets(directory)
+
+    def sweep(self) -> int:
+        """Remove the directories of deleted logs; gives how many. Touches nothing else, so a thread may do
+        it.
+        """
+        removed = 0
+        while self._doomed:
+            path = self._doomed.pop()
+            with storing("removing", path):
+                for name in self._files.listdir(path):
+                    self._files.remove(f"{path}/{name}")
+                self._files.rmdir(path)
+            removed += 1
+        return removed
+
+    def directory_of(self, topic: str, partition: int) -> UUID:
+        directory = self._found.get((topic, partition))
+        return (directory if directory is not None else self._emptiest()).directory_id
+
+    def usage(self) -> list[DirectoryUsage]:
+        result = []
+        for directory in self._directories:
+            with storing("looking at", directory.path):
+                total, usable = self._files.disk_space(directory.path)
+            logs = [
+                LogUsage(topic, partition, opened.topic_id, opened.log.size_bytes)
+                for (topic, partition), opened in self._open.items()
+                if opened.directory is directory
+            ]
+            result.append(DirectoryUsage(directory.path, total, usable, logs))
+        return result
+
+    # Checkpoints
+
+    def _log_start_changed(self, directory: _Directory) -> None:
+        starts = dict(directory.log_start_offsets)
+        for key, opened in self._open.items():
+            if opened.directory is directory:
+                if opened.log.log_start_offset > opened.log.first_segment_offset:
+                    starts[key] = opened.log.log_start_offset
+                else:
+                    starts.pop(key, None)
+        if starts != directory.log_start_offsets:
+            directory.log_start_offsets = starts
+            self._write_log_start_offsets(directory)
+
+    def _write_log_start_offsets(self, directory: _Directory) -> None:
+        directory.write_offsets(file_names.LOG_START_OFFSETS, directory.log_start_offsets, sync=False)
+
+    def checkpoint(self) -> None:
+        for directory in self._directories:
+            self._checkpoint(directory, sync=False)
+
+    def _checkpoint(self, directory: _Directory, *, sync: bool) -> None:
+        for key, opened in self._open.items():
+            if opened.directory is directory:
+                directory.recovery_points[key] = opened.log.recovery_point
+                directory.high_watermarks[key] = opened.log.log_end_offset
+        directory.write_offsets(file_names.RECOVERY_POINTS, directory.recovery_points, sync=sync)
+        directory.write_offsets(file_names.HIGH_WATERMARKS, directory.high_watermarks, sync=sync)
+
+    # The end
+
+    def close(self, *, clean: bool, broker_epoch: int = -1) -> None:
+        """Close every log; a directory in which all of that went well is marked as cleanly stopped."""
+        failed: set[_Directory] = set()
+        for opened in self._open.values():
+            try:
+                opened.log.close(clean=clean)
+            except StorageError as error:
+                log.error("%s", error)
+                failed.add(opened.directory)
+        if clean:
+            for directory in self._directories:
+                try:
+                    self._log_start_changed(directory)
+                    self._checkpoint(directory, sync=True)
+                    if directory not in failed:
+                        path = directory.file(file_names.CLEAN_SHUTDOWN)
+                        with storing("writing", path):
+                            data = checkpoints.encode_clean_shutdown(broker_epoch)
+                            self._files.write_file(path, data, sync=True)
+                except StorageError as error:
+                    log.error("%s", error)
+        self._open.clear()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        for directory in self._directories:
+            directory.let_go()

@@ -1,0 +1,482 @@
+"""A partition's log on disk, in Kafka's files: the segment engine (Kafka: UnifiedLog and LocalLog).
+
+Rules
+- Nothing is made on disk before the first append: a broker may have many thousands of partitions that
+  nobody writes to.
+- An append goes to the page cache through one gathered write. It survives the process; `flush` makes it
+  survive the machine.
+- The last segment is appended to; the others are sealed and do not change but for being removed from the
+  front, or cut by `truncate_to`.
+- Whoever made the log closes it. `log_start_changed` is called when the log start moves, so that it can be
+  written down.
+"""
+
+import logging
+import os
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+from ..batch_blocks import BatchBlocks
+from ..checkpoints import encode_epochs
+from ..engine import (
+    FileSlice,
+    LogConfig,
+    LogRead,
+    OffsetOutOfRange,
+    Slice,
+    StorageError,
+    TimestampOffset,
+    ValidBatch,
+)
+from ..files import Files, storing
+from ..leader_epochs import LeaderEpochs
+from ..producer_state import CorruptSnapshot, ProducerState
+from ..timestamps import check_ascending, first_record_at_or_after, first_record_with_max_timestamp
+from . import file_names
+from .offset_index import MAX_RELATIVE_OFFSET
+from .recovery import LoadedLog
+from .segment import Place, Segment, Shared
+
+log = logging.getLogger("kwire.storage")
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class FlushPlan:
+    """What `plan_flush` decided: files to sync, held open, and up to where the log is then on the device."""
+
+    slices: list[FileSlice]
+    directories: list[str]
+    end_offset: int
+    generation: int
+    names_version: int
+
+    def work(self, files: Files) -> None:
+        """Sync the files, and the directories that name them; in a thread."""
+        for part in self.slices:
+            with storing("syncing", part.file.path):
+                files.fdatasync(part.descriptor)
+        for directory in self.directories:
+            with storing("syncing", directory):
+                files.sync_directory(directory)
+
+
+class SegmentedLog:
+    """One partition's log on disk. `PartitionLog` says what the methods do."""
+
+    def __init__(
+        self,
+        directory: str,
+        config: LogConfig,
+        shared: Shared,
+        *,
+        make_directory: Callable[[], None],
+        loaded: LoadedLog | None = None,
+        clean: bool = True,
+        recovery_point: int = 0,
+        now_ms: int = 0,
+        log_start_changed: Callable[[], None] = _nothing,
+    ) -> None:
+        self.directory = directory
+        self._config = config
+        self._shared = shared
+        self._make_directory = make_directory
+        self._log_start_changed = log_start_changed
+        self._on_disk = loaded is not None
+        loaded = loaded or LoadedLog([], 0, 0, [], [])
+        self._segments = loaded.segments
+        self._bases = [segment.base_offset for segment in self._segments]
+        self._snapshots = loaded.snapshots
+        self._log_start_offset = loaded.log_start_offset
+        self._log_end_offset = loaded.log_end_offset
+        self._size_bytes = sum(segment.size for segment in self._segments)
+        self._tail = BatchBlocks()
+        self._generation = 0
+        self._names_version = 0
+        self._names_synced = 0
+        self.recovery_point = min(self._log_end_offset, self._log_end_offset if clean else recovery_point)
+        """Everything below is on the device."""
+        self.epochs = LeaderEpochs(loaded.epochs, on_change=self._epochs_changed)
+        self._epochs_saved = True
+        self.producers = ProducerState(config.producer_id_expiration_ms)
+        if loaded.segments or loaded.snapshots:
+            self._rebuild_producers(now_ms, trust_absence=clean)
+
+    @property
+    def log_start_offset(self) -> int:
+        return self._log_start_offset
+
+    @property
+    def log_end_offset(self) -> int:
+        return self._log_end_offset
+
+    @property
+    def size_bytes(self) -> int:
+        return self._size_bytes
+
+    @property
+    def first_segment_offset(self) -> int:
+        """The base offset of the oldest segment: a log start above it must be written down to be kept."""
+        return self._bases[0] if self._bases else 0
+
+    @property
+    def segment_offsets(self) -> list[int]:
+        """The base offset of each segment."""
+        return list(self._bases)
+
+    # Appending
+
+    def append(self, batches: Sequence[ValidBatch], now_ms: int) -> None:
+        if not batches:
+            return
+        check_ascending(batches, self._log_end_offset)
+        size = 0
+        newest_timestamp = -1
+        for buffer, header in batches:
+            size += len(buffer)
+            if header.max_timestamp > newest_timestamp:
+                newest_timestamp = header.max_timestamp
+        last_offset = batches[-1].header.last_offset
+        segment = self._segment_for(size, last_offset, newest_timestamp, now_ms)
+        # Epochs come first, as in Kafka: an epoch without a record does no harm, a record without its epoch
+        # does.
+        if batches[-1].header.partition_leader_epoch > self.epochs.latest:
+            for _, header in batches:
+                if header.partition_leader_epoch > self.epochs.latest:
+                    self.epochs.assign(header.partition_leader_epoch, header.base_offset)
+        if not self._epochs_saved:
+            self._save_epochs()
+        segment.append(batches)
+        self._size_bytes += size
+        self._log_end_offset = last_offset + 1
+        tail, producers = self._tail, self.producers
+        for buffer, header in batches:
+            tail.append(header.base_offset, header.last_offset, buffer)
+            producers.append(header, buffer)
+        self._shared.tails.grown(tail)
+
+    def _segment_for(self, size: int, last_offset: int, newest_timestamp: int, now_ms: int) -> Segment:
+        """The segment that an append goes to, a new one if the last is full or old (Kafka:
+        UnifiedLog.maybeRoll).
+        """
+        if not self._segments:
+            return self._roll(max(self._log_end_offset, last_offset - MAX_RELATIVE_OFFSET), now_ms)
+        active, config = self._segments[-1], self._config
+        if active.has_room(size, last_offset, config.segment_bytes, config.segment_index_bytes):
+            waited_ms = active.waited_ms(now_ms, newest_timestamp) if active.size else 0
+            if waited_ms <= config.segment_ms - self._jitter_ms(active):
+                return active
+        return self._roll(max(self._log_end_offset, last_offset - MAX_RELATIVE_OFFSET), now_ms)
+
+    def _jitter_ms(self, segment: Segment) -> int:
+        # Kafka draws a random number. One made from the name spreads the rolls of many partitions as well,
+        # and is the same again after a restart.
+        limit = min(self._config.segment_jitter_ms, self._config.segment_ms)
+        return crc32(segment.log_path.encode()) % limit if limit > 0 else 0
+
+    def roll(self, now_ms: int) -> None:
+        """Seal the last segment, if it holds anything, and begin a new one."""
+        if self._segments and self._segments[-1].size:
+            self._roll(self._log_end_offset, now_ms)
+
+    def _roll(self, base_offset: int, now_ms: int) -> Segment:
+        if not self._on_disk:
+            self._make_directory()
+            self._on_disk = True
+        if self._segments:
+            last = self._segments[-1]
+            if last.size:
+                last.save_indexes()
+                last.end_offset = max(last.end_offset, self._log_end_offset)
+                self._take_snapshot()
+            else:
+                last.remove()
+                self._segments.pop()
+                self._bases.pop()
+        segment = Segment.new(
+            self.directory,
+            base_offset,
+            self._shared,
+            index_interval_bytes=self._config.index_interval_bytes,
+            now_ms=now_ms,
+        )
+        self._segments.append(segment)
+        self._bases.append(base_offset)
+        self._names_version += 1
+        return segment
+
+    # Reading
+
+    def read(
+        self, offset: int, max_bytes: int, *, max_offset: int | None = None, at_least_one: bool = True
+    ) -> LogRead:
+        end = self._log_end_offset
+        if not self._log_start_offset <= offset <= end:
+            raise OffsetOutOfRange(offset, self._log_start_offset, end)
+        limit = end if max_offset is None or max_offset > end else max_offset
+        if offset >= limit:
+            return LogRead([], 0, offset)
+        found = self._tail.read(offset, max_bytes, limit, at_least_one=at_least_one)
+        if found is not None:
+            return found
+        return self._read_files(offset, max_bytes, limit, at_least_one)
+
+    def _read_files(self, offset: int, max_bytes: int, limit: int, at_least_one: bool) -> LogRead:
+        parts: list[Slice] = []
+        size = 0
+        first_base_offset = offset
+        at = max(bisect_right(self._bases, offset) - 1, 0)
+        while at < len(self._segments):
+            segment = self._segments[at]
+            at += 1
+            first = segment.find(offset)
+            if first is None:  # a gap at the segment's end
+                continue
+            if first.last_offset >= limit:
+                break
+            beyond = segment.find(limit)
+            readable = segment.size if beyond is None else beyond.position
+            end = min(readable, segment.boundary(first.position, first.position + max_bytes - size))
+            if end <= first.position and at_least_one and not parts:
+                end = first.end
+            if end > first.position:
+                if not parts:
+                    first_base_offset = first.base_offset
+                parts.append(segment.slice(first.position, end - first.position))
+                size += end - first.position
+            if end < segment.size or size >= max_bytes:
+                break
+        return LogRead(parts, size, first_base_offset)
+
+    def read_bytes(self, part: Slice) -> memoryview:
+        return part.read() if isinstance(part, FileSlice) else part
+
+    def _segments_from(self, offset: int) -> Iterator[Segment]:
+        for at in range(max(bisect_right(self._bases, offset) - 1, 0), len(self._segments)):
+            yield self._segments[at]
+
+    def _places_from(self, segment: Segment, offset: int) -> Iterator[Place]:
+        return (
+            place for place in segment.places(segment.offsets.lookup(offset)) if place.last_offset >= offset
+        )
+
+    def offset_for_timestamp(self, timestamp_ms: int) -> TimestampOffset | None:
+        start = self._log_start_offset
+        for segment in self._segments_from(start):
+            if not segment.size or segment.load_max_timestamp() < timestamp_ms:
+                continue
+            for place in self._places_from(segment, max(segment.times.lookup(timestamp_ms), start)):
+                if place.max_timestamp >= timestamp_ms and place.last_offset >= start:
+                    buffer, header = segment.batch(place)
+                    found = first_record_at_or_after(buffer, header, timestamp_ms, start)
+                    if found is not None:
+                        return found
+        return None
+
+    def max_timestamp_offset(self) -> TimestampOffset | None:
+        newest: tuple[int, int, Segment] | None = None
+        start = self._log_start_offset
+        for segment in self._segments_from(start):
+            if not segment.size:
+                continue
+            if segment.base_offset >= start:
+                timestamp, last_offset = segment.load_max_timestamp(), segment.max_timestamp_offset
+            else:  # what lies below the log start does not count, so the index is no help
+                timestamp, last_offset = max(
+                    (
+                        (place.max_timestamp, -place.last_offset)
+                        for place in self._places_from(segment, start)
+                    ),
+                    default=(-1, 0),
+                )
+                last_offset = -last_offset
+            if timestamp >= 0 and (newest is None or timestamp > newest[0]):
+                newest = timestamp, last_offset, segment
+        if newest is None:
+            return None
+        timestamp, last_offset, segment = newest
+        for place in self._places_from(segment, max(start, segment.base_offset)):
+            if place.max_timestamp == timestamp:
+                buffer, header = segment.batch(place)
+                return first_record_with_max_timestamp(buffer, header, start)
+        return None
+
+    # Cutting
+
+    def truncate_to(self, offset: int) -> None:
+        if offset >= self._log_end_offset:
+            return
+        offset = max(offset, self._log_start_offset)
+        self._generation += 1
+        self._tail.truncate(offset)
+        self._shared.tails.shrunk(self._tail)
+        while len(self._segments) > 1 and self._bases[-1] >= offset:
+            self._drop(len(self._segments) - 1)
+        if self._segments:
+            self._segments[-1].truncate(self._segments[-1].find(offset))
+            while len(self._segments) > 1 and not self._segments[-1].size:
+                self._drop(len(self._segments) - 1)
+                self._segments[-1].truncate(None)
+        self._size_bytes = sum(segment.size for segment in self._segments)
+        end = self._segments[-1].end_offset if self._size_bytes else 0
+        self._log_end_offset = max(end, self._log_start_offset)
+        self.recovery_point = min(self.recovery_point, self._log_end_offset)
+        self.epochs.truncate_from_end(self._log_end_offset)
+        self._save_epochs()
+        for taken_at in [taken_at for taken_at in self._snapshots if taken_at > self._log_end_offset]:
+            self._drop_snapshot(taken_at)
+        self._rebuild_producers(0, trust_absence=False)
+
+    def advance_log_start(self, offset: int) -> None:
+        if offset <= self._log_start_offset:
+            return
+        if offset > self._log_end_offset:
+            raise OffsetOutOfRange(offset, self._log_start_offset, self._log_end_offset)
+        before, self._log_start_offset = self._log_start_offset, offset
+        try:
+            self._log_start_changed()
+        except StorageError:
+            self._log_start_offset = before
+            raise
+        self.epochs.truncate_from_start(offset)
+        self._save_epochs()
+        while len(self._segments) > 1 and self._bases[1] <= offset:
+            self._drop(0)
+        self._size_bytes = sum(segment.size for segment in self._segments)
+        for taken_at in [taken_at for taken_at in self._snapshots if taken_at <= self.first_segment_offset]:
+            if taken_at != self._snapshots[-1]:
+                self._drop_snapshot(taken_at)
+
+    def _drop(self, at: int) -> None:
+        self._segments[at].remove()
+        del self._segments[at], self._bases[at]
+
+    # Producer state
+
+    def _take_snapshot(self) -> None:
+        offset = self.producers.end_offset
+        if offset in self._snapshots:
+            return
+        path = f"{self.directory}/{file_names.segment_file(offset, file_names.SNAPSHOT)}"
+        with storing("writing", path):
+            self._shared.files.write_file(path, self.producers.encode_snapshot(), sync=False)
+        self._snapshots.append(offset)
+
+    def _drop_snapshot(self, offset: int) -> None:
+        path = f"{self.directory}/{file_names.segment_file(offset, file_names.SNAPSHOT)}"
+        with storing("removing", path):
+            self._shared.files.remove(path)
+        self._snapshots.remove(offset)
+
+    def _rebuild_producers(self, now_ms: int, *, trust_absence: bool) -> None:
+        """Derive the producers from the newest snapshot that can be used and the batches behind it.
+
+        `trust_absence`: no snapshot at all means that a clean stop found no producers to write down.
+        """
+        producers = self.producers
+        producers.clear(self._log_start_offset)
+        for taken_at in sorted(self._snapshots, reverse=True):
+            path = f"{self.directory}/{file_names.segment_file(taken_at, file_names.SNAPSHOT)}"
+            if taken_at > self._log_end_offset:
+                self._drop_snapshot(taken_at)
+                continue
+            with storing("reading", path):
+                data = self._shared.files.read_file(path)
+            try:
+                producers.load_snapshot(data or b"", taken_at, now_ms)
+            except CorruptSnapshot as corrupt:
+                log.warning("%s can't be used (%s); removed", path, corrupt)
+                self._drop_snapshot(taken_at)
+                continue
+            break
+        else:
+            if trust_absence:
+                producers.end_offset = self._log_end_offset
+        start = max(producers.end_offset, self._log_start_offset)
+        if start < self._log_end_offset:
+            for segment in self._segments_from(start):
+                self._replay(segment, start)
+        producers.end_offset = self._log_end_offset
+
+    def _replay(self, segment: Segment, start: int) -> None:
+        first = segment.find(start)
+        if first is None:
+            return
+        for place, header in segment.headers(first.position):
+            if header.producer_id >= 0:
+                buffer = segment.batch_bytes(place) if header.is_control else memoryview(b"")
+                self.producers.append(header, buffer)
+
+    # Settings, durability, the end
+
+    def _epochs_changed(self) -> None:
+        self._epochs_saved = False
+
+    def _save_epochs(self) -> None:
+        if self._on_disk and not self._epochs_saved:
+            path = f"{self.directory}/{file_names.LEADER_EPOCHS}"
+            with storing("writing", path):
+                self._shared.files.write_file(path, encode_epochs(self.epochs.entries()), sync=False)
+        self._epochs_saved = True
+
+    def configure(self, config: LogConfig) -> None:
+        self._config = config
+        self.producers.expiration_ms = config.producer_id_expiration_ms
+        for segment in self._segments:
+            segment.index_interval_bytes = config.index_interval_bytes
+
+    def plan_flush(self) -> FlushPlan | None:
+        """What must be synced for all that is appended now to be on the device; None when it is. Then:
+        `FlushPlan.work` in a thread, and `commit_flush`.
+        """
+        if self.recovery_point >= self._log_end_offset:
+            return None
+        segments = [segment for segment in self._segments_from(self.recovery_point) if segment.size]
+        named = self._names_version == self._names_synced
+        return FlushPlan(
+            slices=[segment.slice(0, segment.size) for segment in segments],
+            directories=[] if named else [self.directory, os.path.dirname(self.directory)],
+            end_offset=self._log_end_offset,
+            generation=self._generation,
+            names_version=self._names_version,
+        )
+
+    def commit_flush(self, plan: FlushPlan) -> None:
+        """The plan's work is done: note how far the log is on the device, unless it was cut since."""
+        self._names_synced = max(self._names_synced, plan.names_version)
+        if plan.generation == self._generation:
+            self.recovery_point = max(self.recovery_point, plan.end_offset)
+
+    def flush(self) -> None:
+        plan = self.plan_flush()
+        if plan is None:
+            return
+        plan.work(self._shared.files)
+        self.commit_flush(plan)
+
+    def close(self, *, clean: bool) -> None:
+        try:
+            if clean and self._segments:
+                self.flush()
+                self._save_epochs()
+                for segment in self._segments:
+                    segment.save_indexes(sync=True)
+                if len(self.producers) or self._snapshots:
+                    self._take_snapshot()
+        finally:
+            for segment in self._segments:
+                segment.close()
+            self._shared.tails.forget(self._tail)
+            self._tail.clear()
+
+    def remove_files(self) -> None:
+        """Let go of all files, without writing anything more: the directory is about to be removed."""
+        for segment in self._segments:
+            segment.close()
+        self._shared.tails.forget(self._tail)
+        self._tail.clear()

@@ -1,0 +1,262 @@
+"""Bringing a log back from its files (Kafka: LogLoader, LogSegment.recover).
+
+After a clean stop the files are trusted: only what lies behind the last index entry of the last segment is
+looked at. Otherwise every batch from the recovery point's segment on is checked, CRC and all. The log ends
+before the first batch that is not whole and right; what follows, later segments too, is cut off, with a log
+line that names file and byte. Leftovers of interrupted work (`.deleted`, `.cleaned`, `.tmp`) go, `.swap`
+files are put in place. Names that mean nothing here are left alone.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kwire_codecs.records import batch as record_batch
+from kwire_codecs.records.batch import HEADER_SIZE, CorruptBatch, Reason
+
+from ..checkpoints import BadCheckpoint, decode_epochs
+from ..engine import LogConfig, StorageError
+from ..files import storing
+from ..leader_epochs import EpochEntry, LeaderEpochs
+from . import file_names
+from .offset_index import MAX_RELATIVE_OFFSET
+from .segment import Place, Segment, Shared
+
+READ_BYTES = 1 << 20
+
+log = logging.getLogger("kwire.storage")
+
+
+@dataclass(slots=True)
+class LoadedLog:
+    """What was found: segments in order, where the log starts and ends, epochs, snapshots by offset."""
+
+    segments: list[Segment]
+    log_start_offset: int
+    log_end_offset: int
+    epochs: list[EpochEntry]
+    snapshots: list[int]
+    truncated_bytes: int = 0
+
+
+def load(
+    directory: str,
+    shared: Shared,
+    config: LogConfig,
+    *,
+    clean: bool,
+    recovery_point: int,
+    log_start_offset: int,
+    now_ms: int,
+) -> LoadedLog:
+    """Load the log in `directory`. The offsets are what the checkpoints say (0 when they say nothing)."""
+    names = _tidy(directory, shared)
+    found: dict[str, list[int]] = {}
+    for name in names:
+        parsed = file_names.parse_segment_file(name)
+        if parsed is not None:
+            found.setdefault(parsed[1], []).append(parsed[0])
+    bases = sorted(found.get(file_names.LOG, []))
+    _remove_orphans(directory, shared, found, set(bases))
+    segments = [
+        Segment(
+            directory,
+            base,
+            shared,
+            index_interval_bytes=config.index_interval_bytes,
+            created_ms=now_ms,
+            size=_file_size(directory, shared, base),
+            end_offset=following,
+        )
+        for base, following in zip(bases, [*bases[1:], None], strict=True)
+    ]
+    loaded = LoadedLog(segments, log_start_offset, 0, [], sorted(found.get(file_names.SNAPSHOT, [])))
+    epochs = _load_epochs(directory, shared, segments)
+    if segments:
+        if not clean or not _resume(segments[-1]):
+            _recover(loaded, recovery_point, epochs)
+        loaded.log_end_offset = segments[-1].end_offset if segments else 0
+        loaded.log_start_offset = max(log_start_offset, segments[0].base_offset if segments else 0)
+    if loaded.log_end_offset < loaded.log_start_offset:
+        if any(segment.size for segment in segments):
+            log.warning(
+                "all of %s lies below its log start offset %d; removed", directory, loaded.log_start_offset
+            )
+        for segment in segments:
+            segment.remove()
+        segments.clear()
+        loaded.log_end_offset = loaded.log_start_offset
+    epochs.truncate_from_end(loaded.log_end_offset)
+    epochs.truncate_from_start(loaded.log_start_offset)
+    loaded.epochs = epochs.entries()
+    return loaded
+
+
+def _file_size(directory: str, shared: Shared, base_offset: int) -> int:
+    path = f"{directory}/{file_names.segment_file(base_offset, file_names.LOG)}"
+    with storing("looking at", path):
+        return shared.files.path_size(path)
+
+
+def _tidy(directory: str, shared: Shared) -> list[str]:
+    """Finish or undo what was interrupted; gives the names that are left."""
+    files = shared.files
+    kept, swaps = [], []
+    with storing("reading", directory):
+        for name in files.listdir(directory):
+            if name.endswith(".checkpoint.deleted"):
+                kept.append(name)  # a KRaft snapshot: the metadata log's own business
+            elif name.endswith((file_names.DELETED, file_names.CLEANED, file_names.TEMPORARY)):
+                files.remove(f"{directory}/{name}")
+            elif name.endswith(file_names.SWAP):
+                swaps.append(name)
+            else:
+                kept.append(name)
+        for name in swaps:
+            final = name.removesuffix(file_names.SWAP)
+            log.info("%s/%s was about to be put in place: done now", directory, name)
+            files.rename(f"{directory}/{name}", f"{directory}/{final}")
+            if final not in kept:
+                kept.append(final)
+    return kept
+
+
+def _remove_orphans(directory: str, shared: Shared, found: dict[str, list[int]], bases: set[int]) -> None:
+    for suffix in (file_names.OFFSET_INDEX, file_names.TIME_INDEX, file_names.TRANSACTION_INDEX):
+        for base in found.get(suffix, []):
+            if base not in bases:
+                path = f"{directory}/{file_names.segment_file(base, suffix)}"
+                log.warning("%s has no segment; removed", path)
+                with storing("removing", path):
+                    shared.files.remove(path)
+
+
+def _load_epochs(directory: str, shared: Shared, segments: list[Segment]) -> LeaderEpochs:
+    path = f"{directory}/{file_names.LEADER_EPOCHS}"
+    with storing("reading", path):
+        data = shared.files.read_file(path)
+    if data is not None:
+        try:
+            return LeaderEpochs(decode_epochs(data))
+        except BadCheckpoint as bad:
+            log.warning("%s is not readable (%s); made again from the log", path, bad)
+    epochs = LeaderEpochs()
+    for segment in segments[:-1]:  # the last one is read again in any case
+        for _, header in segment.headers(0):
+            if header.partition_leader_epoch > epochs.latest:
+                epochs.assign(header.partition_leader_epoch, header.base_offset)
+    if segments:
+        _read_epochs_as_far_as_possible(segments[-1], epochs)
+    return epochs
+
+
+def _read_epochs_as_far_as_possible(segment: Segment, epochs: LeaderEpochs) -> None:
+    try:
+        for _, header in segment.headers(0):
+            if header.partition_leader_epoch > epochs.latest:
+                epochs.assign(header.partition_leader_epoch, header.base_offset)
+    except (StorageError, CorruptBatch):
+        return  # recovery finds the end, and says so
+
+
+def _resume(segment: Segment) -> bool:
+    """Find the end of the last segment from its index; False when something does not fit, and it must be
+    checked.
+    """
+    segment.end_offset = segment.base_offset
+    if segment.size and not segment.indexes_look_right():
+        log.warning("the indexes of %s are missing or wrong; the segment is checked", segment.log_path)
+        return False
+    try:
+        segment.resume()
+    except StorageError as error:
+        log.warning("%s; the segment is checked", error)
+        return False
+    return True
+
+
+def _recover(loaded: LoadedLog, recovery_point: int, epochs: LeaderEpochs) -> None:
+    segments = loaded.segments
+    first = max(
+        (at for at, segment in enumerate(segments) if segment.base_offset <= recovery_point), default=0
+    )
+    for at in range(first, len(segments)):
+        segment = segments[at]
+        whole = recover_segment(segment, epochs)
+        loaded.truncated_bytes += whole
+        if whole and at + 1 < len(segments):
+            for later in reversed(segments[at + 1 :]):
+                log.warning("%s comes after a segment that was cut off; removed", later.log_path)
+                loaded.truncated_bytes += later.size
+                later.remove()
+            del segments[at + 1 :]
+            return
+
+
+def recover_segment(segment: Segment, epochs: LeaderEpochs) -> int:
+    """Check every batch of a segment, cut it off before the first that is not right, build its indexes again.
+
+    New leader epochs found are added to `epochs`. Gives the bytes cut off.
+    """
+    checked = _Checked(segment, epochs)
+    segment.rebuild_indexes(iter(checked))
+    cut = segment.size - checked.end
+    if cut:
+        log.warning("segment %s %s; truncated", segment.log_path, checked.why)
+        segment.cut(checked.end)
+    segment.end_offset = checked.end_offset
+    return cut
+
+
+class _Checked:
+    """The batches of a segment as long as they are right; afterwards, where that ended, and why."""
+
+    def __init__(self, segment: Segment, epochs: LeaderEpochs) -> None:
+        self._segment = segment
+        self._epochs = epochs
+        self.end = 0
+        self.end_offset = segment.base_offset
+        self.why = ""
+
+    def __iter__(self) -> Iterator[Place]:
+        segment = self._segment
+        buffer, start = memoryview(b""), 0
+        while self.end < segment.size:
+            at = self.end - start
+            left = segment.size - self.end
+            need = HEADER_SIZE
+            if len(buffer) - at >= HEADER_SIZE:
+                need = max(HEADER_SIZE, record_batch.size_at(buffer, at))
+            if len(buffer) - at < need <= left:
+                buffer, start, at = segment.read(self.end, min(left, max(need, READ_BYTES))), self.end, 0
+                if len(buffer) < need:
+                    self.why = f"ends at byte {start + len(buffer)}, before its size"
+                    return
+                if need == HEADER_SIZE:
+                    continue
+            place = self._check(buffer, at, left)
+            if place is None:
+                return
+            yield place
+            self.end = place.end
+
+    def _check(self, buffer: memoryview, at: int, left: int) -> Place | None:
+        where = f"at byte {self.end}"
+        try:
+            header = record_batch.read_header(buffer, at)
+        except CorruptBatch as corrupt:
+            half = corrupt.reason is Reason.LENGTH
+            self.why = (
+                f"ends in half a batch {where}" if half else f"holds no batch {where} ({corrupt.detail})"
+            )
+            return None
+        if not record_batch.crc_is_valid(buffer, at, header):
+            self.why = f"holds a batch with a wrong checksum {where}"
+            return None
+        if not self.end_offset <= header.base_offset <= self._segment.base_offset + MAX_RELATIVE_OFFSET:
+            self.why = f"holds offset {header.base_offset} after {self.end_offset - 1} {where}"
+            return None
+        if header.partition_leader_epoch > self._epochs.latest:
+            self._epochs.assign(header.partition_leader_epoch, header.base_offset)
+        self.end_offset = header.next_offset
+        return Place(self.end, header.size, header.base_offset, header.last_offset, header.max_timestamp)

@@ -1,0 +1,411 @@
+"""One segment of a log on disk: a `.log` file of batches, one after the other, and its two indexes (Kafka:
+LogSegment).
+
+Rules
+- `size` is the truth about how much of the file counts; whatever lies behind it is the remains of an append
+  that failed, and is cut off before the next one.
+- Index entries of the segment that is appended to are in memory and reach their files when it is sealed,
+  flushed or closed. A crash loses them and recovery builds them again, from the log. Indexes of sealed
+  segments are loaded when first asked for.
+- The header of a batch is never trusted to lie within the file: what does not add up raises StorageError,
+  naming file and byte.
+"""
+
+import logging
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from kwire_codecs.records import batch as record_batch
+from kwire_codecs.records.batch import HEADER_SIZE, LOG_OVERHEAD, BatchHeader
+
+from ..engine import FileSlice, StorageError, ValidBatch
+from ..files import Files, OpenFile, OpenFiles, storing
+from ..tail import TailBudget
+from . import file_names, offset_index, time_index
+from .offset_index import MAX_RELATIVE_OFFSET, OffsetIndex
+from .time_index import NO_TIMESTAMP, TimeIndex
+
+LARGEST_SEGMENT_BYTES = 0x7FFFFFFF  # positions in an index are 32 bits
+SCAN_BYTES = 8192
+
+# base offset, batch length, (epoch, magic, CRC, attributes), last offset delta, (base timestamp), max
+# timestamp
+_PLACE = struct.Struct(">qi11xi8xq")
+
+log = logging.getLogger("kwire.storage")
+
+
+class Shared(NamedTuple):
+    """What the logs of one node share."""
+
+    files: Files
+    open_files: OpenFiles
+    tails: TailBudget
+
+
+class Place(NamedTuple):
+    """Where a batch lies, and what its header says of offsets and time."""
+
+    position: int
+    size: int
+    base_offset: int
+    last_offset: int
+    max_timestamp: int
+
+    @property
+    def end(self) -> int:
+        return self.position + self.size
+
+
+class Segment:
+    """One segment. The log owns it, and closes it."""
+
+    def __init__(
+        self,
+        directory: str,
+        base_offset: int,
+        shared: Shared,
+        *,
+        index_interval_bytes: int,
+        created_ms: int,
+        size: int = 0,
+        end_offset: int | None = None,
+    ) -> None:
+        self.base_offset = base_offset
+        self.end_offset = base_offset if end_offset is None else end_offset
+        """The offset after the last batch; of a sealed segment, the next one's base offset will do."""
+        self.size = size
+        self.created_ms = created_ms
+        self.index_interval_bytes = index_interval_bytes
+        self.max_timestamp = NO_TIMESTAMP
+        """The largest timestamp, and the last offset of the first batch that has it; see
+        `load_max_timestamp`.
+        """
+        self.max_timestamp_offset = base_offset
+        self._directory = directory
+        self._shared = shared
+        self._file = OpenFile(self.path(file_names.LOG), shared.open_files)
+        self._offsets: OffsetIndex | None = None
+        self._times: TimeIndex | None = None
+        self._unsaved = False
+        self._torn = False
+        self._max_timestamp_known = False
+        self._first_timestamp: int | None = None
+        self._unindexed_bytes = 0
+
+    @classmethod
+    def new(
+        cls, directory: str, base_offset: int, shared: Shared, *, index_interval_bytes: int, now_ms: int
+    ) -> "Segment":
+        """A segment that begins empty; its file is made at the first append."""
+        segment = cls(
+            directory, base_offset, shared, index_interval_bytes=index_interval_bytes, created_ms=now_ms
+        )
+        segment._offsets = OffsetIndex(base_offset)
+        segment._times = TimeIndex(base_offset)
+        segment._max_timestamp_known = True
+        segment._torn = True  # whatever a file of that name holds does not count
+        return segment
+
+    def path(self, suffix: str) -> str:
+        """The path of one of the segment's files."""
+        return f"{self._directory}/{file_names.segment_file(self.base_offset, suffix)}"
+
+    @property
+    def log_path(self) -> str:
+        """The path of the `.log` file."""
+        return self._file.path
+
+    # Indexes
+
+    @property
+    def offsets(self) -> OffsetIndex:
+        """The offset index, loaded or, when it is missing or wrong, built again."""
+        if self._offsets is None:
+            self._load_indexes()
+            assert self._offsets is not None
+        return self._offsets
+
+    @property
+    def times(self) -> TimeIndex:
+        """The time index, likewise."""
+        if self._times is None:
+            self._load_indexes()
+            assert self._times is not None
+        return self._times
+
+    def _load_indexes(self) -> None:
+        if not self.indexes_look_right():
+            log.warning("the indexes of %s are missing or wrong; built again", self.log_path)
+            self.rebuild_indexes(self.places(0))
+
+    def indexes_look_right(self) -> bool:
+        """Load the indexes from their files, if they are there and can be right."""
+        files = self._shared.files
+        with storing("reading the indexes of", self.log_path):
+            offsets = files.read_file(self.path(file_names.OFFSET_INDEX))
+            times = files.read_file(self.path(file_names.TIME_INDEX))
+        if offsets is None or times is None:
+            return False
+        self._offsets = OffsetIndex.decode(offsets, self.base_offset, self.size)
+        self._times = TimeIndex.decode(times, self.base_offset)
+        return self._offsets is not None and self._times is not None
+
+    def rebuild_indexes(self, places: Iterator[Place]) -> None:
+        """Build both indexes, and what goes with them, from the segment's batches."""
+        self._offsets, self._times = OffsetIndex(self.base_offset), TimeIndex(self.base_offset)
+        self.max_timestamp, self.max_timestamp_offset = NO_TIMESTAMP, self.base_offset
+        self._max_timestamp_known = True
+        self._unindexed_bytes = 0
+        for place in places:
+            self._take_in(place)
+        self._times.maybe_append(self.max_timestamp, self.max_timestamp_offset)
+        self._unsaved = True
+
+    def _take_in(self, place: Place) -> None:
+        if place.max_timestamp > self.max_timestamp:
+            self.max_timestamp, self.max_timestamp_offset = place.max_timestamp, place.last_offset
+        if self._unindexed_bytes > self.index_interval_bytes:
+            self.offsets.append(place.last_offset, place.position)
+            self.times.maybe_append(self.max_timestamp, self.max_timestamp_offset)
+            self._unsaved = True
+            self._unindexed_bytes = 0
+        self._unindexed_bytes += place.size
+
+    def load_max_timestamp(self) -> int:
+        """Make sure that `max_timestamp` and its offset are known, and give the first of them."""
+        if not self._max_timestamp_known:
+            self.max_timestamp, self.max_timestamp_offset = self.times.last
+            self._max_timestamp_known = True
+        return self.max_timestamp
+
+    def resume(self) -> None:
+        """Become the segment that is appended to: take in the batches behind the last index entry.
+
+        StorageError when there is something that is no batch.
+        """
+        if self.size == 0:
+            self._offsets, self._times = OffsetIndex(self.base_offset), TimeIndex(self.base_offset)
+        self.load_max_timestamp()
+        self.end_offset = self.base_offset
+        for place in self.places(self.offsets.last[1]):
+            self._take_in(place)
+            self.end_offset = place.last_offset + 1
+
+    def save_indexes(self, *, sync: bool = False) -> None:
+        """Write the indexes to their files, the largest timestamp included, if they have changed."""
+        if self._offsets is None or self._times is None or not (self._unsaved or self._unindexed_bytes):
+            return
+        self._times.maybe_append(self.max_timestamp, self.max_timestamp_offset)
+        with storing("writing the indexes of", self._file.path):
+            for suffix, data in (
+                (file_names.OFFSET_INDEX, self._offsets.encode()),
+                (file_names.TIME_INDEX, self._times.encode()),
+            ):
+                self._write_index(self.path(suffix), data, sync=sync)
+        self._unsaved = False
+
+    def _write_index(self, path: str, data: bytes, *, sync: bool) -> None:
+        # In place: an index that a crash leaves half written is seen to be wrong, and is built again.
+        files = self._shared.files
+        descriptor = files.open(path, os.O_WRONLY | os.O_CREAT)
+        try:
+            files.write_all(descriptor, [data] if data else [], 0)
+            files.truncate(descriptor, len(data))
+            if sync:
+                files.fdatasync(descriptor)
+        finally:
+            files.close(descriptor)
+
+    # Appending
+
+    def has_room(self, size: int, last_offset: int, max_bytes: int, max_index_bytes: int) -> bool:
+        """Whether an append of `size` bytes up to `last_offset` may still go into this segment."""
+        if last_offset - self.base_offset > MAX_RELATIVE_OFFSET or self.size + size > LARGEST_SEGMENT_BYTES:
+            return False
+        if self.size > max_bytes - size and self.size:
+            return False
+        # The time index keeps room for the entry that it gets when the segment is sealed.
+        offsets_full = len(self.offsets) >= max_index_bytes // offset_index.ENTRY_BYTES
+        times_full = len(self.times) >= max_index_bytes // time_index.ENTRY_BYTES - 1
+        return not self.size or not (offsets_full or times_full)
+
+    def waited_ms(self, now_ms: int, newest_timestamp: int) -> int:
+        """How long this segment has been in use, by the records' time: from its first batch to
+        `newest_timestamp`.
+
+        By the broker's time when its records have none. Kafka: LogSegment.timeWaitedForRoll.
+        """
+        if self._first_timestamp is None and self.size:
+            self._first_timestamp = next(self.places(0)).max_timestamp
+        if self._first_timestamp is not None and self._first_timestamp >= 0:
+            return newest_timestamp - self._first_timestamp
+        return now_ms - self.created_ms
+
+    def append(self, batches: Sequence[ValidBatch]) -> None:
+        """Write batches at the end, in one gathered write. On StorageError the segment is as it was."""
+        if self._torn:
+            self._cut_back()
+        descriptor = self._file.descriptor(create=True)
+        buffers = [batch.buffer for batch in batches]
+        try:
+            self._shared.files.write_all(descriptor, buffers, self.size)
+        except OSError as error:
+            self._torn = True
+            try:
+                self._cut_back()
+            except StorageError:
+                log.warning("what a failed append left in %s can't be cut off now", self._file.path)
+            raise StorageError(f"appending to {self._file.path} failed: {error.strerror or error}") from error
+        position = self.size
+        if position == 0:
+            self._first_timestamp = max(header.max_timestamp for _, header in batches)
+        for buffer, header in batches:
+            size = len(buffer)
+            place = Place(position, size, header.base_offset, header.last_offset, header.max_timestamp)
+            self._take_in(place)
+            position += size
+        self.size = position
+        self.end_offset = batches[-1].header.next_offset
+
+    def _cut_back(self) -> None:
+        with storing("cutting back", self._file.path):
+            self._shared.files.truncate(self._file.descriptor(create=True), self.size)
+        self._torn = False
+
+    # Reading
+
+    def places(self, position: int, end: int | None = None) -> Iterator[Place]:
+        """Each batch from the one that begins at `position`, up to the segment's end."""
+        end = self.size if end is None else end
+        chunk, chunk_start = memoryview(b""), position
+        while position < end:
+            at = position - chunk_start
+            if at + HEADER_SIZE > len(chunk):
+                chunk, chunk_start, at = self.read(position, min(SCAN_BYTES, end - position)), position, 0
+                if len(chunk) < HEADER_SIZE:
+                    raise self._unreadable(position)
+            base_offset, length, last_delta, max_timestamp = _PLACE.unpack_from(chunk, at)
+            size = length + LOG_OVERHEAD
+            if (
+                size < HEADER_SIZE
+                or position + size > end
+                or last_delta < 0
+                or base_offset < self.base_offset
+            ):
+                raise self._unreadable(position)
+            yield Place(position, size, base_offset, base_offset + last_delta, max_timestamp)
+            position += size
+
+    def _unreadable(self, position: int) -> StorageError:
+        return StorageError(f"{self._file.path} has no whole batch at byte {position} of {self.size}")
+
+    def read(self, position: int, size: int) -> memoryview:
+        """At most `size` bytes of the file, fewer at its end."""
+        view = memoryview(bytearray(size))
+        return view[: self._file.read_up_to(view, position)]
+
+    def find(self, offset: int) -> Place | None:
+        """The first batch that ends at or after `offset`; None when the segment has none."""
+        if offset >= self.end_offset:
+            return None
+        for place in self.places(self.offsets.lookup(offset)):
+            if place.last_offset >= offset:
+                return place
+        return None
+
+    def boundary(self, start: int, limit: int) -> int:
+        """The largest position from `start` up to `limit` at which a batch begins or the segment ends."""
+        if limit >= self.size:
+            return self.size
+        end = max(start, self.offsets.position_at_or_before(limit))
+        for place in self.places(end):
+            if place.end > limit:
+                break
+            end = place.end
+        return end
+
+    def headers(self, position: int) -> Iterator[tuple[Place, BatchHeader]]:
+        """As `places` up to the end, with the whole header of each batch."""
+        for place in self.places(position):
+            head = self.read(place.position, HEADER_SIZE)
+            yield place, record_batch.read_header(head, whole=False)
+
+    def slice(self, position: int, size: int) -> FileSlice:
+        """A part of the file, held open."""
+        return FileSlice(self._file, position, size)
+
+    def batch_bytes(self, place: Place) -> memoryview:
+        """A batch, read now."""
+        return self._file.read(place.position, place.size)
+
+    def batch(self, place: Place) -> tuple[memoryview, BatchHeader]:
+        """A batch and its header, read now."""
+        buffer = self.batch_bytes(place)
+        return buffer, record_batch.read_header(buffer)
+
+    # Cutting and removing
+
+    def truncate(self, place: Place | None) -> None:
+        """Cut off from where `place`'s batch begins (None: nowhere), and become the one appended to."""
+        if place is not None:
+            if self._file.pinned:
+                self._replace_with_prefix(place.position)
+            else:
+                with storing("truncating", self.log_path):
+                    self._shared.files.truncate(self._file.descriptor(), place.position)
+            self.offsets.truncate(place.base_offset)
+            self.times.truncate(place.base_offset)
+            self.size = place.position
+            self._torn = False
+            self._first_timestamp = None
+            self._unsaved = True
+        self.max_timestamp, self.max_timestamp_offset = self.times.last
+        self._max_timestamp_known = True
+        self._unindexed_bytes = 0
+        self.resume()
+
+    def _replace_with_prefix(self, size: int) -> None:
+        # Bytes are on their way to a reader: the old file stays as it is for them, under no name.
+        files, path = self._shared.files, self._file.path
+        with storing("truncating", path):
+            copy = files.open(path + file_names.CLEANED, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+            try:
+                position = 0
+                while position < size:
+                    chunk = self._file.read(position, min(1 << 20, size - position))
+                    position += files.write_all(copy, [chunk], position)
+            finally:
+                files.close(copy)
+            files.rename(path + file_names.CLEANED, path)
+        self._file.close()
+        self._file = OpenFile(path, self._shared.open_files)
+
+    def cut(self, size: int) -> None:
+        """Keep the first `size` bytes, up to which the indexes have been built. Nobody reads yet."""
+        self.size = size
+        self._cut_back()
+
+    def remove(self) -> None:
+        """Delete the segment's files; parts of them that are being sent stay readable."""
+        with storing("removing", self._file.path):
+            for suffix in (
+                file_names.LOG,
+                file_names.OFFSET_INDEX,
+                file_names.TIME_INDEX,
+                file_names.TRANSACTION_INDEX,
+            ):
+                self._shared.files.remove(self.path(suffix))
+        self._file.close()
+
+    def sync(self) -> None:
+        """The batches are on the device when this returns."""
+        if self.size:
+            with storing("syncing", self._file.path):
+                self._shared.files.fdatasync(self._file.descriptor())
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()

@@ -1,0 +1,84 @@
+"""The time index of a segment (`.timeindex`): up to where a timestamp was the largest (Kafka: TimeIndex).
+
+12 bytes an entry, big-endian: timestamp i64 (ms), offset relative to the segment's base i32. An entry (t,
+o) says: t is the largest timestamp of all batches up to the one that ends at o, and that one has it. So
+everything before it is older than t. Timestamps rise strictly, offsets rise. The last entry, written when a
+segment is sealed or closed, is the segment's largest timestamp.
+"""
+
+import struct
+from array import array
+from bisect import bisect_left, bisect_right
+from itertools import pairwise
+
+ENTRY_BYTES = 12
+NO_TIMESTAMP = -1
+
+_ENTRY = struct.Struct(">qi")
+
+
+class TimeIndex:
+    """The entries of one segment."""
+
+    __slots__ = ("_offsets", "_timestamps", "base_offset")
+
+    def __init__(self, base_offset: int) -> None:
+        self.base_offset = base_offset
+        self._timestamps = array("q")
+        self._offsets = array("i")
+
+    def __len__(self) -> int:
+        return len(self._timestamps)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes that the entries take in a file."""
+        return len(self._timestamps) * ENTRY_BYTES
+
+    @property
+    def last(self) -> tuple[int, int]:
+        """The newest entry's timestamp and offset; -1 and the segment's base when there is none."""
+        if not self._timestamps:
+            return NO_TIMESTAMP, self.base_offset
+        return self._timestamps[-1], self.base_offset + self._offsets[-1]
+
+    def maybe_append(self, timestamp_ms: int, offset: int) -> None:
+        """Add an entry if its timestamp is above the last one's."""
+        if timestamp_ms > self.last[0]:
+            self._timestamps.append(timestamp_ms)
+            self._offsets.append(offset - self.base_offset)
+
+    def lookup(self, timestamp_ms: int) -> int:
+        """The offset of the last entry that is not above `timestamp_ms`; the segment's base when there is
+        none.
+        """
+        at = bisect_right(self._timestamps, timestamp_ms)
+        return self.base_offset + self._offsets[at - 1] if at else self.base_offset
+
+    def truncate(self, offset: int) -> None:
+        """Drop the entries at or above `offset`."""
+        keep = bisect_left(self._offsets, offset - self.base_offset)
+        del self._offsets[keep:], self._timestamps[keep:]
+
+    def encode(self) -> bytes:
+        """The file's bytes."""
+        return b"".join(map(_ENTRY.pack, self._timestamps, self._offsets))
+
+    @classmethod
+    def decode(cls, data: bytes, base_offset: int) -> "TimeIndex | None":
+        """The index in a file's bytes; None when it can't be right. A tail of zeros is left out."""
+        index = cls(base_offset)
+        whole = len(data) - len(data) % ENTRY_BYTES
+        pairs = list(_ENTRY.iter_unpack(data[:whole]))
+        while pairs and pairs[-1] == (0, 0):
+            pairs.pop()
+        if whole != len(data) and len(pairs) * ENTRY_BYTES == whole:
+            return None
+        for (timestamp, offset), (next_timestamp, next_offset) in pairwise(pairs):
+            if next_timestamp <= timestamp or next_offset < offset:
+                return None
+        if pairs and (pairs[0][0] < 0 or pairs[0][1] < 0):
+            return None
+        index._timestamps.extend(timestamp for timestamp, _ in pairs)
+        index._offsets.extend(offset for _, offset in pairs)
+        return index

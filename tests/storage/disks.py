@@ -1,0 +1,114 @@
+"""Disks that misbehave, in place of the real one: they tear writes, fill up, fail, or forget what was not synced."""
+
+import errno
+import itertools
+import os
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from kwire_storage.files import Files
+
+TOPIC_ID = UUID("00000000-0000-4000-8000-00000000beef")
+
+
+def uuids() -> Callable[[], UUID]:
+    """Ids, always the same ones in the same order."""
+    numbers = itertools.count(1 << 100)
+    return lambda: UUID(int=next(numbers))
+
+
+class StutteringDisk(Files):
+    """Takes and gives at most `most` bytes a call."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+    def pwritev(self, descriptor: int, buffers: Sequence[memoryview | bytes], position: int) -> int:
+        data = b"".join(buffers)[: self.most]
+        return super().pwritev(descriptor, [data], position)
+
+    def preadv(
+        self, descriptor: int, buffers: Sequence[memoryview], position: int, *, nowait: bool = False
+    ) -> int:
+        return super().preadv(descriptor, [buffers[0][: self.most]], position, nowait=nowait)
+
+
+class FailingDisk(Files):
+    """Writes `bytes_left` more bytes, and then fails with `error` until it is given more. Truncation may fail too."""
+
+    def __init__(self, error: int = errno.ENOSPC) -> None:
+        self.bytes_left = 1 << 60
+        self.error = error
+        self.truncation_fails = False
+
+    def pwritev(self, descriptor: int, buffers: Sequence[memoryview | bytes], position: int) -> int:
+        data = b"".join(buffers)
+        if data and self.bytes_left <= 0:
+            raise OSError(self.error, os.strerror(self.error))
+        wrote = super().pwritev(descriptor, [data[: self.bytes_left]], position)
+        self.bytes_left -= wrote
+        return wrote
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        if self.truncation_fails:
+            raise OSError(self.error, os.strerror(self.error))
+        super().truncate(descriptor, size)
+
+
+class UnreadableDisk(Files):
+    """Fails to read once `broken` is set."""
+
+    broken = False
+
+    def preadv(
+        self, descriptor: int, buffers: Sequence[memoryview], position: int, *, nowait: bool = False
+    ) -> int:
+        if self.broken:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().preadv(descriptor, buffers, position, nowait=nowait)
+
+
+class ForgetfulDisk(Files):
+    """Knows what a power cut leaves: for each file, the bytes at its last sync.
+
+    `cut_power` puts every file under the root back to that; files never synced end empty.
+    """
+
+    def __init__(self) -> None:
+        self._paths: dict[int, str] = {}
+        self._durable: dict[str, bytes] = {}
+
+    def open(self, path: str, flags: int, mode: int = 0o644) -> int:
+        descriptor = super().open(path, flags, mode)
+        if not flags & os.O_DIRECTORY:
+            self._paths[descriptor] = path
+        return descriptor
+
+    def close(self, descriptor: int) -> None:
+        self._paths.pop(descriptor, None)
+        super().close(descriptor)
+
+    def _remember(self, descriptor: int) -> None:
+        path = self._paths.get(descriptor)
+        if path is not None:
+            with open(path, "rb") as file:
+                self._durable[path] = file.read()
+
+    def fdatasync(self, descriptor: int) -> None:
+        super().fdatasync(descriptor)
+        self._remember(descriptor)
+
+    def fsync(self, descriptor: int) -> None:
+        super().fsync(descriptor)
+        self._remember(descriptor)
+
+    def rename(self, old: str, new: str) -> None:
+        super().rename(old, new)
+        self._durable[new] = self._durable.pop(old, b"")
+
+    def cut_power(self, root: str) -> None:
+        for directory, _, names in os.walk(root):
+            for name in names:
+                path = os.path.join(directory, name)
+                with open(path, "wb") as file:
+                    file.write(self._durable.get(path, b""))
