@@ -57,17 +57,18 @@ def encoder(cls: type[S], version: int) -> Callable[[S], list[Buffer]]:
     and for one that is not the default in a field that the version lacks (unless the field is ignorable).
     """
     found = _encoders.get((cls, version))
-    if found is None:
-        write = writer(cls, version)
+    if found is not None:
+        return found
+    write = writer(cls, version)
 
-        def found(message: S) -> list[Buffer]:
-            out = bytearray()
-            parts: list[Buffer] = [out]
-            write(message, out, parts)
-            return parts
+    def encode(message: S) -> list[Buffer]:
+        out = bytearray()
+        parts: list[Buffer] = [out]
+        write(message, out, parts)
+        return parts
 
-        _encoders[cls, version] = found
-    return found
+    _encoders[cls, version] = encode
+    return encode
 
 
 def writer(cls: type[S], version: int) -> Callable[[S, bytearray, list[Buffer]], int]:

@@ -40,7 +40,7 @@ class SnapshotFooterRecord(w.Message, versions="0", flexible="0+"):
 
 class KRaftVersionRecord(w.Message, versions="0", flexible="0+"):
     version: int = w.int16()
-    k_raft_version: int = w.int16()
+    kraft_version: int = w.int16()
 
 
 class VotersRecord(w.Message, versions="0", flexible="0+"):
