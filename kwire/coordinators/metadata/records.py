@@ -14,6 +14,7 @@ from uuid import UUID
 from kwire_codecs import wire as w
 from kwire_codecs.internal.coordinator import UnknownRecord
 from kwire_codecs.internal.metadata_records import (
+    AbortTransactionRecord,
     BrokerRegistrationChangeRecord,
     ConfigRecord,
     FeatureLevelRecord,
@@ -117,6 +118,11 @@ def partition_change_record(
     if leader is not None:
         record.leader = leader
     return record
+
+
+def abort_transaction_record(reason: str) -> AbortTransactionRecord:
+    """The end of a metadata transaction whose records do not count."""
+    return AbortTransactionRecord(reason=reason)
 
 
 def feature_level_record(name: str, level: int) -> FeatureLevelRecord:

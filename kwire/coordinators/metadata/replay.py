@@ -47,13 +47,24 @@ class Replayer:
         self.image = image
         self._pending: list[m.Record] | None = None
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether records are held back until their metadata transaction ends."""
+        return self._pending is not None
+
+    def copy(self) -> Replayer:
+        """Another one in the same state."""
+        twin = Replayer(self.image)
+        twin._pending = None if self._pending is None else list(self._pending)
+        return twin
+
     def replay(self, records: Iterable[m.Record], *, last_offset: int, epoch: int) -> ClusterImage:
         """Apply a batch whose last record has offset `last_offset`; return the new image.
 
         :raises ReplayError: a record does not fit.
         """
         builder = ImageBuilder(self.image)
-        pending = self._pending
+        pending = None if self._pending is None else list(self._pending)
         for record in records:
             if isinstance(record, r.BeginTransactionRecord):
                 pending = []

@@ -1,0 +1,284 @@
+"""The controller: the newest image of the cluster, and the one place where it changes.
+
+Rules:
+- A change is an operation: a function of the newest image that returns records and a response (`Outcome`).
+  The records are replayed first, on an image that nobody sees yet; then they are written; then the new image
+  is published and subscribers are told; then the response is given. So a record that can't be replayed is
+  never written, and nobody sees what is not in the log.
+- Subscribers are called in the order in which they subscribed, with the image before and after; what one of
+  them raises is logged and does not undo the change.
+- Broker epochs are offsets of this log, leader epochs only rise, producer ids come from blocks whose records
+  are written before the first id is given out: none of them ever goes back or is used again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+from typing import Final, Protocol, TypeVar
+from uuid import UUID
+
+from kwire_storage.uuids import usable
+
+from kwire.broker.metadata_log import MetadataLog, Opener
+from kwire.config import BrokerConfig
+from kwire.coordinators.metadata import brokers, features, internal_topics, producer_ids
+from kwire.coordinators.metadata import records as m
+from kwire.coordinators.metadata.image import (
+    METADATA_VERSION_FEATURE,
+    BrokerImage,
+    ClusterImage,
+    ControllerImage,
+    Endpoint,
+    SecurityProtocol,
+)
+from kwire.coordinators.metadata.replay import Replayer
+from kwire.coordinators.metadata.topics import NewTopic, create_topics
+from kwire.coordinators.outcome import Outcome, Ticket
+
+logger = logging.getLogger("kwire.broker")
+
+R = TypeVar("R")
+Operation = Callable[[ClusterImage], Outcome[R, m.Record]]
+Subscriber = Callable[[ClusterImage, ClusterImage], None]
+
+_UNLISTED_VERSION: Final = features.METADATA_VERSION
+
+
+class ClusterError(Exception):
+    """The metadata log and this process do not fit together; the message says what to do."""
+
+
+class NodeEndpoint(Protocol):
+    """A listener of a node, as far as its registration tells."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def protocol(self) -> str: ...
+    @property
+    def advertised(self) -> tuple[str, int] | None: ...
+
+
+class ClusterNode(Protocol):
+    """A node of this process; its epoch is written here when it registers."""
+
+    epoch: int
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def rack(self) -> str | None: ...
+    @property
+    def endpoints(self) -> Mapping[str, NodeEndpoint]: ...
+
+
+class NodeDirectories(Opener, Protocol):
+    """A node's log directories."""
+
+    @property
+    def cluster_id(self) -> str: ...
+    @property
+    def directory_ids(self) -> Sequence[UUID]: ...
+    @property
+    def was_clean(self) -> bool: ...
+
+
+class Clock(Protocol):
+    """Semantic time."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970."""
+        ...
+
+
+class Surroundings(Protocol):
+    """What a controller needs of the cluster that it is part of."""
+
+    @property
+    def config(self) -> BrokerConfig: ...
+    @property
+    def nodes(self) -> Mapping[int, ClusterNode]: ...
+    @property
+    def directories(self) -> Mapping[int, NodeDirectories]: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def random(self) -> Random: ...
+
+
+class Controller:
+    """Loads the cluster's metadata in `start`, holds it as `image`, changes it through `submit`.
+
+    It owns no files: the directories close the log.
+    """
+
+    def __init__(self, cluster: Surroundings) -> None:
+        self._cluster = cluster
+        self._replayer = Replayer(ClusterImage())
+        self._log: MetadataLog | None = None
+        self._subscribers: list[Subscriber] = []
+        self._blocks: dict[int, tuple[int, int]] = {}
+        self.node_id = -1
+        """The node whose directory holds the metadata log."""
+
+    @property
+    def image(self) -> ClusterImage:
+        """The newest image. Hold on to it for as long as one answer needs it, no longer."""
+        return self._replayer.image
+
+    def subscribe(self, callback: Subscriber) -> None:
+        """Have `callback(old, new)` called after every change."""
+        self._subscribers.append(callback)
+
+    def new_uuid(self) -> UUID:
+        """A random id that Kafka's tools can take as an argument (its text does not begin with a dash)."""
+        return usable(lambda: UUID(int=self._cluster.random.getrandbits(128), version=4))
+
+    async def submit(self, operation: Operation[R]) -> R:
+        """Decide on the newest image, write the records, publish the image, answer.
+
+        :raises StorageError: the records could not be written; nothing has changed.
+        :raises ReplayError: the operation has a bug: its records contradict the image; nothing has changed.
+        """
+        outcome = operation(self.image)
+        assert not isinstance(outcome.response, Ticket)  # a change of metadata waits for nobody
+        if outcome.records:
+            self._commit(outcome.records)
+        return outcome.response
+
+    async def next_producer_id(self, node_id: int | None = None) -> int:
+        """An id that no producer has had, from the block of the node that asks.
+
+        :raises StorageError: a new block could not be written.
+        :raises ProducerIdsExhausted: there are none left.
+        """
+        broker_id = self.node_id if node_id is None else node_id
+        following, end = self._blocks.get(broker_id, (0, 0))
+        if following == end:
+            block = await self.submit(lambda image: producer_ids.next_block(image, broker_id))
+            following, end = block.first, block.first + block.size
+        self._blocks[broker_id] = following + 1, end
+        return following
+
+    async def set_fenced(self, node_id: int, fenced: bool) -> None:
+        """Fence a node (its leaders move to others in sync, or away) or bring it back."""
+
+        def change(image: ClusterImage) -> Outcome[None, m.Record]:
+            return Outcome(None, brokers.fence(image.brokers[node_id], fenced=fenced))
+
+        await self.submit(change)
+        await self.submit(lambda image: Outcome(None, brokers.leadership_changes(image)))
+
+    async def start(self) -> None:
+        """Read the log, or begin one; register controller and nodes; elect leaders; make internal topics.
+
+        :raises ClusterError: the cluster is of a newer Kafka than kwire knows.
+        :raises StorageError: the log can't be read or written.
+        :raises ReplayError: the log contradicts itself.
+        """
+        cluster = self._cluster
+        self.node_id = min(cluster.nodes)
+        home = cluster.directories[self.node_id]
+        now_ms = cluster.clock.now_ms()
+        log = MetadataLog(
+            home, segment_bytes=cluster.config.integer("metadata.log.segment.bytes"), now_ms=now_ms
+        )
+        self._log = log
+        self._replayer = Replayer(ClusterImage(cluster_id=home.cluster_id))
+        for batch in log.read():
+            self._replayer.replay(batch.records, last_offset=batch.last_offset, epoch=batch.epoch)
+        unknown = features.unsupported(self.image.features)
+        if unknown:
+            raise ClusterError(
+                f"this cluster has metadata.version {unknown[METADATA_VERSION_FEATURE]}, but kwire knows up "
+                f"to {features.METADATA_VERSION}: open it with the Kafka that wrote it, or a newer kwire"
+            )
+        offset = log.begin_epoch(self.node_id, home.directory_ids[0], now_ms)
+        self._replayer.replay((), last_offset=offset, epoch=log.epoch)
+        if self._replayer.in_transaction:  # its writer died in the midst of it
+            self._commit([m.abort_transaction_record("the controller changed")])
+        if METADATA_VERSION_FEATURE not in self.image.features:
+            self._commit([m.feature_level_record(name, level) for name, level in features.INITIAL.items()])
+        self._register_nodes()
+        if not all(directories.was_clean for directories in cluster.directories.values()):
+            self._commit(brokers.new_leader_epochs(self.image.topics.values()))
+        self._commit(brokers.leadership_changes(self.image))
+        self._make_internal_topics()
+
+    async def close(self) -> None:
+        """Leave the nodes fenced in the log, as a stopped Kafka does: another process can take over."""
+        if self._log is None:
+            return
+        running = [
+            self.image.brokers[node_id] for node_id in self._cluster.nodes if node_id in self.image.brokers
+        ]
+        self._subscribers.clear()
+        self._commit([record for broker in running for record in brokers.fence(broker, fenced=True)])
+        self._log = None
+
+    def _commit(self, records: Sequence[m.Record]) -> None:
+        if not records:
+            return
+        log = self._log
+        assert log is not None, "the controller has not been started"
+        before = self.image
+        trial = self._replayer.copy()
+        last_offset = log.next_offset + len(records) - 1
+        after = trial.replay(records, last_offset=last_offset, epoch=log.epoch)
+        level = after.features.get(METADATA_VERSION_FEATURE, _UNLISTED_VERSION)
+        written = log.append(records, level, self._cluster.clock.now_ms())
+        assert written == last_offset
+        self._replayer = trial
+        for subscriber in list(self._subscribers):
+            try:
+                subscriber(before, after)
+            except Exception:
+                logger.exception("a subscriber of the cluster image failed at offset %d", last_offset)
+
+    def _register_nodes(self) -> None:
+        cluster = self._cluster
+        log = self._log
+        assert log is not None
+        supported = features.supported_ranges()
+        controller = ControllerImage(self.node_id, self.new_uuid(), features=supported)
+        self._commit([m.register_controller_record(controller)])
+        gone = brokers.absent(self.image, list(cluster.nodes))
+        self._commit([record for broker in gone for record in brokers.fence(broker, fenced=True)])
+        for node in sorted(cluster.nodes.values(), key=lambda node: node.id):
+            node.epoch = log.next_offset
+            broker = BrokerImage(
+                id=node.id,
+                epoch=node.epoch,
+                incarnation_id=self.new_uuid(),
+                endpoints=tuple(_registered(endpoint) for endpoint in node.endpoints.values()),
+                features=supported,
+                rack=node.rack,
+                log_dirs=tuple(sorted(cluster.directories[node.id].directory_ids)),
+            )
+            self._commit([m.register_broker_record(broker)])
+            self._commit(brokers.fence(broker, fenced=False))
+
+    def _make_internal_topics(self) -> None:
+        cluster = self._cluster
+        wanted: NewTopic = internal_topics.consumer_offsets(self.image, cluster.config)
+        if self.image.topic(wanted.name) is not None:
+            return
+        outcome = create_topics(
+            self.image, [wanted], config=cluster.config, random=cluster.random, new_id=self.new_uuid
+        )
+        assert not isinstance(outcome.response, Ticket)
+        error = outcome.response[0].error
+        if error.failed:
+            raise ClusterError(f"{wanted.name} can't be made: {error.message}")
+        self._commit(outcome.records)
+
+
+def _registered(endpoint: NodeEndpoint) -> Endpoint:
+    host, port = endpoint.advertised if endpoint.advertised is not None else (endpoint.host, endpoint.port)
+    return Endpoint(endpoint.name, host or "localhost", port, SecurityProtocol[endpoint.protocol])

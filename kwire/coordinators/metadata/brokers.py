@@ -1,0 +1,69 @@
+"""Brokers and controllers that register, live and are fenced, and what that does to leaders and ISRs.
+
+Rules:
+- A registration's epoch is the offset of its record, so it never falls. It registers fenced and is unfenced
+  by a BrokerRegistrationChangeRecord of its own, as Kafka's does.
+- A partition's leader is always an active member of its ISR, or nobody. The first such replica, in the order
+  of the assignment, is chosen; a leader that can stay, stays. Every change of leader raises the leader epoch.
+- All replicas of a partition share one stored log, so a replica is in sync for as long as its broker is
+  active. The last members of an ISR stay in it when they go: only they may lead when they come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from . import records as m
+from .image import NO_LEADER, BrokerImage, ClusterImage, PartitionImage, TopicImage
+
+
+def fence(broker: BrokerImage, *, fenced: bool) -> list[m.Record]:
+    """The record that fences or unfences a broker; none if it is so already."""
+    if broker.fenced == fenced:
+        return []
+    return [m.broker_change_record(broker.id, broker.epoch, fenced=fenced)]
+
+
+def leadership_changes(image: ClusterImage) -> list[m.Record]:
+    """What must change for every partition to have the leader and the ISR that the active brokers allow."""
+    active = {broker.id for broker in image.active_brokers()}
+    return [
+        change
+        for topic in image.topics.values()
+        for partition in topic.partitions
+        if (change := _change(topic, partition, active)) is not None
+    ]
+
+
+def _change(topic: TopicImage, partition: PartitionImage, active: set[int]) -> m.Record | None:
+    candidates = [replica for replica in partition.replicas if replica in active and replica in partition.isr]
+    if not candidates:
+        if partition.leader == NO_LEADER:
+            return None
+        return m.partition_change_record(topic.id, partition.index, leader=NO_LEADER)
+    leader = None if partition.leader in candidates else candidates[0]
+    isr = [replica for replica in partition.replicas if replica in active]
+    if leader is None and set(isr) == set(partition.isr):
+        return None
+    return m.partition_change_record(
+        topic.id, partition.index, isr=None if set(isr) == set(partition.isr) else isr, leader=leader
+    )
+
+
+def new_leader_epochs(topics: Iterable[TopicImage]) -> list[m.Record]:
+    """A higher leader epoch for each partition that is led, its leader staying.
+
+    After a stop that may have lost the end of a log: what is written again at those offsets has another
+    epoch, and clients that had read the lost records notice (KIP-320).
+    """
+    return [
+        m.partition_change_record(topic.id, partition.index, leader=partition.leader)
+        for topic in topics
+        for partition in topic.partitions
+        if partition.leader != NO_LEADER
+    ]
+
+
+def absent(image: ClusterImage, present: Sequence[int]) -> list[BrokerImage]:
+    """Brokers that the image holds for live, but that are not among those that run."""
+    return [broker for broker in image.unfenced_brokers() if broker.id not in present]
