@@ -114,7 +114,17 @@ func awaitPartitions(t testing.TB, b *broker, topic string, partitions int) {
 			return false
 		}
 		writable, err := client.WritablePartitions(topic)
-		return err == nil && len(writable) == partitions
+		if err != nil || len(writable) != partitions {
+			return false
+		}
+		// Apache Kafka tells of a leader a moment before that leader is ready; a message sent with acks 0 in that
+		// moment is lost.
+		for _, partition := range writable {
+			if _, err := client.GetOffset(topic, partition, sarama.OffsetNewest); err != nil {
+				return false
+			}
+		}
+		return true
 	})
 }
 
