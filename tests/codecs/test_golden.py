@@ -20,14 +20,19 @@ from tests.codecs.declared import default_of, fields_in, messages, messages_and_
 GOLDEN = Path(__file__).parents[1] / "vectors" / "golden"
 UNKNOWN_TAG = 5000
 
-# What the golden files hold and kwire has no declaration for: the headers are headers.py (and test_headers.py), and
-# principals travel only between Kafka's own brokers.
+# What the golden files hold and kwire has no declaration for: the headers are headers.py (and test_headers.py),
+# and principals travel only between Kafka's own brokers.
 NOT_DECLARED = {"RequestHeader", "ResponseHeader", "DefaultPrincipal"}
 # Kafka 3.9.2's early access to share groups: never stable, and other messages than those of today.
 EARLY_ACCESS = {76, 77, 78, 79, 83, 84, 85, 86, 87}
+# What Kafka 4 calls otherwise than Kafka 3.9, in the messages and in the values.
+RENAMED_MESSAGES = {"ListClientMetricsResources": "ListConfigResources"}
+RENAMED_FIELDS = {
+    "TxnOffsetCommitRequest": {"generationId": "generationIdOrMemberEpoch"},
+    "ListConfigResourcesResponse": {"clientMetricsResources": "configResources", "name": "resourceName"},
+}
 
 CLASSES = dict(messages())
-RENAMED = {"ListClientMetricsResources": "ListConfigResources"}
 
 
 def lines(file: str) -> Iterator[dict[str, Any]]:
@@ -40,15 +45,19 @@ def cases() -> Iterator[tuple[str, str, type[Struct], dict[str, Any]]]:
     for file in ("clients-3.9.2.jsonl.gz", "clients-4.4.0.jsonl.gz", "records-4.4.0.jsonl.gz"):
         for line in lines(file):
             name = line["name"].removesuffix("Data")
-            if name == "TxnOffsetCommitRequest" and "values" in line and "generationId" in line["values"]:
-                line["values"]["generationIdOrMemberEpoch"] = line["values"].pop(
-                    "generationId"
-                )  # as of Kafka 4.0
-            for old, new in RENAMED.items():
+            for old, new in RENAMED_MESSAGES.items():
                 name = name.replace(old, new)
+            for old, new in RENAMED_FIELDS.get(name, {}).items():
+                line["values"] = renamed(line.get("values"), old, new)
             if name in NOT_DECLARED or ("3.9.2" in file and line["key"] in EARLY_ACCESS):
                 continue
             yield file, name, CLASSES[name], line
+
+
+def renamed(values: Any, old: str, new: str) -> Any:
+    if isinstance(values, dict):
+        return {new if name == old else name: renamed(value, old, new) for name, value in values.items()}
+    return [renamed(value, old, new) for value in values] if isinstance(values, list) else values
 
 
 CASES = list(cases())
