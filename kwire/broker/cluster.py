@@ -15,9 +15,11 @@ from uuid import UUID
 
 import trio
 from kwire_codecs.errors import ErrorCode
+from kwire_storage.engine import LogDirectories
 from kwire_storage.validation import ProduceRules
 
 from kwire.broker.controller import Controller
+from kwire.broker.fetch_sessions import FetchSessions
 from kwire.broker.log_settings import log_config, produce_rules
 from kwire.broker.node import Node
 from kwire.coordinators.metadata.image import ClusterImage, TopicImage
@@ -25,13 +27,15 @@ from kwire.coordinators.metadata.topic_configs import TopicConfig, topic_config
 from kwire.coordinators.metadata.topic_names import is_internal
 from kwire.partitions.clock import Clock
 from kwire.partitions.partition import Partition
-from kwire.runtime.groups import GroupCoordinatorService
+from kwire.runtime.groups import GroupCoordinatorService, group_settings
 
 if TYPE_CHECKING:
-    from kwire.broker.directories import Directories
     from kwire.config import BrokerConfig
 
 logger = logging.getLogger("kwire.broker")
+
+FETCH_SESSION_EVICTION_MS = 120_000
+"""How long a session must have been unused before another may take its slot (Kafka's MinIncrementalFetchSessionEvictionMs)."""
 
 
 class Cluster:
@@ -41,7 +45,7 @@ class Cluster:
         self,
         config: BrokerConfig,
         nodes: Sequence[Node],
-        directories: Mapping[int, Directories],
+        directories: Mapping[int, LogDirectories],
         clock: Clock,
         rng: random.Random,
     ) -> None:
@@ -50,9 +54,15 @@ class Cluster:
         self.directories = directories
         self.clock = clock
         self.random = rng
-        self.supported_features: Mapping[str, tuple[int, int]] = {}
+        for node in nodes:
+            node.fetch_sessions = FetchSessions(
+                clock.now_ms,
+                rng,
+                config.integer("max.incremental.fetch.session.cache.slots"),
+                FETCH_SESSION_EVICTION_MS,
+            )
         self.controller = Controller(self)
-        self.groups = GroupCoordinatorService(self)
+        self.groups = GroupCoordinatorService(self, group_settings(config))
         self._partitions: dict[tuple[str, int], Partition] = {}
         self._homes: dict[tuple[str, int], int] = {}
         self._known: dict[str, TopicImage] = {}
@@ -126,12 +136,12 @@ class Cluster:
         await self.controller.start()
         self.controller.subscribe(self._image_changed)
         await self._recover()
-        await self.groups.start(nursery)
+        self.groups.start(nursery)
         nursery.start_soon(self.clock.run)
 
     async def close(self, *, clean: bool = True) -> None:
         """Closes every log; `clean` leaves the marks by which the next start needs no recovery."""
-        await self.groups.close()
+        self.groups.close()
         await self.controller.close()
         for partition in self._partitions.values():
             partition.wake_all()
@@ -143,7 +153,6 @@ class Cluster:
 
     async def _recover(self) -> None:
         for node_id, directories in self.directories.items():
-            needs_recovery = getattr(directories, "needs_recovery", False)
             for existing in directories.existing():
                 topic = self.controller.image.topic_by_id(existing.topic_id)
                 if existing.topic == "__cluster_metadata":
@@ -158,7 +167,7 @@ class Cluster:
                     continue
                 self._homes[topic.name, existing.partition] = node_id
                 self._known[topic.name] = topic
-                if needs_recovery:
+                if not directories.was_clean:
                     await trio.to_thread.run_sync(self._open, topic, existing.partition)
 
     def _open(self, topic: TopicImage, index: int) -> Partition:

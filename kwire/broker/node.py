@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kwire.broker.fetch_sessions import FetchSessions
 
 
 @dataclass(slots=True)
@@ -22,10 +26,11 @@ class Endpoint:
 
 @dataclass(slots=True)
 class Node:
-    """A broker node. `epoch` is its registration's, from the metadata log."""
+    """A broker node. `epoch` is its registration's, from the metadata log; `fetch_sessions` are made with the cluster."""
 
     id: int
     rack: str | None = None
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     up: bool = True
     epoch: int = -1
+    fetch_sessions: FetchSessions = field(init=False)

@@ -13,6 +13,7 @@ import re
 from kwire_codecs.apis.api_versions import ApiVersions
 from kwire_codecs.errors import ErrorCode
 
+from kwire.coordinators.metadata.features import SUPPORTED
 from kwire.handlers import registry
 from kwire.handlers.context import Context
 
@@ -46,7 +47,7 @@ async def handle(ctx: Context, request: ApiVersions.Request) -> ApiVersions.Resp
         ],
         supported_features=[
             ApiVersions.Response.SupportedFeature(name=name, min_version=low, max_version=high)
-            for name, (low, high) in ctx.cluster.supported_features.items()
+            for name, (low, high) in SUPPORTED.items()
             if low >= least_minimum
         ],
         finalized_features_epoch=image.offset,

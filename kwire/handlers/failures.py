@@ -23,8 +23,11 @@ _COUNTERPARTS = {
 }
 """A response array's name -> the request arrays that it answers, the likeliest first."""
 
-_KEY_FIELDS = ("name", "key", "group_id", "partition_index", "index", "partition", "resource_name", "topic_id")
-"""Where a plain value of a request's array (a topic's name, a partition's index) goes in the response's element."""
+_IDENTITY = frozenset(
+    ("name", "topic", "topic_id", "partition", "partition_index", "index", "key", "group_id", "member_id",
+     "group_instance_id", "resource_type", "resource_name", "transactional_id")
+)  # fmt: skip
+"""Fields that say which element is meant: copied from the request, or set to a plain value of its array."""
 
 
 def failed_response(api: type[w.Api], request: Any, error_code: ErrorCode) -> Any | None:
@@ -62,12 +65,7 @@ def _counterpart(name: str, source: Any) -> Any:
 
 def _copied(field: w.Field, source: Any) -> Any:
     default = field.make_default()
-    if isinstance(source, w.Struct):
-        value = getattr(source, field.name, default)
-    elif field.name in _KEY_FIELDS and source is not None:
-        value = source
-    else:
+    if field.name not in _IDENTITY or source is None:
         return default
-    if value is not None and default is not None and type(value) is not type(default):
-        return default
-    return value
+    value = getattr(source, field.name, default) if isinstance(source, w.Struct) else source
+    return value if default is None or type(value) is type(default) else default

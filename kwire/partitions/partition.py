@@ -107,7 +107,7 @@ class Partition:
     @property
     def last_stable_offset(self) -> int:
         """What read_committed consumers may read up to."""
-        first_unstable = self.log.producers.first_unstable_offset
+        first_unstable = self.log.producers.first_undecided_offset
         end = self.log.log_end_offset
         return end if first_unstable is None else min(first_unstable, end)
 
@@ -136,7 +136,7 @@ class Partition:
                 ValidBatch(records[position : position + header.size], header)
                 for position, header in record_batch.walk(records)
             ]
-            return self.append_batches(batches, rules)
+            return self.append_batches(batches, rules, origin)
         if len(records) > THREAD_ABOVE_BYTES and needs_records(records, rules, self.now_ms()):
             checked = await trio.to_thread.run_sync(validate, records, rules, self.now_ms())
         else:
@@ -150,7 +150,9 @@ class Partition:
             )
         return self.append_batches(checked, rules)
 
-    def append_batches(self, batches: Sequence[ValidBatch], rules: ProduceRules) -> AppendResult:
+    def append_batches(
+        self, batches: Sequence[ValidBatch], rules: ProduceRules, origin: Origin = Origin.CLIENT
+    ) -> AppendResult:
         """Appends validated batches in one write: sequences checked, offsets and epoch stamped, waiters woken."""
         log = self.log
         now_ms = self.now_ms()
@@ -159,15 +161,18 @@ class Partition:
         stamped = []
         size = 0
         for data, header in batches:
+            if header.is_transactional and origin is Origin.CLIENT:
+                # No transaction can be open while there is no transaction coordinator.
+                return AppendResult(ErrorCode.INVALID_TXN_STATE, log_start_offset=log.log_start_offset)
             if header.producer_id >= 0:
                 verdict = log.producers.check(header, now_ms)
                 if isinstance(verdict, Duplicate):
                     return AppendResult(
                         ErrorCode.NONE,
                         verdict.base_offset,
-                        verdict.timestamp if rules.log_append_time else -1,
+                        verdict.timestamp_ms if rules.log_append_time else -1,
                         log.log_start_offset,
-                        last_offset=verdict.base_offset + header.last_offset_delta,
+                        last_offset=verdict.last_offset,
                     )
                 if verdict is not None:
                     return AppendResult(verdict, log_start_offset=log.log_start_offset)

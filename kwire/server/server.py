@@ -58,10 +58,13 @@ class Server:
     def connection_count(self) -> int:
         return len(self._connections)
 
-    async def serve(self, cluster: Cluster, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Accepts and serves until `stop()`, then drains; a cancellation from outside ends everything at once."""
+    async def serve(self, cluster: Cluster, *, ready: Callable[[], None]) -> None:
+        """Accepts and serves until `stop()`, then drains; a cancellation from outside ends everything at once.
+
+        Calls `ready()` once clients are accepted.
+        """
         requests = Requests(cluster)
-        self._max_connections = cluster.config.max_connections
+        self._max_connections = cluster.config.integer("max.connections")
         async with trio.open_nursery() as serving:
             with self._accepting:
                 async with trio.open_nursery() as accepting:
@@ -69,8 +72,8 @@ class Server:
                         take = self._taker(serving, requests, node, endpoint)
                         for sock in sockets:
                             accepting.start_soon(accept_forever, sock, take, self._wait_for_room)
-                    accepting.start_soon(self._close_idle, cluster.config.connections_max_idle_ms)
-                    task_status.started()
+                    accepting.start_soon(self._close_idle, cluster.config.integer("connections.max.idle.ms"))
+                    ready()
             self.__exit__()
             with trio.move_on_after(DRAIN_SECONDS):
                 await self._drain()
@@ -83,7 +86,7 @@ class Server:
     def _taker(
         self, serving: trio.Nursery, requests: Requests, node: Node, endpoint: Endpoint
     ) -> Callable[[socket.socket], None]:
-        max_frame_bytes = requests.cluster.config.socket_request_max_bytes
+        max_frame_bytes = requests.cluster.config.integer("socket.request.max.bytes")
 
         def take(sock: socket.socket) -> None:
             connection = Connection(sock, requests, node, endpoint, max_frame_bytes)

@@ -1,0 +1,189 @@
+"""A broker from its settings: ports bound, data opened, cluster loaded, clients served, and all of it closed again.
+
+Rules: what can be refused is refused before anything is written: settings, ports, then the data directory. `Settings`
+says what to run; `run_broker` runs it until it is told to stop. Expected failures are `CannotStart`, with a message for
+a person.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+import trio
+from kwire_storage.engine import LogDirectories, StorageError
+from kwire_storage.files import Files
+from kwire_storage.log_dirs import ForeignDirectory, LockedError, LogDirs
+from kwire_storage.memory_dirs import MemoryDirs
+
+from kwire.broker.cluster import Cluster
+from kwire.broker.listeners import Listener, ListenerError, parse_listeners
+from kwire.broker.node import Node
+from kwire.config import BrokerConfig
+from kwire.partitions.clock import Clock
+from kwire.server.listening import CannotListen
+from kwire.server.server import Server
+
+logger = logging.getLogger("kwire.server")
+
+DEFAULT_PORT = 9092
+FIRST_NODE_ID = 1
+
+
+class CannotStart(Exception):
+    """The broker cannot run as asked; the message says what was asked, what is there and what to do."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Settings:
+    """What to run. `data` None keeps everything in memory. `host` and `port` count where the config names no listeners."""
+
+    host: str = "localhost"
+    port: int = DEFAULT_PORT
+    data: Sequence[Path] | None = None
+    brokers: int = 1
+    config: BrokerConfig = field(default_factory=BrokerConfig)
+    clock: Clock | None = None
+    rng: random.Random | None = None
+    files: Files | None = None
+
+
+class Running:
+    """A broker that serves: where, and how to end it."""
+
+    def __init__(self, cluster: Cluster, server: Server, addresses: Sequence[str]) -> None:
+        self.cluster = cluster
+        self.addresses = addresses
+        """One `HOST:PORT` a node, reachable from this machine."""
+        self.stopped = trio.Event()
+        """Set when everything is closed."""
+        self._server = server
+
+    def stop(self) -> None:
+        """Answers what is in progress and closes; `run_broker` returns then."""
+        self._server.stop()
+
+
+async def run_broker(settings: Settings, *, task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED) -> None:
+    """Runs a broker until `Running.stop()` or cancellation; reports `Running` once clients are served.
+
+    Raises CannotStart.
+    """
+    config = settings.config
+    rng = settings.rng if settings.rng is not None else random.SystemRandom()
+    clock = settings.clock if settings.clock is not None else Clock()
+    with Server() as server:
+        nodes = [Node(node_id, config.text("broker.rack") or None) for node_id in _node_ids(settings)]
+        addresses = [_bind(server, node, _listeners(settings, position)) for position, node in enumerate(nodes)]
+        directories = _open_directories(settings, nodes, rng)
+        cluster = Cluster(config, nodes, directories, clock, rng)
+        running = Running(cluster, server, addresses)
+        clean = False
+        try:
+            async with trio.open_nursery() as nursery:
+                await cluster.start(nursery)
+                await server.serve(cluster, ready=partial(task_status.started, running))
+                nursery.cancel_scope.cancel()
+            clean = True
+        finally:
+            with trio.CancelScope(shield=True):
+                await cluster.close(clean=clean)
+            running.stopped.set()
+
+
+def _node_ids(settings: Settings) -> list[int]:
+    config = settings.config
+    first = FIRST_NODE_ID
+    for name in ("node.id", "broker.id"):
+        if config.is_set(name) and config.integer(name) >= 0:
+            first = config.integer(name)
+            break
+    return list(range(first, first + settings.brokers))
+
+
+def _listeners(settings: Settings, position: int) -> list[Listener]:
+    """The listeners of the node at `position`: as configured, every port moved up by it (0 stays 0)."""
+    config = settings.config
+    try:
+        if config.is_set("listeners"):
+            listeners = parse_listeners(
+                ",".join(config.strings("listeners")),
+                ",".join(config.strings("advertised.listeners")) or None,
+                _protocol_map(config),
+            )
+        else:
+            listeners = [Listener("PLAINTEXT", settings.host, settings.port, "PLAINTEXT")]
+            if config.is_set("advertised.listeners"):
+                listeners = parse_listeners(
+                    f"PLAINTEXT://{_bracketed(settings.host)}:{settings.port}",
+                    ",".join(config.strings("advertised.listeners")),
+                    _protocol_map(config),
+                )
+    except ListenerError as refusal:
+        raise CannotStart(str(refusal)) from refusal
+    controllers = set(config.strings("controller.listener.names"))
+    listeners = [listener for listener in listeners if listener.name not in controllers] or listeners
+    return [
+        replace(
+            listener,
+            port=listener.port + position if listener.port else 0,
+            advertised=(listener.advertised[0], listener.advertised[1] + position) if listener.advertised else None,
+        )
+        for listener in listeners
+    ]
+
+
+def _protocol_map(config: BrokerConfig) -> str | None:
+    if not config.is_set("listener.security.protocol.map"):
+        return None
+    value = config.value("listener.security.protocol.map")
+    return ",".join(value) if isinstance(value, list) else str(value)
+
+
+def _bind(server: Server, node: Node, listeners: Sequence[Listener]) -> str:
+    try:
+        server.bind(node, listeners)
+    except CannotListen as refusal:
+        raise CannotStart(refusal.strerror) from refusal
+    first = node.endpoints[listeners[0].name]
+    host = {"localhost": "127.0.0.1", "": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(first.host, first.host)
+    return f"{_bracketed(host)}:{first.port}"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _open_directories(
+    settings: Settings, nodes: Sequence[Node], rng: random.Random
+) -> dict[int, LogDirectories]:
+    """Each node's data directories: the ones given for a single node, `broker-ID` inside them for several."""
+
+    def new_uuid() -> uuid.UUID:
+        return uuid.UUID(int=rng.getrandbits(128), version=4)
+
+    opened: dict[int, LogDirectories] = {}
+    cluster_id: str | None = None
+    try:
+        for node in nodes:
+            directories: LogDirectories
+            if settings.data is None:
+                directories = MemoryDirs(node_id=node.id, new_uuid=new_uuid, cluster_id=cluster_id)
+            else:
+                paths = [str(path / f"broker-{node.id}" if len(nodes) > 1 else path) for path in settings.data]
+                directories = LogDirs(
+                    paths, node_id=node.id, new_uuid=new_uuid, cluster_id=cluster_id, files=settings.files
+                )
+                logger.info("broker %d keeps its data in %s", node.id, ", ".join(paths))
+            opened[node.id] = directories
+            cluster_id = directories.cluster_id
+    except (ForeignDirectory, LockedError, StorageError) as refusal:
+        for directories in opened.values():
+            directories.close(clean=True)
+        raise CannotStart(str(refusal)) from refusal
+    return opened

@@ -1,0 +1,97 @@
+"""A broker in the test's own loop, and a small client on the same codecs that speaks any version of any API."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
+from kwire_codecs import wire as w
+from kwire_codecs.apis import api
+from kwire_codecs.compile import decoder
+from kwire_codecs.framing import Frames, frame_request
+from kwire_codecs.headers import read_response_header
+
+from kwire.config import BrokerConfig
+from kwire.server.launch import Running, Settings, run_broker
+
+MAX_RESPONSE_BYTES = 200 * 1024 * 1024
+
+
+@asynccontextmanager
+async def serving(properties: dict[str, str] | None = None, **settings: Any) -> AsyncIterator[Running]:
+    """A broker on a free loopback port, in memory unless `data=` is given; closed cleanly at the end."""
+    chosen = Settings(
+        host=settings.pop("host", "127.0.0.1"),
+        port=settings.pop("port", 0),
+        config=BrokerConfig(properties or {}),
+        rng=settings.pop("rng", random.Random(1)),
+        **settings,
+    )
+    async with trio.open_nursery() as nursery:
+        running: Running = await nursery.start(run_broker, chosen)
+        yield running
+        running.stop()
+
+
+class Client:
+    """One connection. `ask` sends a request and gives its response; `send` and `receive` do the halves."""
+
+    def __init__(self, stream: trio.SocketStream, client_id: str | None = "test") -> None:
+        self.stream = stream
+        self.client_id = client_id
+        self.frames = Frames(MAX_RESPONSE_BYTES)
+        self.correlation_id = 0
+
+    async def send(self, request: w.Struct, version: int) -> None:
+        """Sends one request."""
+        self.correlation_id += 1
+        parts, _ = frame_request(request, version, self.correlation_id, self.client_id)
+        await self.stream.send_all(b"".join(parts))
+
+    async def send_bytes(self, data: bytes) -> None:
+        await self.stream.send_all(data)
+
+    async def receive_frame(self) -> memoryview | None:
+        """The next frame, or None when the broker has closed."""
+        while (frame := self.frames.next_frame()) is None:
+            try:
+                data = await self.stream.receive_some()
+            except trio.BrokenResourceError:
+                return None
+            if not data:
+                return None
+            self.frames.feed(data)
+        return frame
+
+    async def receive(self, declared: type[w.Api], version: int) -> tuple[int, Any]:
+        """The next answer, read as `declared`'s response: its correlation id and the message."""
+        frame = await self.receive_frame()
+        assert frame is not None, "the broker closed the connection"
+        correlation_id, _, position = read_response_header(frame, declared.response_header_version(version))
+        return correlation_id, decoder(declared.Response, version)(frame[position:])
+
+    async def ask(self, request: w.Struct, version: int) -> Any:
+        """Sends a request and gives its response."""
+        root = type(request).__root__
+        assert root is not None
+        assert root.key is not None
+        await self.send(request, version)
+        correlation_id, response = await self.receive(api(root.key), version)
+        assert correlation_id == self.correlation_id
+        return response
+
+    async def closed_by_broker(self) -> bool:
+        """Whether the broker closes without another answer."""
+        return await self.receive_frame() is None
+
+
+@asynccontextmanager
+async def connected(running: Running, node: int = 0, client_id: str | None = "test") -> AsyncIterator[Client]:
+    """A client connected to a broker of `serving`."""
+    host, _, port = running.addresses[node].rpartition(":")
+    stream = await trio.open_tcp_stream(host.strip("[]"), int(port))
+    async with stream:
+        yield Client(stream, client_id)

@@ -1,0 +1,28 @@
+"""Async tests run under trio, each in a loop of its own; one that hangs fails after a minute, with its stack."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+import trio
+
+TEST_DEADLINE_SECONDS = 60
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Runs `async def` tests."""
+    function = pyfuncitem.obj
+    if not inspect.iscoroutinefunction(function):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    arguments: dict[str, Any] = {name: pyfuncitem.funcargs[name] for name in names}
+
+    async def run() -> None:
+        with trio.fail_after(TEST_DEADLINE_SECONDS):
+            await function(**arguments)
+
+    trio.run(run)
+    return True
