@@ -77,6 +77,10 @@ class FileSlice:
     def __len__(self) -> int:
         return self.size
 
+    def fileno(self) -> int:
+        """`descriptor`, for sendfile and preadv."""
+        return self.descriptor
+
     def __repr__(self) -> str:
         return f"FileSlice({self.file.path!r}, {self.position}, {self.size})"
 

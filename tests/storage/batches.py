@@ -1,10 +1,23 @@
 """Batches for storage tests: small, real, and made from what a test says of them."""
 
 from collections.abc import Sequence
+from typing import TypedDict, Unpack
 
 from kwire_codecs.records import batch as record_batch
-from kwire_codecs.records.batch import Record
+from kwire_codecs.records.batch import Record, TimestampType
 from kwire_storage.engine import PartitionLog, ValidBatch
+
+
+class Fields(TypedDict, total=False):
+    """What a batch may have besides its records."""
+
+    compression: int
+    timestamp_type: TimestampType
+    append_time_ms: int
+    producer_id: int
+    producer_epoch: int
+    base_sequence: int
+    is_transactional: bool
 
 
 def batch(
@@ -14,7 +27,7 @@ def batch(
     timestamps: Sequence[int] | None = None,
     value: bytes = b"value",
     leader_epoch: int = 0,
-    **fields: int,
+    **fields: Unpack[Fields],
 ) -> ValidBatch:
     """A batch of `count` records from `base_offset`; timestamps are 1000 + offset unless given."""
     times = timestamps if timestamps is not None else [1000 + base_offset + at for at in range(count)]

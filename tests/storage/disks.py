@@ -1,4 +1,4 @@
-"""Disks that misbehave, in place of the real one: they tear writes, fill up, fail, or forget what was not synced."""
+"""Disks that misbehave, in place of the real one: they tear, fill up, fail, or forget what was not synced."""
 
 import errno
 import itertools
@@ -34,7 +34,7 @@ class StutteringDisk(Files):
 
 
 class FailingDisk(Files):
-    """Writes `bytes_left` more bytes, and then fails with `error` until it is given more. Truncation may fail too."""
+    """Writes `bytes_left` more bytes, then fails with `error` until given more. Truncation may fail too."""
 
     def __init__(self, error: int = errno.ENOSPC) -> None:
         self.bytes_left = 1 << 60

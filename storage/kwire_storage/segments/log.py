@@ -380,6 +380,7 @@ class SegmentedLog:
         """
         producers = self.producers
         producers.clear(self._log_start_offset)
+        trust_absence = trust_absence and not self._snapshots
         for taken_at in sorted(self._snapshots, reverse=True):
             path = f"{self.directory}/{file_names.segment_file(taken_at, file_names.SNAPSHOT)}"
             if taken_at > self._log_end_offset:

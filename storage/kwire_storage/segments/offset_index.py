@@ -82,27 +82,21 @@ class OffsetIndex:
 
     @classmethod
     def decode(cls, data: bytes, base_offset: int, log_size: int) -> "OffsetIndex | None":
-        """The index in a file's bytes, for a log of `log_size` bytes; None when it can't be right.
-
-        A tail of zeros is left out: Kafka makes room in the file of an active segment.
-        """
-        index = cls(base_offset)
+        """The index in a file's bytes, for a log of `log_size` bytes; None when it can't be right."""
+        if len(data) % ENTRY_BYTES:
+            return None
         flat = array("i")
-        flat.frombytes(data[: len(data) - len(data) % ENTRY_BYTES])
+        flat.frombytes(data)
         if sys.byteorder == "little":
             flat.byteswap()
+        index = cls(base_offset)
         index._offsets, index._positions = flat[0::2], flat[1::2]
-        while index._positions and index._positions[-1] == 0:
-            # Only a first entry may be (0, 0), and it says nothing that an empty index does not.
-            index._offsets.pop()
-            index._positions.pop()
-        if len(data) % ENTRY_BYTES and not (index.size_bytes < len(data) - len(data) % ENTRY_BYTES):
+        if not index._positions:
+            return index
+        # The first batch never gets an entry, so zeros (a file that was given room, or lost a page) stand out.
+        if index._offsets[0] < 0 or index._positions[0] <= 0 or index._positions[-1] >= log_size:
             return None
-        if not index._rises(index._offsets) or not index._rises(index._positions):
-            return None
-        if index._offsets and (index._offsets[0] < 0 or index._positions[0] < 0):
-            return None
-        return index if not index._positions or index._positions[-1] < log_size else None
+        return index if index._rises(index._offsets) and index._rises(index._positions) else None
 
     @staticmethod
     def _rises(values: "array[int]") -> bool:

@@ -150,7 +150,7 @@ class Segment:
         if offsets is None or times is None:
             return False
         self._offsets = OffsetIndex.decode(offsets, self.base_offset, self.size)
-        self._times = TimeIndex.decode(times, self.base_offset)
+        self._times = TimeIndex.decode(times, self.base_offset, self.size)
         return self._offsets is not None and self._times is not None
 
     def rebuild_indexes(self, places: Iterator[Place]) -> None:

@@ -65,15 +65,16 @@ class TimeIndex:
         return b"".join(map(_ENTRY.pack, self._timestamps, self._offsets))
 
     @classmethod
-    def decode(cls, data: bytes, base_offset: int) -> "TimeIndex | None":
-        """The index in a file's bytes; None when it can't be right. A tail of zeros is left out."""
-        index = cls(base_offset)
-        whole = len(data) - len(data) % ENTRY_BYTES
-        pairs = list(_ENTRY.iter_unpack(data[:whole]))
-        while pairs and pairs[-1] == (0, 0):
-            pairs.pop()
-        if whole != len(data) and len(pairs) * ENTRY_BYTES == whole:
+    def decode(cls, data: bytes, base_offset: int, log_size: int) -> "TimeIndex | None":
+        """The index in a file's bytes, for a log of `log_size` bytes; None when it can't be right.
+
+        Sealing and closing always write an entry, so that a log with batches has none only if they have no
+        time; such an index is built again too, since a lost one looks the same.
+        """
+        if len(data) % ENTRY_BYTES or (log_size and not data):
             return None
+        index = cls(base_offset)
+        pairs = list(_ENTRY.iter_unpack(data))
         for (timestamp, offset), (next_timestamp, next_offset) in pairwise(pairs):
             if next_timestamp <= timestamp or next_offset < offset:
                 return None
