@@ -10,11 +10,15 @@ from typing import Any
 import trio
 from kwire_codecs import wire as w
 from kwire_codecs.apis import api
+from kwire_codecs.apis.fetch import Fetch
+from kwire_codecs.apis.produce import Produce
 from kwire_codecs.compile import decoder
+from kwire_codecs.errors import ErrorCode
 from kwire_codecs.framing import Frames, frame_request
 from kwire_codecs.headers import read_response_header
 
 from kwire.config import BrokerConfig
+from kwire.coordinators.metadata.topics import NewTopic, create_topics
 from kwire.server.launch import Running, Settings, run_broker
 
 MAX_RESPONSE_BYTES = 200 * 1024 * 1024
@@ -95,3 +99,59 @@ async def connected(running: Running, node: int = 0, client_id: str | None = "te
     stream = await trio.open_tcp_stream(host.strip("[]"), int(port))
     async with stream:
         yield Client(stream, client_id)
+
+
+async def create_topic(running: Running, name: str, partitions: int = 1, configs: dict[str, str] | None = None) -> None:
+    """A topic, by the shortest way: no request."""
+    cluster = running.cluster
+    wanted = NewTopic(name=name, num_partitions=partitions, replication_factor=1, configs=configs or {})
+    [created] = await cluster.controller.submit(
+        lambda image: create_topics(
+            image, [wanted], config=cluster.config, random=cluster.random, new_id=cluster.controller.new_uuid
+        )
+    )
+    assert created.error.error_code == ErrorCode.NONE, created
+
+
+def produce_request(
+    topic: str, data: bytes | bytearray | memoryview | None, *, partition: int = 0, acks: int = -1
+) -> Produce.Request:
+    """A Produce of one partition (up to version 12)."""
+    asked = Produce.Request.Topic
+    return Produce.Request(
+        acks=acks,
+        timeout_ms=1000,
+        topic_data=[asked(name=topic, partition_data=[asked.Partition(index=partition, records=data)])],
+    )
+
+
+def fetch_request(
+    topic: str,
+    offset: int,
+    *,
+    partition: int = 0,
+    max_wait_ms: int = 0,
+    min_bytes: int = 1,
+    max_bytes: int = 1 << 20,
+    **fields: Any,
+) -> Fetch.Request:
+    """A Fetch of one partition (up to version 12)."""
+    asked = Fetch.Request.Topic
+    return Fetch.Request(
+        max_wait_ms=max_wait_ms,
+        min_bytes=min_bytes,
+        topics=[
+            asked(
+                topic=topic,
+                partitions=[asked.Partition(partition=partition, fetch_offset=offset, partition_max_bytes=max_bytes)],
+            )
+        ],
+        **fields,
+    )
+
+
+def one_partition(response: Any) -> Any:
+    """The only partition of a Produce's or Fetch's answer."""
+    [topic] = response.responses
+    [partition] = topic.partition_responses if hasattr(topic, "partition_responses") else topic.partitions
+    return partition

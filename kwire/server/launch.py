@@ -62,11 +62,11 @@ class Running:
         """One `HOST:PORT` a node, reachable from this machine."""
         self.stopped = trio.Event()
         """Set when everything is closed."""
-        self._server = server
+        self.server = server
 
     def stop(self) -> None:
         """Answers what is in progress and closes; `run_broker` returns then."""
-        self._server.stop()
+        self.server.stop()
 
 
 async def run_broker(settings: Settings, *, task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED) -> None:

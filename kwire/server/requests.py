@@ -8,6 +8,7 @@ handler is logged once and answered with UNKNOWN_SERVER_ERROR where the API has 
 from __future__ import annotations
 
 import logging
+import struct
 from typing import TYPE_CHECKING, Any, Final
 
 from kwire_codecs.compile import decoder
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from kwire.server.connection import Connection
 
 logger = logging.getLogger("kwire.server")
+
+_KEY_AND_VERSION = struct.Struct(">hh")
+_CORRELATION_ID = struct.Struct(">i")
 
 API_VERSIONS: Final = 18
 PRODUCE: Final = 0
@@ -47,17 +51,17 @@ class Requests:
 
     async def answer(self, connection: Connection, frame: memoryview) -> list[Any] | _Close | None:
         """The buffers of the whole answer, its length first; None for no answer; CLOSE ends the connection."""
+        key, version = _KEY_AND_VERSION.unpack_from(frame)
+        served = registry.SERVED.get(key)
+        if served is None or not served.low <= version <= served.high:
+            if key == API_VERSIONS:
+                return self._unsupported_api_versions(frame)
+            self._log_unknown(connection, key, version, frame)
+            return CLOSE
         try:
             header, body_position = read_request_header(frame)
         except Malformed as error:
             logger.info("connection %s closed: %s", connection.describe(), error)
-            return CLOSE
-        key, version = header.api_key, header.api_version
-        served = registry.SERVED.get(key)
-        if served is None or not served.low <= version <= served.high:
-            if key == API_VERSIONS:
-                return self._unsupported_api_versions(header.correlation_id)
-            self._log_unknown(connection, key, version, header.client_id)
             return CLOSE
         handler = registry.handler(key)
         api = handler.api
@@ -94,7 +98,7 @@ class Requests:
                 return CLOSE
             return frame_response(response, version, header.correlation_id)[0]
 
-    def _unsupported_api_versions(self, correlation_id: int) -> list[Any]:
+    def _unsupported_api_versions(self, frame: memoryview) -> list[Any]:
         """KIP-511: the body of version 0, error 35 and exactly one entry, key 18 with our range."""
         api = registry.handler(API_VERSIONS).api
         served = registry.SERVED[API_VERSIONS]
@@ -102,11 +106,16 @@ class Requests:
             error_code=ErrorCode.UNSUPPORTED_VERSION,
             api_keys=[api.Response.ApiKey(api_key=API_VERSIONS, min_version=served.low, max_version=served.high)],
         )
+        (correlation_id,) = _CORRELATION_ID.unpack_from(frame, 4)
         return frame_response(response, 0, correlation_id)[0]
 
-    def _log_unknown(self, connection: Connection, key: int, version: int, client_id: str | None) -> None:
+    def _log_unknown(self, connection: Connection, key: int, version: int, frame: memoryview) -> None:
         served = registry.SERVED.get(key)
         offered = f"{served.low} to {served.high}" if served else "none"
+        try:
+            client_id = read_request_header(frame)[0].client_id
+        except Malformed:
+            client_id = None
         logger.warning(
             "connection %s closed: client %r asked for API key %d version %d; versions served: %s",
             connection.describe(),
