@@ -137,6 +137,11 @@ class GroupCoordinator:
             <= settings.max_session_timeout_ms
         ):
             return effects.outcome(JoinResult(ErrorCode.INVALID_SESSION_TIMEOUT, request.member_id))
+        named = dict(reversed([(offered.name, offered) for offered in request.protocols]))
+        if len(named) < len(request.protocols):
+            # Of two protocols with one name, the first counts.
+            first = tuple(offered for offered in request.protocols if named.get(offered.name) is offered)
+            request = request._replace(protocols=first)
         group = self._groups.get(request.group_id)
         if group is not None:
             return effects.outcome(rebalance.join(group, request, settings, effects))

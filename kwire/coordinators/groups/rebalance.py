@@ -33,6 +33,9 @@ from kwire.coordinators.groups.values import (
 )
 from kwire.coordinators.outcome import Ticket
 
+_MAX_STRING_BYTES = 0x7FFF
+"""What a string of the protocol can hold; a client's id and a UUID together might not fit."""
+
 Join = JoinResult | Ticket[JoinResult]
 Sync = SyncResult | Ticket[SyncResult]
 
@@ -55,6 +58,8 @@ def join(group: ClassicGroup, request: JoinRequest, settings: GroupSettings, eff
     member_id = request.member_id
     if not _accepts(group, member_id, settings):
         group.remove(member_id)
+        # Kafka would let the others wait for it until the rebalance timeout.
+        _maybe_complete_join(group, effects)
         return JoinResult(ErrorCode.GROUP_MAX_SIZE_REACHED, UNKNOWN_MEMBER_ID)
     if member_id == UNKNOWN_MEMBER_ID:
         return _join_unknown(group, request, settings, effects)
@@ -82,14 +87,15 @@ def _join_unknown(
     if not group.supports_protocols(request.protocol_type, request.protocols):
         return JoinResult(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, UNKNOWN_MEMBER_ID)
     instance_id = request.group_instance_id
+    member_id = f"{request.client_id if instance_id is None else instance_id}-{request.new_member_uuid}"
+    if len(member_id.encode()) > _MAX_STRING_BYTES:
+        return JoinResult(ErrorCode.INVALID_REQUEST, UNKNOWN_MEMBER_ID)
     if instance_id is None:
-        member_id = f"{request.client_id}-{request.new_member_uuid}"
         if request.requires_known_member_id:
             group.pending_joins.add(member_id)
             effects.arm(session_key(group.group_id, member_id), request.session_timeout_ms)
             return JoinResult(ErrorCode.MEMBER_ID_REQUIRED, member_id)
         return _add_member(group, request, member_id, settings, effects)
-    member_id = f"{instance_id}-{request.new_member_uuid}"
     old_member_id = group.static_member_id(instance_id)
     if old_member_id is None:
         return _add_member(group, request, member_id, settings, effects)

@@ -1,8 +1,8 @@
 """A shard of the group coordinator on a clock that tests step by hand.
 
-It does what the runtime does, without a log: replays an outcome's records at once, keeps them, arms its timers and
-hands completions to their tickets. `sleep(ms)` gives the keys of the timers that fired. `restart()` gives a shard
-that was loaded from the records kept so far.
+It does what the runtime does, without a log: replays an outcome's records at once, keeps them, arms its
+timers and hands completions to their tickets. `sleep(ms)` gives the keys of the timers that fired.
+`restart()` gives a shard that was loaded from the records kept so far.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from collections.abc import Hashable, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
+from kwire_codecs.errors import ErrorCode
+
 from kwire.coordinators.groups.classic_group import ClassicGroup, State
 from kwire.coordinators.groups.coordinator import GroupCoordinator
 from kwire.coordinators.groups.records import GroupKey, GroupsRecord, GroupValue, OffsetKey, OffsetValue
 from kwire.coordinators.groups.settings import GroupSettings
 from kwire.coordinators.groups.values import (
+    ZERO_UUID,
     CommitRequest,
     CommitResult,
     CommittedPartition,
@@ -32,7 +35,6 @@ from kwire.coordinators.groups.values import (
     TopicPartitions,
 )
 from kwire.coordinators.outcome import Outcome, Ticket
-from kwire_codecs.errors import ErrorCode
 
 R = TypeVar("R")
 START_MS = 1_700_000_000_000
@@ -215,7 +217,12 @@ class Shard:
         return result.error_code or result.partition_errors[0][0]
 
     def fetched(
-        self, *, partition: int = 0, topic: str = "orders-topic", group_id: str = GROUP, topic_id: UUID = UUID(int=0)
+        self,
+        *,
+        partition: int = 0,
+        topic: str = "orders-topic",
+        group_id: str = GROUP,
+        topic_id: UUID = ZERO_UUID,
     ) -> FetchedOffset:
         """One committed offset."""
         wanted = [(TopicPartitions(topic, [partition]), topic_id)]
@@ -229,12 +236,17 @@ class Shard:
         assert group is not None
         return group
 
-    @property
     def state(self) -> State:
         return self.group().state
 
+    @staticmethod
+    def state_of(group: ClassicGroup) -> State:
+        return group.state
+
     def stable(self, count: int = 1, **options: Any) -> tuple[int, list[str]]:
-        """Bring a group of `count` dynamic members to Stable; gives the generation and the ids, leader first."""
+        """Bring a group of `count` dynamic members to Stable; gives the generation and the ids, leader
+        first.
+        """
         ids: list[str] = []
         joins: list[Ticket[JoinResult]] = []
         for _ in range(count):
@@ -249,7 +261,7 @@ class Shard:
         leader = group.leader_id
         assert leader is not None
         ids.sort(key=lambda member_id: member_id != leader)
-        kinds = {
+        kinds: dict[str, Any] = {
             "group_id": group.group_id,
             "protocol_type": group.protocol_type,
             "protocol_name": group.protocol_name,
@@ -257,7 +269,7 @@ class Shard:
         for member_id in ids[1:]:
             self.sync(group.generation_id, member_id, **kinds)
         self.sync(group.generation_id, leader, {known: known.encode() for known in ids}, **kinds)
-        assert group.state is State.STABLE
+        assert self.state_of(group) is State.STABLE
         return group.generation_id, ids
 
 
@@ -267,6 +279,12 @@ def answered(response: R | Ticket[R]) -> R:
         assert response.response is not None, "it still waits"
         return response.response
     return response
+
+
+def response_of(waited: Ticket[R]) -> R:
+    """What a ticket that waited was answered."""
+    assert waited.response is not None, "it still waits"
+    return waited.response
 
 
 def ticket(response: R | Ticket[R]) -> Ticket[R]:
