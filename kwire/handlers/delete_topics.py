@@ -1,0 +1,40 @@
+"""DeleteTopics (key 20): remove topics, their partitions and their configs.
+
+v1 throttle time · v3 TOPIC_DELETION_DISABLED where older versions say INVALID_REQUEST · v4 flexible · v5
+error messages, quota errors (KIP-599) · v6 topics by id (KIP-516)
+"""
+
+from __future__ import annotations
+
+from kwire_codecs.apis.delete_topics import DeleteTopics
+from kwire_codecs.errors import ErrorCode
+
+from kwire.coordinators.metadata.api_error import ApiError
+from kwire.coordinators.metadata.topics import DeletedTopic, TopicToDelete, delete_topics
+from kwire.handlers.context import Context
+
+API = DeleteTopics
+VERSIONS = (0, 6)
+
+
+async def handle(ctx: Context, request: DeleteTopics.Request) -> DeleteTopics.Response:
+    """Each topic by itself: deleted, or refused with a reason."""
+    doomed = [TopicToDelete(name) for name in request.topic_names]
+    doomed += [TopicToDelete(topic.name, topic.topic_id) for topic in request.topics]
+    if not ctx.cluster.config.boolean("delete.topic.enable"):
+        code = ErrorCode.TOPIC_DELETION_DISABLED if ctx.version >= 3 else ErrorCode.INVALID_REQUEST
+        disabled = ApiError.of(code)
+        results = [DeletedTopic(topic.name, topic.topic_id, disabled) for topic in doomed]
+    else:
+        results = await ctx.cluster.controller.submit(lambda image: delete_topics(image, doomed))
+    return DeleteTopics.Response(
+        responses=[
+            DeleteTopics.Response.Topic(
+                name=result.name,
+                topic_id=result.topic_id,
+                error_code=result.error.error_code,
+                error_message=result.error.message,
+            )
+            for result in results
+        ]
+    )

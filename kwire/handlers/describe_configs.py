@@ -1,0 +1,75 @@
+"""DescribeConfigs (key 32): the effective configs of topics and of the broker that is asked (KIP-133).
+
+v1 synonyms and sources (KIP-226) · v3 documentation and types (KIP-569) · v4 flexible
+
+Documentation is kwire's own, a line a setting. Broker loggers and group configs are refused with
+INVALID_REQUEST.
+"""
+
+from __future__ import annotations
+
+from kwire_codecs.apis.describe_configs import DescribeConfigs
+from kwire_codecs.errors import ErrorCode
+
+from kwire.coordinators.metadata.api_error import ApiError
+from kwire.coordinators.metadata.broker_configs import DEFAULT_CONFIG
+from kwire.coordinators.metadata.describe_configs import ShownConfig, describe
+from kwire.handlers.context import Context
+
+API = DescribeConfigs
+VERSIONS = (0, 4)
+
+Result = DescribeConfigs.Response.Result
+
+
+async def handle(ctx: Context, request: DescribeConfigs.Request) -> DescribeConfigs.Response:
+    """Each resource by itself: its configs, or why it has none."""
+    return DescribeConfigs.Response(results=[_result(ctx, request, asked) for asked in request.resources])
+
+
+def _result(
+    ctx: Context, request: DescribeConfigs.Request, asked: DescribeConfigs.Request.Resource
+) -> Result:
+    found = describe(
+        ctx.cluster.controller.image,
+        ctx.cluster.config,
+        ctx.node.id,
+        asked.resource_type,
+        asked.resource_name,
+    )
+    if isinstance(found, ApiError):
+        return Result(
+            error_code=found.error_code,
+            error_message=found.message,
+            resource_type=asked.resource_type,
+            resource_name=asked.resource_name,
+            configs=[],
+        )
+    keys = frozenset(asked.configuration_keys or ())
+    return Result(
+        error_code=ErrorCode.NONE,
+        resource_type=asked.resource_type,
+        resource_name=asked.resource_name,
+        configs=[_config(ctx, request, config) for config in found if not keys or config.name in keys],
+    )
+
+
+def _config(ctx: Context, request: DescribeConfigs.Request, config: ShownConfig) -> Result.Config:
+    return Result.Config(
+        name=config.name,
+        value=config.value,
+        read_only=config.read_only,
+        is_default=ctx.version == 0 and config.source == DEFAULT_CONFIG,
+        config_source=config.source,
+        is_sensitive=config.sensitive,
+        synonyms=[
+            Result.Config.Synonym(
+                name=synonym.name, value=None if config.sensitive else synonym.value, source=synonym.number
+            )
+            for synonym in config.synonyms
+        ]
+        if request.include_synonyms
+        else [],
+        config_type=config.kind,
+        documentation=config.doc if request.include_documentation else None,
+    )

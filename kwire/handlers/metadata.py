@@ -1,0 +1,220 @@
+"""Metadata (key 3): brokers, controller, topics and who leads their partitions, as the client's listener sees them.
+
+v0 an empty list asks for all topics, and a replica that is down is an error of the partition · v1 null asks
+for all, an empty list for none; controller, racks, is_internal · v2 cluster id (KIP-78) · v3 throttle time ·
+v4 the client says whether topics may be created (KIP-204) · v5 offline replicas · v6 LISTENER_NOT_FOUND · v7
+leader epochs (KIP-320) · v8 authorised operations (KIP-430) · v9 flexible · v10 topic ids (KIP-516) · v12
+topics by id · v13 a top-level error
+
+Unlike Kafka, which answers the first question for a new topic with UNKNOWN_TOPIC_OR_PARTITION, a topic that
+is created by being asked for is ready in the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from uuid import UUID
+
+from kwire_codecs.apis.metadata import Metadata
+from kwire_codecs.errors import ErrorCode
+
+from kwire.coordinators.metadata import internal_topics
+from kwire.coordinators.metadata.image import NO_LEADER, ClusterImage, PartitionImage, TopicImage
+from kwire.coordinators.metadata.topic_names import (
+    CONSUMER_OFFSETS,
+    SHARE_GROUP_STATE,
+    TRANSACTION_STATE,
+    is_internal,
+    is_valid,
+)
+from kwire.coordinators.metadata.topics import NO_ID, NewTopic, create_topics
+from kwire.handlers import authorized_operations
+from kwire.handlers.authorized_operations import NOT_ASKED
+from kwire.handlers.context import Context
+
+API = Metadata
+VERSIONS = (0, 13)
+
+_REPORTED = frozenset((ErrorCode.INVALID_TOPIC_EXCEPTION, ErrorCode.INVALID_REPLICATION_FACTOR))
+"""Refusals of an automatic creation that the client is told; any other leaves the topic unknown."""
+
+Topic = Metadata.Response.Topic
+Partition = Metadata.Response.Topic.Partition
+
+
+async def handle(ctx: Context, request: Metadata.Request) -> Metadata.Response:
+    """Brokers always; the topics asked for, created first where that is allowed."""
+    asked = request.topics
+    if ctx.version == 0 and not asked:
+        asked = None
+    if ctx.version < 12 and any(topic.name is None or topic.topic_id != NO_ID for topic in asked or ()):
+        return _invalid(request)
+    errors: dict[str, ErrorCode] = {}
+    by_id = [topic.topic_id for topic in asked or () if topic.topic_id != NO_ID]
+    names = list(dict.fromkeys(topic.name for topic in asked or () if topic.name is not None))
+    if names and not by_id and request.allow_auto_topic_creation:
+        errors = await _create_missing(ctx, names)
+    image = ctx.cluster.controller.image
+    reachable = _reachable(ctx, image)
+    shown = request.include_topic_authorized_operations
+    view = _View(image, reachable, ctx.version, authorized_operations.TOPIC if shown else NOT_ASKED)
+    if asked is None:
+        topics = [view.topic(topic) for topic in image.topics.values()]
+    elif by_id:
+        topics = list(_by_id(view, by_id))
+    else:
+        topics = list(_by_name(view, names, errors))
+    shown = request.include_cluster_authorized_operations
+    return Metadata.Response(
+        brokers=[
+            Metadata.Response.Broker(node_id=node_id, host=host, port=port, rack=image.brokers[node_id].rack)
+            for node_id, (host, port) in reachable.items()
+            if not image.brokers[node_id].fenced
+        ],
+        cluster_id=image.cluster_id,
+        controller_id=_controller_id(ctx, image, reachable),
+        topics=topics,
+        cluster_authorized_operations=authorized_operations.CLUSTER if shown else NOT_ASKED,
+    )
+
+
+def _invalid(request: Metadata.Request) -> Metadata.Response:
+    """A null name, or an id, in a version that has neither (Kafka: MetadataRequest.getErrorResponse)."""
+    topics = [
+        Topic(
+            error_code=ErrorCode.INVALID_REQUEST,
+            name=topic.name or "",
+            topic_id=topic.topic_id,
+            partitions=[],
+        )
+        for topic in request.topics or ()
+    ]
+    return Metadata.Response(brokers=[], topics=topics, error_code=ErrorCode.INVALID_REQUEST)
+
+
+def _reachable(ctx: Context, image: ClusterImage) -> dict[int, tuple[str, int]]:
+    """The nodes that have the client's listener, and where it reaches them."""
+    found = {}
+    for node_id in sorted(image.brokers):
+        address = ctx.advertised(node_id)
+        if address is not None:
+            found[node_id] = address
+    return found
+
+
+def _controller_id(ctx: Context, image: ClusterImage, reachable: dict[int, tuple[str, int]]) -> int:
+    """Any live broker will do, since each forwards (KRaft); clients look it up among the brokers of the answer."""
+    live = [node_id for node_id in reachable if not image.brokers[node_id].fenced]
+    if ctx.cluster.controller.node_id in live:
+        return ctx.cluster.controller.node_id
+    return live[0] if live else -1
+
+
+async def _create_missing(ctx: Context, names: Iterable[str]) -> dict[str, ErrorCode]:
+    """Create the topics that aren't there; gives what the client is told of those that can't be made."""
+    cluster = ctx.cluster
+    if not cluster.config.boolean("auto.create.topics.enable"):
+        return {}
+    image = cluster.controller.image
+    wanted = [
+        _new_topic(ctx, name) for name in names if name not in image.topics and name != SHARE_GROUP_STATE
+    ]
+    if not wanted:
+        return {}
+    results = await cluster.controller.submit(
+        lambda newest: create_topics(
+            newest, wanted, config=cluster.config, random=cluster.random, new_id=cluster.controller.new_uuid
+        )
+    )
+    return {
+        result.name: result.error.error_code for result in results if result.error.error_code in _REPORTED
+    }
+
+
+def _new_topic(ctx: Context, name: str) -> NewTopic:
+    image = ctx.cluster.controller.image
+    if name == CONSUMER_OFFSETS:
+        return internal_topics.consumer_offsets(image, ctx.cluster.config)
+    if name == TRANSACTION_STATE:
+        return internal_topics.transaction_state(image, ctx.cluster.config)
+    return NewTopic(name)
+
+
+def _by_id(view: _View, topic_ids: Iterable[UUID]) -> Iterator[Topic]:
+    for topic_id in dict.fromkeys(topic_ids):
+        found = view.image.topic_by_id(topic_id)
+        if found is None:
+            yield view.missing(ErrorCode.UNKNOWN_TOPIC_ID, None, topic_id)
+        else:
+            yield view.topic(found)
+
+
+def _by_name(view: _View, names: Iterable[str], errors: dict[str, ErrorCode]) -> Iterator[Topic]:
+    for name in names:
+        found = view.image.topic(name)
+        if found is not None:
+            yield view.topic(found)
+            continue
+        error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if is_valid(name) else ErrorCode.INVALID_TOPIC_EXCEPTION
+        yield view.missing(errors.get(name, error), name, NO_ID)
+
+
+class _View:
+    """Topics as one client sees them: through one listener, in one version."""
+
+    __slots__ = ("_available_only", "_no_listener", "_operations", "_reachable", "image")
+
+    def __init__(
+        self, image: ClusterImage, reachable: dict[int, tuple[str, int]], version: int, operations: int
+    ) -> None:
+        self.image = image
+        self._reachable = reachable
+        self._operations = operations
+        self._available_only = version == 0
+        self._no_listener = ErrorCode.LISTENER_NOT_FOUND if version >= 6 else ErrorCode.LEADER_NOT_AVAILABLE
+
+    def topic(self, topic: TopicImage) -> Topic:
+        """The topic with its partitions."""
+        return Topic(
+            name=topic.name,
+            topic_id=topic.id,
+            is_internal=is_internal(topic.name),
+            partitions=[self._partition(partition) for partition in topic.partitions],
+            topic_authorized_operations=self._operations,
+        )
+
+    def missing(self, error: ErrorCode, name: str | None, topic_id: UUID) -> Topic:
+        """A topic that can't be shown."""
+        return Topic(
+            error_code=error,
+            name=name,
+            topic_id=topic_id,
+            is_internal=name is not None and is_internal(name),
+            partitions=[],
+            topic_authorized_operations=self._operations,
+        )
+
+    def _partition(self, partition: PartitionImage) -> Partition:
+        reachable = self._reachable
+        brokers = self.image.brokers
+        replicas, isr = list(partition.replicas), list(partition.isr)
+        offline = [node for node in replicas if node not in reachable or brokers[node].fenced]
+        error = ErrorCode.NONE
+        leader = partition.leader
+        if leader not in reachable:
+            error = self._no_listener if leader in brokers else ErrorCode.LEADER_NOT_AVAILABLE
+            leader = NO_LEADER
+        if self._available_only and offline:
+            replicas = [node for node in replicas if node not in offline]
+            isr = [node for node in isr if node not in offline]
+            if error is ErrorCode.NONE:
+                error = ErrorCode.REPLICA_NOT_AVAILABLE
+        return Partition(
+            error_code=error,
+            partition_index=partition.index,
+            leader_id=leader,
+            leader_epoch=partition.leader_epoch,
+            replica_nodes=replicas,
+            isr_nodes=isr,
+            offline_replicas=offline,
+        )
