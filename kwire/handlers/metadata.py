@@ -1,4 +1,4 @@
-"""Metadata (key 3): brokers, controller, topics and who leads their partitions, as the client's listener sees them.
+"""Metadata (key 3): brokers, controller, topics and leaders, as the client's listener sees them.
 
 v0 an empty list asks for all topics, and a replica that is down is an error of the partition · v1 null asks
 for all, an empty list for none; controller, racks, is_internal · v2 cluster id (KIP-78) · v3 throttle time ·
@@ -80,16 +80,17 @@ async def handle(ctx: Context, request: Metadata.Request) -> Metadata.Response:
 
 def _invalid(request: Metadata.Request) -> Metadata.Response:
     """A null name, or an id, in a version that has neither (Kafka: MetadataRequest.getErrorResponse)."""
+    code = ErrorCode.INVALID_REQUEST
     topics = [
         Topic(
-            error_code=ErrorCode.INVALID_REQUEST,
+            error_code=code,
             name=topic.name or "",
             topic_id=topic.topic_id,
             partitions=[],
         )
         for topic in request.topics or ()
     ]
-    return Metadata.Response(brokers=[], topics=topics, error_code=ErrorCode.INVALID_REQUEST)
+    return Metadata.Response(brokers=[], topics=topics, error_code=code)
 
 
 def _reachable(ctx: Context, image: ClusterImage) -> dict[int, tuple[str, int]]:
@@ -103,7 +104,7 @@ def _reachable(ctx: Context, image: ClusterImage) -> dict[int, tuple[str, int]]:
 
 
 def _controller_id(ctx: Context, image: ClusterImage, reachable: dict[int, tuple[str, int]]) -> int:
-    """Any live broker will do, since each forwards (KRaft); clients look it up among the brokers of the answer."""
+    """Any live broker will do, since each forwards; clients look it up among the answer's brokers."""
     live = [node_id for node_id in reachable if not image.brokers[node_id].fenced]
     if ctx.cluster.controller.node_id in live:
         return ctx.cluster.controller.node_id
@@ -116,9 +117,8 @@ async def _create_missing(ctx: Context, names: Iterable[str]) -> dict[str, Error
     if not cluster.config.boolean("auto.create.topics.enable"):
         return {}
     image = cluster.controller.image
-    wanted = [
-        _new_topic(ctx, name) for name in names if name not in image.topics and name != SHARE_GROUP_STATE
-    ]
+    missing = [name for name in names if name not in image.topics and name != SHARE_GROUP_STATE]
+    wanted = [_new_topic(ctx, name) for name in missing]
     if not wanted:
         return {}
     results = await cluster.controller.submit(

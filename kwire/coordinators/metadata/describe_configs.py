@@ -172,7 +172,7 @@ def _default_broker(image: ClusterImage) -> Iterator[ShownConfig]:
 def created_topic_configs(
     image: ClusterImage, config: BrokerConfig, node_id: int, own: Configs
 ) -> list[ShownConfig]:
-    """The configs of a topic that is being created, sorted (KIP-525). A value in hours names its source here."""
+    """A topic's configs as it is created, sorted (KIP-525). A value in hours has its source here."""
     values = effective_values(image, config, own, node_id)
     return [
         ShownConfig(
