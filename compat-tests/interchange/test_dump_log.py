@@ -1,0 +1,121 @@
+"""Kafka's own kafka-dump-log reads the files that kwire writes, every batch and record, without a complaint.
+
+Run: `pytest compat-tests/interchange`. Needs Java, and Maven for the first fetch; skipped where there is none.
+"""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kwire_storage.engine import LogConfig
+from kwire_storage.log_dirs import LogDirs
+
+from tests.storage.batches import batch, marker
+from tests.storage.disks import TOPIC_ID, uuids
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("java") is None, reason="there is no java to run Kafka's tools with"
+)
+
+DUMP = {"4.4.0": "org.apache.kafka.tools.DumpLogSegments", "3.9.2": "kafka.tools.DumpLogSegments"}
+
+# What the tool prints when an index, a time index or the offsets of a segment are not as they should be.
+COMPLAINTS = re.compile(
+    r"mismatch|out of order|not found|non-consecutive|exception|error|corrupt|invalid|isvalid: false",
+    re.IGNORECASE,
+)
+
+
+def dump(version: str, *arguments: str) -> list[str]:
+    """The lines that the tool prints."""
+    from oracle import OracleError, run_tool
+
+    try:
+        done = run_tool(version, DUMP[version], arguments)
+    except OracleError as error:
+        pytest.skip(f"Kafka {version} can't be had: {error}")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines() + done.stderr.splitlines()
+
+
+def complaints(lines: list[str]) -> list[str]:
+    found = []
+    for number, line in enumerate(lines):
+        if (COMPLAINTS.search(line) and not line.startswith("baseOffset")) or (line.startswith("baseOffset") and "isvalid: true" not in line):
+            found.append(line)
+        # The 4.x tool (not 3.9's) counts from -1 in each segment, and says so of any that does not begin at 0.
+        if (
+            found
+            and "Non-consecutive" in found[-1]
+            and re.fullmatch(r"\s*-1 is followed by \d+", lines[number + 1])
+        ):
+            found.pop()
+    return found
+
+
+@pytest.fixture(params=[True, False], ids=["clean stop", "kill and recovery"])
+def partition(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """The directory of a partition with every kind of batch, in several segments."""
+    config = LogConfig(segment_bytes=20000, index_interval_bytes=500)
+    dirs = LogDirs([str(tmp_path)], node_id=1, new_uuid=uuids())
+    log = dirs.open("topic", 0, TOPIC_ID, config)
+    for at in range(300):
+        log.append(
+            [
+                batch(
+                    log.log_end_offset,
+                    3,
+                    timestamps=[1000 + 7919 * (3 * at + k) % 3001 for k in range(3)],
+                    compression=at % 5,
+                    producer_id=7,
+                    producer_epoch=0,
+                    base_sequence=3 * at,
+                )
+            ],
+            0,
+        )
+    end = log.log_end_offset
+    log.append([batch(end, 3, producer_id=8, producer_epoch=0, base_sequence=0, is_transactional=True)], 0)
+    log.append([marker(end + 3, commit=False, producer_id=8, producer_epoch=0)], 0)
+    log.append([batch(end + 4, 3, leader_epoch=3, timestamps=[-1, -1, -1])], 0)
+    if not request.param:
+        dirs.close(clean=False)
+        dirs = LogDirs([str(tmp_path)], node_id=1, new_uuid=uuids())
+        dirs.open("topic", 0, TOPIC_ID, config)
+    dirs.close(clean=True)
+    yield tmp_path / "topic-0"
+
+
+def files(partition: Path, *suffixes: str) -> str:
+    found = sorted(str(path) for path in partition.iterdir() if path.suffix in suffixes)
+    assert len(found) >= 2
+    return ",".join(found)
+
+
+@pytest.mark.parametrize("version", DUMP)
+def test_every_record_and_index_entry_is_read_without_complaint(partition: Path, version: str) -> None:
+    lines = dump(version, "--deep-iteration", "--files", files(partition, ".log", ".index", ".timeindex"))
+    assert complaints(lines) == []
+    batches = [line for line in lines if line.startswith("baseOffset")]
+    records = [line for line in lines if line.startswith("| offset")]
+    entries = [line for line in lines if line.startswith(("offset: ", "timestamp: "))]
+    assert (len(batches), len(records)) == (303, 907)
+    assert len(entries) > 50
+
+
+@pytest.mark.parametrize("version", DUMP)
+def test_the_indexes_pass_the_tools_own_check(partition: Path, version: str) -> None:
+    lines = dump(version, "--index-sanity-check", "--files", files(partition, ".index", ".timeindex"))
+    assert complaints(lines) == []
+    assert sum("passed sanity check" in line for line in lines) >= 4
+
+
+@pytest.mark.parametrize("version", DUMP)
+def test_producer_snapshots_are_read(partition: Path, version: str) -> None:
+    lines = dump(version, "--files", files(partition, ".snapshot"))
+    assert complaints(lines) == []
+    (newest,) = [line for line in lines if line.startswith("producerId: 8 ")]
+    assert "coordinatorEpoch: 7 currentTxnFirstOffset: " in newest
+    assert "lastSequence: 2 lastOffset: 902" in newest
