@@ -31,7 +31,7 @@ async def handle(ctx: Context, request: CreateTopics.Request) -> CreateTopics.Re
             topic.num_partitions,
             topic.replication_factor,
             [(assignment.partition_index, assignment.broker_ids) for assignment in topic.assignments],
-            [(config.name, config.value) for config in topic.configs],
+            {config.name: config.value for config in topic.configs},
         )
         for topic in request.topics
     ]

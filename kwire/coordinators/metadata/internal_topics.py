@@ -15,11 +15,11 @@ def consumer_offsets(image: ClusterImage, config: BrokerConfig) -> NewTopic:
         CONSUMER_OFFSETS,
         num_partitions=config.integer("offsets.topic.num.partitions"),
         replication_factor=_replicas(image, config.integer("offsets.topic.replication.factor")),
-        configs=(
-            ("compression.type", "producer"),
-            ("cleanup.policy", "compact"),
-            ("segment.bytes", str(config.integer("offsets.topic.segment.bytes"))),
-        ),
+        configs={
+            "compression.type": "producer",
+            "cleanup.policy": "compact",
+            "segment.bytes": str(config.integer("offsets.topic.segment.bytes")),
+        },
     )
 
 
@@ -30,13 +30,13 @@ def transaction_state(image: ClusterImage, config: BrokerConfig) -> NewTopic:
         TRANSACTION_STATE,
         num_partitions=config.integer("transaction.state.log.num.partitions"),
         replication_factor=replicas,
-        configs=(
-            ("unclean.leader.election.enable", "false"),
-            ("compression.type", "uncompressed"),
-            ("cleanup.policy", "compact"),
-            ("min.insync.replicas", str(min(replicas, config.integer("transaction.state.log.min.isr")))),
-            ("segment.bytes", str(config.integer("transaction.state.log.segment.bytes"))),
-        ),
+        configs={
+            "unclean.leader.election.enable": "false",
+            "compression.type": "uncompressed",
+            "cleanup.policy": "compact",
+            "min.insync.replicas": str(min(replicas, config.integer("transaction.state.log.min.isr"))),
+            "segment.bytes": str(config.integer("transaction.state.log.segment.bytes")),
+        },
     )
 
 

@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 from uuid import UUID
@@ -46,7 +46,7 @@ class NewTopic:
     num_partitions: int = -1
     replication_factor: int = -1
     assignments: Sequence[tuple[int, Sequence[int]]] = ()
-    configs: Sequence[tuple[str, str | None]] = ()
+    configs: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +133,11 @@ def _create(
     problem = _name_problem(image, topic.name)
     if problem is not None:
         return problem
-    nulls = [name for name, value in topic.configs if value is None]
+    nulls = [name for name, value in topic.configs.items() if value is None]
     if nulls:
         message = f"Null value not supported for topic configs: {','.join(nulls)}"
         return ApiError(ErrorCode.INVALID_CONFIG, message)
-    configs = {name: value for name, value in topic.configs if value is not None}
+    configs = {name: value for name, value in topic.configs.items() if value is not None}
     invalid = topic_config_problem(image, config, configs) if configs else None
     if invalid is not None:
         return ApiError(ErrorCode.INVALID_CONFIG, invalid)
