@@ -14,17 +14,33 @@ from kwire_codecs.errors import ErrorCode
 from kwire.coordinators.metadata.api_error import ApiError
 from kwire.coordinators.metadata.broker_configs import DEFAULT_CONFIG
 from kwire.coordinators.metadata.describe_configs import ShownConfig, describe
+from kwire.coordinators.metadata.image import ResourceType
 from kwire.handlers.context import Context
 
 API = DescribeConfigs
 VERSIONS = (0, 4)
+
+_KNOWN_TYPES = frozenset(ResourceType) - {ResourceType.UNKNOWN}
 
 Result = DescribeConfigs.Response.Result
 
 
 async def handle(ctx: Context, request: DescribeConfigs.Request) -> DescribeConfigs.Response:
     """Each resource by itself: its configs, or why it has none."""
+    if any(asked.resource_type not in _KNOWN_TYPES for asked in request.resources):
+        refused = ApiError.of(ErrorCode.INVALID_REQUEST)
+        return DescribeConfigs.Response(results=[_refused(asked, refused) for asked in request.resources])
     return DescribeConfigs.Response(results=[_result(ctx, request, asked) for asked in request.resources])
+
+
+def _refused(asked: DescribeConfigs.Request.Resource, error: ApiError) -> Result:
+    return Result(
+        error_code=error.error_code,
+        error_message=error.message,
+        resource_type=asked.resource_type,
+        resource_name=asked.resource_name,
+        configs=[],
+    )
 
 
 def _result(
@@ -38,16 +54,11 @@ def _result(
         asked.resource_name,
     )
     if isinstance(found, ApiError):
-        return Result(
-            error_code=found.error_code,
-            error_message=found.message,
-            resource_type=asked.resource_type,
-            resource_name=asked.resource_name,
-            configs=[],
-        )
+        return _refused(asked, found)
     keys = frozenset(asked.configuration_keys or ())
     return Result(
         error_code=ErrorCode.NONE,
+        error_message="",
         resource_type=asked.resource_type,
         resource_name=asked.resource_name,
         configs=[_config(ctx, request, config) for config in found if not keys or config.name in keys],

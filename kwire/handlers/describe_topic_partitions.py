@@ -28,7 +28,8 @@ async def handle(ctx: Context, request: DescribeTopicPartitions.Request) -> Resp
     cursor = request.cursor
     asked = {topic.name for topic in request.topics}
     if cursor is not None and ((asked and cursor.topic_name not in asked) or cursor.partition_index < 0):
-        return Response(topics=[_error(name, ErrorCode.INVALID_REQUEST) for name in sorted(asked)])
+        hidden = authorized_operations.NOT_ASKED
+        return Response(topics=[_error(name, ErrorCode.INVALID_REQUEST, hidden) for name in sorted(asked)])
     first = "" if cursor is None else cursor.topic_name
     names = sorted(name for name in (asked or image.topics) if name >= first)
     limit = ctx.cluster.config.integer("max.request.partition.size.limit")
@@ -44,7 +45,7 @@ async def handle(ctx: Context, request: DescribeTopicPartitions.Request) -> Resp
             if asked:
                 known = is_valid(name)
                 code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if known else ErrorCode.INVALID_TOPIC_EXCEPTION
-                response.topics.append(_error(name, code))
+                response.topics.append(_error(name, code, authorized_operations.TOPIC))
             continue
         start = cursor.partition_index if cursor is not None and name == first else 0
         page = topic.partitions[start : start + remaining]
@@ -65,14 +66,14 @@ async def handle(ctx: Context, request: DescribeTopicPartitions.Request) -> Resp
     return response
 
 
-def _error(name: str, code: ErrorCode) -> Response.Topic:
+def _error(name: str, code: ErrorCode, operations: int) -> Response.Topic:
     return Response.Topic(
         error_code=code,
         name=name,
         topic_id=NO_ID,
         is_internal=is_internal(name),
         partitions=[],
-        topic_authorized_operations=authorized_operations.TOPIC,
+        topic_authorized_operations=operations,
     )
 
 

@@ -47,7 +47,7 @@ async def handle(ctx: Context, request: Metadata.Request) -> Metadata.Response:
     asked = request.topics
     if ctx.version == 0 and not asked:
         asked = None
-    if ctx.version < 12 and any(topic.name is None or topic.topic_id != NO_ID for topic in asked or ()):
+    if any(_is_invalid(topic, ctx.version) for topic in asked or ()):
         return _invalid(request)
     errors: dict[str, ErrorCode] = {}
     by_id = [topic.topic_id for topic in asked or () if topic.topic_id != NO_ID]
@@ -78,8 +78,15 @@ async def handle(ctx: Context, request: Metadata.Request) -> Metadata.Response:
     )
 
 
+def _is_invalid(topic: Metadata.Request.Topic, version: int) -> bool:
+    """Whether a topic is named by nothing, or in a way that the version does not have yet."""
+    if version < 12:
+        return topic.name is None or topic.topic_id != NO_ID
+    return topic.name is None and topic.topic_id == NO_ID
+
+
 def _invalid(request: Metadata.Request) -> Metadata.Response:
-    """A null name, or an id, in a version that has neither (Kafka: MetadataRequest.getErrorResponse)."""
+    """No topic is told of, nor a broker (Kafka: MetadataRequest.getErrorResponse)."""
     code = ErrorCode.INVALID_REQUEST
     topics = [
         Topic(

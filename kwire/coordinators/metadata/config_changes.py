@@ -123,14 +123,14 @@ def _alter_one(
         raise _Refused(ErrorCode.INVALID_REQUEST, f"Null value not supported for : {', '.join(nulls)}")
     if resource_type == ResourceType.TOPIC:
         current = image.config(resource_type, resource)
-        after = _after(current, changes, TOPIC_SETTINGS, replace)
+        after = _after(resource_type, current, changes, TOPIC_SETTINGS, replace)
         _check_topic(image, config, resource, after)
         touched = set()
     elif resource_type == ResourceType.BROKER:
         if resource:
             _check_is_this_broker(resource, node_id)
         current = image.config(resource_type, resource)
-        after = _after(current, changes, _broker_settings(changes), replace)
+        after = _after(resource_type, current, changes, _broker_settings(changes), replace)
         _check_broker(after, per_broker=bool(resource))
         touched = {change.name for change in changes}
     else:
@@ -149,7 +149,11 @@ def _broker_settings(changes: Sequence[Change]) -> dict[str, Setting]:
 
 
 def _after(
-    current: Configs, changes: Sequence[Change], settings: Mapping[str, Setting], replace: bool
+    resource_type: int,
+    current: Configs,
+    changes: Sequence[Change],
+    settings: Mapping[str, Setting],
+    replace: bool,
 ) -> dict[str, str]:
     """The configs of a resource after the changes."""
     after = {} if replace else dict(current)
@@ -161,17 +165,24 @@ def _after(
             after[name] = value
         elif op in (Op.APPEND, Op.SUBTRACT):
             assert value is not None
-            after[name] = _list_after(name, Op(op), value, current, settings)
+            setting = settings.get(name)
+            if setting is None or setting.kind is not Kind.LIST:
+                raise _Refused(ErrorCode.INVALID_CONFIG, _not_a_list(name, Op(op), setting, resource_type))
+            after[name] = _list_after(name, Op(op), value, current, setting)
         else:
             raise _Refused(ErrorCode.INVALID_REQUEST, f"Unknown operations type {op}")
     return after
 
 
-def _list_after(name: str, op: Op, value: str, current: Configs, settings: Mapping[str, Setting]) -> str:
-    setting = settings.get(name)
-    if setting is None or setting.kind is not Kind.LIST:
-        message = f"Can't {op.name} to key {name} because its type is not LIST."
-        raise _Refused(ErrorCode.INVALID_CONFIG, message)
+def _not_a_list(name: str, op: Op, setting: Setting | None, resource_type: int) -> str:
+    if resource_type == ResourceType.TOPIC:
+        return f"Can't {op.name} to key {name} because its type is not LIST."
+    if setting is None:
+        return f"Unknown config name: {name}"
+    return f"Config value {op.name.lower()} is not allowed for config key: {name}"
+
+
+def _list_after(name: str, op: Op, value: str, current: Configs, setting: Setting) -> str:
     entries = [entry for entry in (current.get(name, setting.default) or "").split(",") if entry]
     for entry in value.split(","):
         if op is Op.APPEND and entry not in entries:
@@ -236,7 +247,7 @@ def _check_is_this_broker(name: str, node_id: int) -> None:
 def _check_broker(after: Configs, *, per_broker: bool) -> None:
     fixed = [name for name in after if _update(name) is Update.READ_ONLY]
     if fixed:
-        message = f"Cannot update these configs dynamically: {','.join(fixed)}"
+        message = f"Cannot update these configs dynamically: [{', '.join(fixed)}]"
         raise _Refused(ErrorCode.INVALID_REQUEST, message)
     for name, text in after.items():
         setting = setting_named(name)
@@ -247,8 +258,11 @@ def _check_broker(after: Configs, *, per_broker: bool) -> None:
                 raise _Refused(ErrorCode.INVALID_REQUEST, str(problem)) from None
     own = [] if per_broker else [name for name in after if _update(name) is Update.PER_BROKER]
     if own:
-        message = f"Cannot update these configs at default cluster level: {','.join(own)}"
-        raise _Refused(ErrorCode.INVALID_REQUEST, message)
+        raise _Refused(
+            ErrorCode.INVALID_REQUEST,
+            "Cannot update these configs at default cluster level, broker id must be specified: "
+            f"[{', '.join(own)}]",
+        )
 
 
 def _update(name: str) -> Update | None:

@@ -33,7 +33,6 @@ from .topic_names import problem_with
 from .topic_settings import SYNONYMS, TOPIC_SETTINGS
 
 UNKNOWN_KIND = 0
-CLIENT_METRICS_CONFIG = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ def describe(
         if problem is not None:
             return ApiError(ErrorCode.INVALID_TOPIC_EXCEPTION, problem)
         if image.topic(name) is None:
-            return ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            return ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "")
         return _topic(image, config, node_id, name)
     if resource_type == ResourceType.BROKER:
         if not name:
@@ -75,9 +74,7 @@ def describe(
             message = f"Unexpected broker id, expected {node_id} or empty string, but received {name}"
             return ApiError(ErrorCode.INVALID_REQUEST, message)
         return _broker(image, config, broker_id)
-    if resource_type == ResourceType.CLIENT_METRICS and name:
-        values = image.config(resource_type, name)
-        return (ShownConfig(key, value, CLIENT_METRICS_CONFIG) for key, value in values.items())
+
     return ApiError(ErrorCode.INVALID_REQUEST, f"Unsupported resource type: {resource_type}")
 
 
@@ -114,6 +111,7 @@ def _broker(image: ClusterImage, config: BrokerConfig, broker_id: int) -> Iterat
         **image.config(ResourceType.BROKER, ""),
         **image.config(ResourceType.BROKER, str(broker_id)),
     }
+    config = config.with_values(_identity(image, config, broker_id))
     shown = {name: None for name, setting in BROKER_SETTINGS.items() if not setting.internal}
     for name in (*shown, *(name for name in (*config.originals, *dynamic) if name not in shown)):
         setting = setting_named(name)
@@ -141,6 +139,20 @@ def _broker(image: ClusterImage, config: BrokerConfig, broker_id: int) -> Iterat
             kind=setting.kind,
             doc=setting.doc,
         )
+
+
+def _identity(image: ClusterImage, config: BrokerConfig, broker_id: int) -> dict[str, str]:
+    """What makes this node this one, whether it was written in a file or given on the command line."""
+    identity = {"node.id": str(broker_id), "broker.id": str(broker_id)}
+    broker = image.brokers.get(broker_id)
+    if broker is not None:
+        if broker.rack is not None:
+            identity["broker.rack"] = broker.rack
+        if broker.endpoints and not config.is_set("listeners"):
+            identity["listeners"] = ",".join(
+                f"{end.name}://{end.host}:{end.port}" for end in broker.endpoints
+            )
+    return identity
 
 
 def _default_broker(image: ClusterImage) -> Iterator[ShownConfig]:

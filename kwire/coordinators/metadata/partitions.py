@@ -125,7 +125,7 @@ def create_partitions(
             continue
         found = image.topic(name)
         if found is None:
-            results.append(PartitionsResult(name, ApiError.of(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)))
+            results.append(PartitionsResult(name, ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)))
             continue
         added = _added(image, found, wanted, random, MAX_RECORDS - len(records))
         if isinstance(added, ApiError):
@@ -156,7 +156,8 @@ def _added(
             "assignment(s) were specified.",
         )
     if additional > room:
-        return ApiError(ErrorCode.POLICY_VIOLATION, "Unable to perform excessively large batch operation.")
+        message = "Excessively large number of additional partitions per request."
+        return ApiError(ErrorCode.POLICY_VIOLATION, message)
     replication_factor = len(topic.partitions[0].replicas)
     if wanted.assignments is None:
         try:

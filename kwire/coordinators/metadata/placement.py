@@ -72,7 +72,7 @@ def place(
     if replication_factor > len(known):
         raise PlacementRefused(
             f"The target replication factor of {replication_factor} cannot be reached because only "
-            f"{len(known)} broker(s) are registered."
+            f"{len(known)} broker(s) are registered or some brokers have all their log directories cordoned."
         )
     by_rack: dict[str, list[BrokerImage]] = {}
     for broker in known:
