@@ -1,10 +1,12 @@
 """ListOffsets (key 2): where a partition starts, ends, or first reaches a timestamp.
 
-v0 an array of offsets, newest first · v1 one offset and its timestamp (KIP-79) · v2 isolation level (KIP-98) · v4 leader
-epochs (KIP-320) · v6 flexible · v7 -3, the largest timestamp (KIP-734) · v8 -4, earliest local (KIP-405) · v9 -5, latest
-tiered (KIP-1005) · v10 time-out for remote reads (KIP-1075) · v11 -6, earliest pending upload (KIP-1023)
+v0 an array of offsets, newest first · v1 one offset and its timestamp (KIP-79) · v2 isolation level (KIP-98)
+· v4 leader epochs (KIP-320) · v6 flexible · v7 -3, the largest timestamp (KIP-734) · v8 -4, earliest local
+(KIP-405) · v9 -5, latest tiered (KIP-1005) · v10 time-out for remote reads (KIP-1075) · v11 -6, earliest
+pending upload (KIP-1023)
 
-Nothing is tiered here, so earliest local is the log's start, and latest tiered and pending upload are unknown (-1).
+Nothing is tiered here, so earliest local is the log's start, and latest tiered and pending upload are unknown
+(-1).
 """
 
 from __future__ import annotations
@@ -20,7 +22,14 @@ from kwire.partitions.partition import Partition
 API = ListOffsets
 VERSIONS = (0, 11)
 
-LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED, EARLIEST_PENDING_UPLOAD = -1, -2, -3, -4, -5, -6
+LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED, EARLIEST_PENDING_UPLOAD = (
+    -1,
+    -2,
+    -3,
+    -4,
+    -5,
+    -6,
+)
 FIRST_VERSION_OF = {MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9, EARLIEST_PENDING_UPLOAD: 11}
 READ_COMMITTED = 1
 CONSUMER_REPLICA = -1
@@ -96,12 +105,14 @@ def _offset_for(ctx: Context, request: ListOffsets.Request, asked: Any, partitio
         error_code=ErrorCode.NONE,
         timestamp=found[0],
         offset=found[1],
-        leader_epoch=found[2],
+        leader_epoch=found[2] if ctx.version >= 4 else -1,
     )
 
 
 def _offsets_before(ctx: Context, request: ListOffsets.Request, asked: Any, partition: Partition) -> Any:
-    """Version 0: segment starts and the log's end, newest first, at most `max_num_offsets` (Kafka's legacyFetchOffsetsBefore)."""
+    """Version 0: segment starts and the log's end, newest first, at most `max_num_offsets` (Kafka's
+    legacyFetchOffsetsBefore).
+    """
     candidates = partition.log.segment_starts()
     end = partition.high_watermark if request.replica_id == CONSUMER_REPLICA else partition.log_end_offset
     if asked.timestamp == LATEST:
@@ -110,7 +121,9 @@ def _offsets_before(ctx: Context, request: ListOffsets.Request, asked: Any, part
         offsets = [partition.log_start_offset]
     else:
         offsets = [
-            offset for modified_ms, offset in reversed(candidates) if modified_ms <= asked.timestamp and offset <= end
+            offset
+            for modified_ms, offset in reversed(candidates)
+            if modified_ms <= asked.timestamp and offset <= end
         ]
     count = max(0, asked.max_num_offsets)
     return PartitionAnswer(
