@@ -154,7 +154,10 @@ def _next_size(records: memoryview, position: int) -> int | None:
 
 def _find_batches(records: memoryview, version: int) -> list[int] | Refusal:
     """The sizes of the batches or messages that follow each other, as Produce `version` allows them."""
-    size = _next_size(records, 0)
+    try:
+        size = _next_size(records, 0)
+    except CorruptBatch as corrupt:
+        return _CORRUPT._replace(message=corrupt.detail)
     if size is None:
         return [] if version < 3 else _INVALID_EARLY
     if version >= 3:

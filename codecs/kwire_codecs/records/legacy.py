@@ -148,7 +148,7 @@ def inner_messages(data: bytes, wrapper: Message, *, check_crc: bool = True) -> 
     given none (certain librdkafka versions do that): the inner offsets then stay.
     """
     shift = 0
-    last_inner = _last_offset(data)
+    last_inner = _last_offset(data, wrapper.magic)
     if wrapper.magic == 1 and wrapper.offset != 0:
         shift = wrapper.offset - last_inner
         if shift < 0:
@@ -156,9 +156,6 @@ def inner_messages(data: bytes, wrapper: Message, *, check_crc: bool = True) -> 
             raise CorruptBatch(Reason.RECORD, detail)
     append_time = wrapper.timestamp if wrapper.timestamp_type is TimestampType.LOG_APPEND_TIME else None
     for index, (position, message) in enumerate(walk(data, allow_partial_end=True)):
-        if message.magic != wrapper.magic:
-            detail = f"a message of magic {message.magic} within one of magic {wrapper.magic}"
-            raise CorruptBatch(Reason.RECORD, detail)
         if message.compression:
             raise CorruptBatch(Reason.RECORD, "a compressed message within a compressed message")
         if check_crc and not crc_is_valid(data, position, message.size):
@@ -169,13 +166,17 @@ def inner_messages(data: bytes, wrapper: Message, *, check_crc: bool = True) -> 
         )
 
 
-def _last_offset(data: bytes) -> int:
+def _last_offset(data: bytes, magic: int) -> int:
+    """The last whole message's, sizes and magics checked on the way there."""
     offset = None
     position = 0
     while position < len(data) and not _is_partial(data, position):
         offset, size = _OFFSET_AND_SIZE.unpack_from(data, position)
         if size < _SMALLEST[0]:
             raise CorruptBatch(Reason.LENGTH, f"message size {size} is below the least")
+        if data[position + 16] != magic:
+            detail = f"a message of magic {data[position + 16]} within one of magic {magic}"
+            raise CorruptBatch(Reason.RECORD, detail)
         position += size + LOG_OVERHEAD
     if offset is None:
         raise CorruptBatch(Reason.RECORD, "a compressed message with no message in it")
