@@ -1,6 +1,7 @@
 """DeleteGroups (key 42): removes groups without members, and their offsets.
 
-v1 throttling moves to the client (KIP-219) · v2 flexible · v3 a message a group
+v1 throttling moves to the client (KIP-219) · v2 flexible · v3 a message a group (Kafka gives none to
+classic groups)
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ async def handle(ctx: Context, request: DeleteGroups.Request) -> DeleteGroups.Re
             DeleteGroups.Response.Result(
                 group_id=result.group_id,
                 error_code=result.error_code,
-                error_message=result.error_code.message if result.error_code else None,
             )
             for result in results
         ]

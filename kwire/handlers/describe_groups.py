@@ -12,22 +12,20 @@ from kwire_codecs.apis.describe_groups import DescribeGroups
 from kwire_codecs.errors import ErrorCode
 
 from kwire.coordinators.groups.values import DescribedGroup
+from kwire.handlers.authorized_operations import NOT_ASKED
 from kwire.handlers.context import Context
 
 API = DescribeGroups
 VERSIONS = (0, 6)
 
-ALL_GROUP_OPERATIONS = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11
-"""READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS: a bit each (AclOperation), all granted without
-ACLs.
-"""
-NOT_ASKED = -0x8000_0000
+ALL_OPERATIONS = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11
+"""READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS, a bit each (Kafka: AclOperation)."""
 
 
 async def handle(ctx: Context, request: DescribeGroups.Request) -> DescribeGroups.Response:
     """Asks the coordinator of each group."""
     tells_missing = ctx.version >= 6
-    operations = ALL_GROUP_OPERATIONS if request.include_authorized_operations else NOT_ASKED
+    operations = ALL_OPERATIONS if request.include_authorized_operations else NOT_ASKED
     described = await ctx.cluster.groups.describe_groups(ctx.node.id, request.groups)
     return DescribeGroups.Response(groups=[_answer(group, tells_missing, operations) for group in described])
 

@@ -20,7 +20,7 @@ from kwire.handlers.transactional_ids import NO_TRANSACTIONS, NO_TRANSACTIONS_ME
 API = FindCoordinator
 VERSIONS = (0, 6)
 
-GROUP, TRANSACTION = 0, 1
+GROUP, TRANSACTION, SHARE = 0, 1, 2
 NO_NODE = -1
 
 Answer = FindCoordinator.Response.Coordinator
@@ -28,7 +28,7 @@ Answer = FindCoordinator.Response.Coordinator
 
 class _Found(NamedTuple):
     error_code: ErrorCode
-    message: str | None = None
+    message: str = ""
     node_id: int = NO_NODE
     host: str = ""
     port: int = -1
@@ -54,8 +54,8 @@ async def handle(ctx: Context, request: FindCoordinator.Request) -> FindCoordina
     found = _find(ctx, request.key_type, request.key)
     return FindCoordinator.Response(
         error_code=found.error_code,
-        # Kafka says "NONE" where all is well.
-        error_message=found.message or found.error_code.name,
+        # Kafka says "NONE" where all is well, but from v4 on "".
+        error_message=found.message or found.error_code.message if found.error_code else "NONE",
         node_id=found.node_id,
         host=found.host,
         port=found.port,
@@ -66,10 +66,12 @@ def _find(ctx: Context, key_type: int, key: str) -> _Found:
     if key_type == TRANSACTION:
         return _Found(NO_TRANSACTIONS, NO_TRANSACTIONS_MESSAGE)
     if key_type != GROUP:
-        return _Found(ErrorCode.INVALID_REQUEST, ErrorCode.INVALID_REQUEST.message)
+        return _Found(
+            ErrorCode.INVALID_REQUEST, "" if key_type == SHARE else ErrorCode.INVALID_REQUEST.message
+        )
     node_id = ctx.cluster.groups.coordinator_of(key)
     address = None if node_id == NO_NODE else ctx.advertised(node_id)
     if address is None:
         error = ErrorCode.COORDINATOR_NOT_AVAILABLE
         return _Found(error, error.message)
-    return _Found(ErrorCode.NONE, None, node_id, *address)
+    return _Found(ErrorCode.NONE, "", node_id, *address)

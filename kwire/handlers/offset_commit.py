@@ -28,8 +28,7 @@ PartitionAnswer = OffsetCommit.Response.Topic.Partition
 
 async def handle(ctx: Context, request: OffsetCommit.Request) -> OffsetCommit.Response:
     """Sorts out what does not exist, and commits the rest."""
-    if ctx.version == 0:
-        return _all(request, ErrorCode.UNSUPPORTED_VERSION)
+    has_coordinator = ctx.version >= 1
     by_id = ctx.version >= 10
     image = ctx.cluster.controller.image
     # Kafka answers what it refuses first, then the topics that were committed (OffsetCommitResponse.Builder).
@@ -67,6 +66,8 @@ async def handle(ctx: Context, request: OffsetCommit.Request) -> OffsetCommit.Re
             commits.append(CommittedTopic(found.name, known, found.id))
     if not commits:
         return OffsetCommit.Response(topics=list(answers.values()))
+    if not has_coordinator:
+        return _all(request, ErrorCode.UNSUPPORTED_VERSION)
     result = await ctx.cluster.groups.commit_offsets(
         ctx.node.id,
         CommitRequest(
