@@ -1,4 +1,6 @@
-"""A broker in the test's own loop, and a small client on the same codecs that speaks any version of any API."""
+"""A broker in the test's own loop, and a small client on the same codecs that speaks any version of any
+API.
+"""
 
 from __future__ import annotations
 
@@ -101,7 +103,9 @@ async def connected(running: Running, node: int = 0, client_id: str | None = "te
         yield Client(stream, client_id)
 
 
-async def create_topic(running: Running, name: str, partitions: int = 1, configs: dict[str, str] | None = None) -> None:
+async def create_topic(
+    running: Running, name: str, partitions: int = 1, configs: dict[str, str] | None = None
+) -> None:
     """A topic, by the shortest way: no request."""
     cluster = running.cluster
     wanted = NewTopic(name=name, num_partitions=partitions, replication_factor=1, configs=configs or {})
@@ -118,10 +122,11 @@ def produce_request(
 ) -> Produce.Request:
     """A Produce of one partition (up to version 12)."""
     asked = Produce.Request.Topic
+    view = None if data is None else memoryview(data)
     return Produce.Request(
         acks=acks,
         timeout_ms=1000,
-        topic_data=[asked(name=topic, partition_data=[asked.Partition(index=partition, records=data)])],
+        topic_data=[asked(name=topic, partition_data=[asked.Partition(index=partition, records=view)])],
     )
 
 
@@ -143,7 +148,9 @@ def fetch_request(
         topics=[
             asked(
                 topic=topic,
-                partitions=[asked.Partition(partition=partition, fetch_offset=offset, partition_max_bytes=max_bytes)],
+                partitions=[
+                    asked.Partition(partition=partition, fetch_offset=offset, partition_max_bytes=max_bytes)
+                ],
             )
         ],
         **fields,

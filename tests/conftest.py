@@ -1,4 +1,6 @@
-"""Async tests run under trio, each in a loop of its own; one that hangs fails after a minute, with its stack."""
+"""Async tests run under trio, each in a loop of its own; one that hangs fails after a minute, with its
+stack.
+"""
 
 from __future__ import annotations
 

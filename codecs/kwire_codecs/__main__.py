@@ -20,9 +20,13 @@ def main(arguments: list[str]) -> int:
         print(USAGE, file=sys.stderr)
         return 2
     wanted = arguments[0].lower().replace("-", "_")
-    found = [key for key, module in API_MODULES.items() if wanted in (str(key), module, module.replace("_", ""))]
+    found = [
+        key for key, module in API_MODULES.items() if wanted in (str(key), module, module.replace("_", ""))
+    ]
     if not found:
-        print(f"no API is called {arguments[0]}; there are: {', '.join(API_MODULES.values())}", file=sys.stderr)
+        print(
+            f"no API is called {arguments[0]}; there are: {', '.join(API_MODULES.values())}", file=sys.stderr
+        )
         return 2
     chosen = api(found[0])
     numbers = [argument for argument in arguments[1:] if argument.isdigit()]

@@ -1,8 +1,9 @@
 """A cluster: nodes, the controller's image, open partitions, groups. What handlers reach everything through.
 
-Rules: nothing mutable lives at module level, so a process may hold many clusters. The image decides what exists;
-partitions are opened when first asked for (all at start when the last stop was not clean, so that recovery comes before
-the first client), follow the image's leaders, and are closed and deleted when their topic goes.
+Rules: nothing mutable lives at module level, so a process may hold many clusters. The image decides what
+exists; partitions are opened when first asked for (all at start when the last stop was not clean, so that
+recovery comes before the first client), follow the image's leaders, and are closed and deleted when their
+topic goes.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import trio
 from kwire_codecs.errors import ErrorCode
-from kwire_storage.engine import LogDirectories
+from kwire_storage.engine import ExistingLog, LogDirectories
 from kwire_storage.validation import ProduceRules
 
 from kwire.broker.controller import Controller
@@ -24,7 +26,7 @@ from kwire.broker.log_settings import log_config, produce_rules
 from kwire.broker.node import Node
 from kwire.coordinators.metadata.image import ClusterImage, TopicImage
 from kwire.coordinators.metadata.topic_configs import TopicConfig, topic_config
-from kwire.coordinators.metadata.topic_names import is_internal
+from kwire.coordinators.metadata.topic_names import CLUSTER_METADATA, is_internal
 from kwire.partitions.clock import Clock
 from kwire.partitions.partition import Partition
 from kwire.runtime.groups import GroupCoordinatorService, group_settings
@@ -35,7 +37,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("kwire.broker")
 
 FETCH_SESSION_EVICTION_MS = 120_000
-"""How long a session must have been unused before another may take its slot (Kafka's MinIncrementalFetchSessionEvictionMs)."""
+"""How long a session must have been unused before another may take its slot (Kafka's
+MinIncrementalFetchSessionEvictionMs).
+"""
 
 
 class Cluster:
@@ -82,11 +86,13 @@ class Cluster:
         """Whether the topic is the broker's own (`__consumer_offsets` and the like)."""
         return is_internal(topic)
 
-    def partition(self, topic: str, index: int) -> Partition | None:
-        """The open partition, opened now if this is the first that anyone asks of it; None where there is none."""
-        found = self._partitions.get((topic, index))
+    def partition(self, topic_name: str, index: int) -> Partition | None:
+        """The open partition, opened now if this is the first that anyone asks of it; None where there is
+        none.
+        """
+        found = self._partitions.get((topic_name, index))
         if found is None:
-            image = self.controller.image.topics.get(topic)
+            image = self.controller.image.topics.get(topic_name)
             if image is None or not 0 <= index < len(image.partitions):
                 return None
             found = self._open(image, index)
@@ -115,7 +121,9 @@ class Cluster:
 
     # -- where nodes are
 
-    def advertised(self, node_id: int, listener_name: str, dialled: tuple[str, int]) -> tuple[str, int] | None:
+    def advertised(
+        self, node_id: int, listener_name: str, dialled: tuple[str, int]
+    ) -> tuple[str, int] | None:
         """Where a client of `listener_name` reaches a node; None when it is down or has no such listener."""
         node = self.nodes.get(node_id)
         if node is None or not node.up:
@@ -132,7 +140,9 @@ class Cluster:
     # -- life
 
     async def start(self, nursery: trio.Nursery) -> None:
-        """Loads the metadata, recovers what an unclean stop left, and starts the cluster's tasks in `nursery`."""
+        """Loads the metadata, recovers what an unclean stop left, and starts the cluster's tasks in
+        `nursery`.
+        """
         await self.controller.start()
         self.controller.subscribe(self._image_changed)
         await self._recover()
@@ -147,16 +157,15 @@ class Cluster:
             partition.wake_all()
         self._partitions.clear()
         for node_id, directories in self.directories.items():
-            await trio.to_thread.run_sync(
-                lambda dirs=directories, epoch=self.nodes[node_id].epoch: dirs.close(clean=clean, broker_epoch=epoch)
-            )
+            closing = partial(directories.close, clean=clean, broker_epoch=self.nodes[node_id].epoch)
+            await trio.to_thread.run_sync(closing)
 
     async def _recover(self) -> None:
         for node_id, directories in self.directories.items():
             for existing in directories.existing():
-                topic = self.controller.image.topic_by_id(existing.topic_id)
-                if existing.topic == "__cluster_metadata":
+                if existing.topic == CLUSTER_METADATA:
                     continue
+                topic = self._topic_of(existing)
                 if topic is None or existing.partition >= len(topic.partitions):
                     logger.warning(
                         "node %d has a log %s-%d of a topic that the cluster does not know; it is left alone",
@@ -170,6 +179,12 @@ class Cluster:
                 if not directories.was_clean:
                     await trio.to_thread.run_sync(self._open, topic, existing.partition)
 
+    def _topic_of(self, existing: ExistingLog) -> TopicImage | None:
+        """The topic that a log found on disk belongs to: by its id, or by name where no id was written yet."""
+        if existing.topic_id is None:
+            return self.controller.image.topics.get(existing.topic)
+        return self.controller.image.topic_by_id(existing.topic_id)
+
     def _open(self, topic: TopicImage, index: int) -> Partition:
         state = topic.partitions[index]
         home = self._homes.get((topic.name, index))
@@ -177,7 +192,11 @@ class Cluster:
             home = state.leader if state.leader in self.directories else next(iter(self.directories))
             self._homes[topic.name, index] = home
         log = self.directories[home].open(
-            topic.name, index, topic.id, log_config(self.topic_config(topic.name), self.config), now_ms=self.clock.now_ms()
+            topic.name,
+            index,
+            topic.id,
+            log_config(self.topic_config(topic.name), self.config),
+            now_ms=self.clock.now_ms(),
         )
         partition = Partition(
             topic.name,

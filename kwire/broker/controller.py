@@ -21,7 +21,7 @@ from uuid import UUID
 
 from kwire_storage.uuids import usable
 
-from kwire.broker.metadata_log import MetadataLog, Opener
+from kwire.broker.metadata_log import LoggedBatch, MetadataLog, Opener
 from kwire.config import BrokerConfig
 from kwire.coordinators.metadata import brokers, features, internal_topics, producer_ids
 from kwire.coordinators.metadata import records as m
@@ -44,6 +44,7 @@ Operation = Callable[[ClusterImage], Outcome[R, m.Record]]
 Subscriber = Callable[[ClusterImage, ClusterImage], None]
 
 _UNLISTED_VERSION: Final = features.METADATA_VERSION
+_LOADED_AT_ONCE: Final = 100_000
 
 
 class ClusterError(Exception):
@@ -191,8 +192,7 @@ class Controller:
         )
         self._log = log
         self._replayer = Replayer(ClusterImage(cluster_id=home.cluster_id))
-        for batch in log.read():
-            self._replayer.replay(batch.records, last_offset=batch.last_offset, epoch=batch.epoch)
+        self._load(log)
         unknown = features.unsupported(self.image.features)
         if unknown:
             raise ClusterError(
@@ -210,6 +210,19 @@ class Controller:
             self._commit(brokers.new_leader_epochs(self.image.topics.values()))
         self._commit(brokers.leadership_changes(self.image))
         self._make_internal_topics()
+
+    def _load(self, log: MetadataLog) -> None:
+        """Replay the log, many batches at a time: each new image costs a copy of the maps that it changes."""
+        records: list[m.Record] = []
+        last: LoggedBatch | None = None
+        for batch in log.read():
+            last = batch
+            records += batch.records
+            if len(records) >= _LOADED_AT_ONCE:
+                self._replayer.replay(records, last_offset=batch.last_offset, epoch=batch.epoch)
+                records = []
+        if last is not None:
+            self._replayer.replay(records, last_offset=last.last_offset, epoch=last.epoch)
 
     async def close(self) -> None:
         """Leave the nodes fenced in the log, as a stopped Kafka does: another process can take over."""

@@ -1,10 +1,10 @@
 """Incremental fetch sessions (KIP-227): a client names its partitions once, then only what changes.
 
-Rules, as Kafka's FetchSession.scala: a request with epoch 0 asks for a session, -1 for none (and ends the one it
-names); any other epoch must be the session's next. The session remembers what its client was last told of each
-partition, and an answer holds only partitions with records, errors or news. Partitions that had records go to the end
-of the order, so that one busy partition does not starve the rest. A full cache of sessions in use declines new ones:
-session id 0, and the client goes on without.
+Rules, as Kafka's FetchSession.scala: a request with epoch 0 asks for a session, -1 for none (and ends the one
+it names); any other epoch must be the session's next. The session remembers what its client was last told of
+each partition, and an answer holds only partitions with records, errors or news. Partitions that had records
+go to the end of the order, so that one busy partition does not starve the rest. A full cache of sessions in
+use declines new ones: session id 0, and the client goes on without.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """Listeners as Kafka's properties describe them: where to bind, what to advertise, which protocol.
 
-`listeners=NAME://host:port,...`, `advertised.listeners` likewise, `listener.security.protocol.map=NAME:PROTOCOL,...`.
-An empty host binds every address; an address that is not advertised is the one that each client dialled.
+`listeners=NAME://host:port,...`, `advertised.listeners` likewise,
+`listener.security.protocol.map=NAME:PROTOCOL,...`. An empty host binds every address; an address that is not
+advertised is the one that each client dialled.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
@@ -18,12 +18,16 @@ _LISTENER = re.compile(r"\s*([A-Za-z0-9_.-]+)://(\[[0-9a-fA-F:.%]+\]|[^:/\[\]\s]
 
 
 class ListenerError(ValueError):
-    """The listener properties contradict each other or do not parse; the message says which and what to write."""
+    """The listener properties contradict each other or do not parse; the message says which and what to
+    write.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One listener to open. `host` "" is every address, "localhost" both loopbacks; `port` 0 is a free one."""
+    """One listener to open. `host` "" is every address, "localhost" both loopbacks; `port` 0 is a free
+    one.
+    """
 
     name: str
     host: str
@@ -59,8 +63,8 @@ def parse_listeners(
             )
         if name in told and told[name][0] in ("", "0.0.0.0", "::"):
             raise ListenerError(
-                f"advertised.listeners has {told[name][0] or 'no host'} for {name}, which no client can reach; "
-                "write the name or address that clients use"
+                f"advertised.listeners has {told[name][0] or 'no host'} for {name}, which no client can "
+                "reach; write the name or address that clients use"
             )
         parsed.append(Listener(name, host, port, protocol, told.get(name)))
     ports = [(listener.host, listener.port) for listener in parsed if listener.port]
@@ -70,7 +74,7 @@ def parse_listeners(
     return parsed
 
 
-def _parse_map(text: str) -> Mapping[str, str]:
+def _parse_map(text: str) -> dict[str, str]:
     found = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
         name, colon, protocol = entry.partition(":")
@@ -88,7 +92,9 @@ def _parse_urls(setting: str, text: str) -> dict[str, tuple[str, int]]:
     for entry in filter(None, (part.strip() for part in text.split(","))):
         match = _LISTENER.fullmatch(entry)
         if match is None:
-            raise ListenerError(f"{setting} has {entry!r}; an entry is NAME://host:port, e.g. PLAINTEXT://localhost:9092")
+            raise ListenerError(
+                f"{setting} has {entry!r}; an entry is NAME://host:port, e.g. PLAINTEXT://localhost:9092"
+            )
         name, host, port = match[1], match[2].strip("[]"), int(match[3])
         if not 0 <= port <= 65535:
             raise ListenerError(f"{setting} has port {port} for {name}; ports are 0 to 65535")

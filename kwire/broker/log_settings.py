@@ -40,7 +40,8 @@ def produce_rules(topic: TopicConfig, version: int) -> ProduceRules:
         compression = Compression.NONE
     elif topic.compression_type != _STORED_AS_PRODUCED:
         compression = Compression[topic.compression_type.upper()]
-    level = getattr(topic, _LEVELS[compression]) if compression in _LEVELS else None
+    level_name = None if compression is None else _LEVELS.get(compression)
+    level = None if level_name is None else getattr(topic, level_name)
     return ProduceRules(
         version=version,
         max_message_bytes=topic.max_message_bytes,

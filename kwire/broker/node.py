@@ -1,4 +1,6 @@
-"""A broker node: an id, a rack, listeners. A process hosts one or more; each request arrives at one of them."""
+"""A broker node: an id, a rack, listeners. A process hosts one or more; each request arrives at one of
+them.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ if TYPE_CHECKING:
 class Endpoint:
     """One named listener of one node.
 
-    `advertised` is what clients are told; None means the address that each of them dialled. `port` is the port that is
-    bound, known once the listener is open.
+    `advertised` is what clients are told; None means the address that each of them dialled. `port` is the
+    port that is bound, known once the listener is open.
     """
 
     name: str
@@ -26,7 +28,9 @@ class Endpoint:
 
 @dataclass(slots=True)
 class Node:
-    """A broker node. `epoch` is its registration's, from the metadata log; `fetch_sessions` are made with the cluster."""
+    """A broker node. `epoch` is its registration's, from the metadata log; `fetch_sessions` are made with the
+    cluster.
+    """
 
     id: int
     rack: str | None = None

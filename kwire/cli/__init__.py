@@ -1,7 +1,8 @@
-"""The command line: one module a subcommand, each with `add_arguments(parser)` and `run(arguments) -> exit code`.
+"""The command line: one module a subcommand, each with `add_arguments(parser)` and `run(arguments) -> exit
+code`.
 
-Rules: what is asked for goes to standard output, everything else to standard error. A failure that a person can mend is
-one message with the cause and the next step, and exit code 1 (2 for a wrong command line).
+Rules: what is asked for goes to standard output, everything else to standard error. A failure that a person
+can mend is one message with the cause and the next step, and exit code 1 (2 for a wrong command line).
 """
 
 from __future__ import annotations
@@ -25,8 +26,12 @@ def run(arguments: list[str]) -> int:
     subparsers = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
     for name, module in _SUBCOMMANDS.items():
         subparser = subparsers.add_parser(
-            name, help=module.HELP, description=module.DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+            name,
+            help=module.HELP,
+            description=module.DESCRIPTION,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(subparser)
     parsed = parser.parse_args(arguments)
-    return _SUBCOMMANDS[parsed.subcommand].run(parsed)
+    exit_code: int = _SUBCOMMANDS[parsed.subcommand].run(parsed)
+    return exit_code

@@ -1,7 +1,7 @@
 """`kwire serve`: a broker on this machine, until it is stopped.
 
-Prints one line, `kwire ready: HOST:PORT[,HOST:PORT ...]`, to standard output once clients are served (one address a
-broker); logs go to standard error. SIGTERM and SIGINT answer what is in progress and close cleanly.
+Prints one line, `kwire ready: HOST:PORT[,HOST:PORT ...]`, to standard output once clients are served (one
+address a broker); logs go to standard error. SIGTERM and SIGINT answer what is in progress and close cleanly.
 """
 
 from __future__ import annotations
@@ -20,28 +20,46 @@ DESCRIPTION = """\
 Runs a broker on this machine until Ctrl-C. With no option it listens on port 9092 of localhost
 (127.0.0.1 and ::1) and keeps its data in a directory of yours, which it names when it starts."""
 
-SET_HELP = "a broker setting, as in server.properties, e.g. --set auto.create.topics.enable=false; may be repeated"
+SET_HELP = (
+    "a broker setting, as in server.properties, e.g. --set auto.create.topics.enable=false; may be repeated"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of `kwire serve`."""
-    parser.add_argument("--host", metavar="H", help="address to listen on (default: localhost; 0.0.0.0 for all)")
     parser.add_argument(
-        "--port", metavar="P", type=_port, help="port to listen on (default: 9092; 0 takes a free one); broker N gets P+N-1"
+        "--host", metavar="H", help="address to listen on (default: localhost; 0.0.0.0 for all)"
+    )
+    parser.add_argument(
+        "--port",
+        metavar="P",
+        type=_port,
+        help="port to listen on (default: 9092; 0 takes a free one); broker N gets P+N-1",
     )
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--data", metavar="DIR", type=Path, help=f"directory to keep data in (default: {_shown(default_data())})")
+    where.add_argument(
+        "--data",
+        metavar="DIR",
+        type=Path,
+        help=f"directory to keep data in (default: {_shown(default_data())})",
+    )
     where.add_argument("--memory", action="store_true", help="keep everything in memory, nothing on disk")
-    parser.add_argument("--brokers", metavar="N", type=_count, default=1, help="brokers in the cluster (default: 1)")
+    parser.add_argument(
+        "--brokers", metavar="N", type=_count, default=1, help="brokers in the cluster (default: 1)"
+    )
     parser.add_argument("--config", metavar="FILE", type=Path, help="a server.properties file to start from")
-    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="settings", help=SET_HELP)
-    parser.add_argument("--verbose", action="store_true", help="log every connection that is closed, not only faults")
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], dest="settings", help=SET_HELP
+    )
+    parser.add_argument(
+        "--verbose", action="store_true", help="log every connection that is closed, not only faults"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serves until stopped; 0 after a clean stop, 1 when the broker cannot run as asked."""
     logging.basicConfig(
-        level=logging.INFO if arguments.verbose else logging.INFO,
+        level=logging.INFO if arguments.verbose else logging.WARNING,
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
@@ -76,9 +94,10 @@ def _serve(arguments: argparse.Namespace) -> int:
                             told = True
 
                 nursery.start_soon(stop_on_signal)
-                running = await nursery.start(run_broker, settings)
-                print(f"kwire ready: {','.join(running.addresses)}", flush=True)
-                await running.stopped.wait()
+                started: Running = await nursery.start(run_broker, settings)
+                running = started
+                print(f"kwire ready: {','.join(started.addresses)}", flush=True)
+                await started.stopped.wait()
                 nursery.cancel_scope.cancel()
 
     refusal: BaseException | None = None
@@ -93,7 +112,9 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def default_data() -> Path:
-    """Where data is kept when nobody says: the user's data directory, or one in /var/tmp if that is a git checkout."""
+    """Where data is kept when nobody says: the user's data directory, or one in /var/tmp if that is a git
+    checkout.
+    """
     base = os.environ.get("XDG_DATA_HOME")
     root = Path(base) if base and os.path.isabs(base) else Path.home() / ".local" / "share"
     chosen = root / "kwire"
@@ -103,7 +124,9 @@ def default_data() -> Path:
 
 
 def raise_open_files_limit() -> None:
-    """Raises the soft limit of open files to the hard one: a broker holds a file and a socket for everything."""
+    """Raises the soft limit of open files to the hard one: a broker holds a file and a socket for
+    everything.
+    """
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

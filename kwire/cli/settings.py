@@ -1,7 +1,7 @@
 """What `kwire serve` runs, from its options and a server.properties file.
 
-Rules: an option wins over `--set`, which wins over the file. Unknown names and values out of range are refused with the
-nearest name or the limit, before anything is opened.
+Rules: an option wins over `--set`, which wins over the file. Unknown names and values out of range are
+refused with the nearest name or the limit, before anything is opened.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def _read(path: Path) -> dict[str, str]:
         raise Refusal(f"{path}: {error}") from error
 
 
-def _data(arguments: argparse.Namespace, config: BrokerConfig, default_data: Callable[[], Path]) -> list[Path]:
+def _data(
+    arguments: argparse.Namespace, config: BrokerConfig, default_data: Callable[[], Path]
+) -> list[Path]:
     if arguments.data is not None:
         return [arguments.data]
     for name in ("log.dirs", "log.dir"):

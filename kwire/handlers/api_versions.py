@@ -1,7 +1,7 @@
 """ApiVersions (key 18): what this broker serves, computed from the registry, so that it never lies.
 
-v1 throttle time · v2 client-side throttling (KIP-219) · v3 flexible, client software, features (KIP-511, KIP-584) ·
-v4 features with minimum 0 · v5 the client names the cluster and node it meant (KIP-1242)
+v1 throttle time · v2 client-side throttling (KIP-219) · v3 flexible, client software, features (KIP-511,
+KIP-584) · v4 features with minimum 0 · v5 the client names the cluster and node it meant (KIP-1242)
 
 An unknown version never gets here: the request path answers it (KIP-511).
 """

@@ -37,8 +37,8 @@ class Context:
     def advertised(self, node_id: int) -> tuple[str, int] | None:
         """The host and port at which this client reaches a node, on the listener that it came in on.
 
-        None when the node has no such listener or is down. With nothing configured it is the address that the client
-        dialled, with the other node's port.
+        None when the node has no such listener or is down. With nothing configured it is the address that the
+        client dialled, with the other node's port.
         """
         return self.cluster.advertised(node_id, self.peer.listener_name, self.peer.dialled)
 

@@ -1,7 +1,7 @@
 """DeleteRecords (key 21): moves a partition's log start forward.
 
-v2 flexible. Offset -1 means up to the high watermark. Internal topics are refused (INVALID_TOPIC_EXCEPTION), and so is
-a topic whose cleanup.policy has no `delete` (POLICY_VIOLATION), as Kafka's ReplicaManager does.
+v2 flexible. Offset -1 means up to the high watermark. Internal topics are refused (INVALID_TOPIC_EXCEPTION),
+and so is a topic whose cleanup.policy has no `delete` (POLICY_VIOLATION), as Kafka's ReplicaManager does.
 """
 
 from __future__ import annotations

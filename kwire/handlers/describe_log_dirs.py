@@ -1,7 +1,7 @@
 """DescribeLogDirs (key 35): what this node keeps in each of its directories.
 
-v1 throttle time first · v2 flexible · v3 top-level error (KIP-784) · v4 total and usable bytes (KIP-827) · v5 cordoned
-directories (KIP-1066). Null topics mean all.
+v1 throttle time first · v2 flexible · v3 top-level error (KIP-784) · v4 total and usable bytes (KIP-827) · v5
+cordoned directories (KIP-1066). Null topics mean all.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ Result = DescribeLogDirs.Response.Result
 
 
 async def handle(ctx: Context, request: DescribeLogDirs.Request) -> DescribeLogDirs.Response:
-    """Sizes of the partitions asked for, in every directory that holds some; a topic that is nowhere is left out."""
+    """Sizes of the partitions asked for, in every directory that holds some; a topic that is nowhere is left
+    out.
+    """
     wanted: set[tuple[str, int]] | None = None
     if request.topics is not None:
         wanted = {(topic.topic, index) for topic in request.topics for index in topic.partitions}
@@ -40,7 +42,9 @@ async def handle(ctx: Context, request: DescribeLogDirs.Request) -> DescribeLogD
             Result(
                 error_code=ErrorCode.NONE,
                 log_dir=directory.path,
-                topics=[Result.Topic(name=name, partitions=partitions) for name, partitions in topics.items()],
+                topics=[
+                    Result.Topic(name=name, partitions=partitions) for name, partitions in topics.items()
+                ],
                 total_bytes=directory.total_bytes,
                 usable_bytes=directory.usable_bytes,
             )

@@ -1,8 +1,8 @@
 """Fetch v0 to v3: what is stored as magic 2, answered as the message sets that these versions know (KIP-283).
 
-Rules (Kafka 3.9's KafkaApis.maybeConvertFetchedData): v0 and v1 read magic 0, v2 and v3 magic 1; headers and control
-batches are dropped; zstd cannot be expressed (UNSUPPORTED_COMPRESSION_TYPE). Up to v2 the partition's limit is strict:
-the last message is cut, by which these clients learn that their buffer is too small.
+Rules (Kafka 3.9's KafkaApis.maybeConvertFetchedData): v0 and v1 read magic 0, v2 and v3 magic 1; headers and
+control batches are dropped; zstd cannot be expressed (UNSUPPORTED_COMPRESSION_TYPE). Up to v2 the partition's
+limit is strict: the last message is cut, by which these clients learn that their buffer is too small.
 """
 
 from __future__ import annotations
@@ -54,7 +54,10 @@ async def down_converted(
             continue
         except CorruptBatch:
             refused = PartitionData(
-                partition_index=asked.index, error_code=ErrorCode.CORRUPT_MESSAGE, high_watermark=-1, records=b""
+                partition_index=asked.index,
+                error_code=ErrorCode.CORRUPT_MESSAGE,
+                high_watermark=-1,
+                records=b"",
             )
             converted.append((asked, refused, 0))
             continue

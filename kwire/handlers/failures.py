@@ -1,8 +1,8 @@
 """The answer to a request whose handler has a bug: the error code wherever the API has a place for one.
 
-Kafka's `AbstractRequest.getErrorResponse`, derived from the declarations instead of written once an API: a response's
-arrays are filled with one element for each element of the request's array that stands at the same place, copying the
-fields of the same name (names, ids, indexes) and setting each `error_code`.
+Kafka's `AbstractRequest.getErrorResponse`, derived from the declarations instead of written once an API: a
+response's arrays are filled with one element for each element of the request's array that stands at the same
+place, copying the fields of the same name (names, ids, indexes) and setting each `error_code`.
 """
 
 from __future__ import annotations

@@ -1,24 +1,24 @@
 """Fetch (key 1): whole batches from many partitions, or a wait until there are some.
 
-v1 throttle time · v2 magic 1 · v3 a limit for the whole answer, the first batch always whole (KIP-74) · v4 magic 2 and
-isolation level (KIP-98) · v5 log start offset · v7 sessions (KIP-227) · v9 leader epoch (KIP-320) · v10 zstd (KIP-110) ·
-v11 racks (KIP-392) · v12 flexible, last fetched epoch and divergence (KIP-595) · v13 topic ids (KIP-516) · v15 replica
-state · v16 endpoints of newer leaders (KIP-951) · v17 replica directory · v18 replica's high watermark
+v1 throttle time · v2 magic 1 · v3 a limit for the whole answer, the first batch always whole (KIP-74) · v4
+magic 2 and isolation level (KIP-98) · v5 log start offset · v7 sessions (KIP-227) · v9 leader epoch (KIP-320)
+· v10 zstd (KIP-110) · v11 racks (KIP-392) · v12 flexible, last fetched epoch and divergence (KIP-595) · v13
+topic ids (KIP-516) · v15 replica state · v16 endpoints of newer leaders (KIP-951) · v17 replica directory ·
+v18 replica's high watermark
 
-Versions 0 to 3 are answered in magic 0 or 1 (`down_conversion.py`). Left out: aborted transactions (none exist yet),
-fetching by followers, reading from a near replica.
+Versions 0 to 3 are answered in magic 0 or 1 (`down_conversion.py`). Left out: aborted transactions (none
+exist yet), fetching by followers, reading from a near replica.
 """
 
 from __future__ import annotations
 
-import time
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import trio
 from kwire_codecs.apis.fetch import Fetch
 from kwire_codecs.errors import ErrorCode
-from kwire_codecs.wire import Chunks
+from kwire_codecs.wire import Chunks, Records
 
 from kwire.broker.fetch_sessions import (
     FINAL_EPOCH,
@@ -41,11 +41,14 @@ UNLIMITED = 2**31 - 1
 
 PartitionData = Fetch.Response.Topic.Partition
 EpochEndOffset = PartitionData.DivergingEpoch
+NOT_NAMED = PartitionData.CurrentLeader()
 _EMPTY = b""
 
 
 class Round(NamedTuple):
-    """One look at all partitions: an answer each, the bytes in them, and whether a reason not to wait was found."""
+    """One look at all partitions: an answer each, the bytes in them, and whether a reason not to wait was
+    found.
+    """
 
     answers: list[tuple[FetchedPartition, Any, int]]
     size: int
@@ -56,12 +59,7 @@ class Round(NamedTuple):
 async def handle(ctx: Context, request: Fetch.Request) -> Fetch.Response:
     """Answers once `min_bytes` are there, a partition has an error, or `max_wait_ms` has passed."""
     by_id = ctx.version >= 13
-    if ctx.version < 7 or request.session_epoch == FINAL_EPOCH:
-        if request.session_id != NO_SESSION:
-            ctx.node.fetch_sessions.end(request.session_id)
-        session = None
-        partitions = _named(request, by_id)
-    elif request.session_epoch == INITIAL_EPOCH:
+    if ctx.version < 7 or request.session_epoch == FINAL_EPOCH or request.session_epoch == INITIAL_EPOCH:
         if request.session_id != NO_SESSION:
             ctx.node.fetch_sessions.end(request.session_id)
         session = None
@@ -97,7 +95,7 @@ async def handle(ctx: Context, request: Fetch.Request) -> Fetch.Response:
     return Fetch.Response(
         error_code=ErrorCode.NONE,
         session_id=session_id,
-        responses=_by_topic(answers, by_id),
+        responses=_by_topic(answers),
         node_endpoints=newer_leaders(
             ctx, Fetch.Response.NodeEndpoint, (answer.current_leader.leader_id for _, answer, _ in answers)
         )
@@ -132,7 +130,9 @@ def _forgotten(request: Fetch.Request, by_id: bool) -> list[tuple[str | UUID, in
     ]
 
 
-async def _look_until_satisfied(ctx: Context, request: Fetch.Request, partitions: list[FetchedPartition]) -> Round:
+async def _look_until_satisfied(
+    ctx: Context, request: Fetch.Request, partitions: list[FetchedPartition]
+) -> Round:
     looked = _look(ctx, request, partitions)
     wait_ms = request.max_wait_ms
     if wait_ms <= 0 or looked.urgent or looked.size >= request.min_bytes or not partitions:
@@ -166,7 +166,7 @@ def _look(ctx: Context, request: Fetch.Request, partitions: list[FetchedPartitio
     cluster, node_id = ctx.cluster, ctx.node.id
     for asked in partitions:
         topic = asked.topic
-        if topic.__class__ is UUID:
+        if isinstance(topic, UUID):
             found = cluster.topic_name(topic)
             if found is None:
                 answers.append((asked, _refused(asked, ErrorCode.UNKNOWN_TOPIC_ID), 0))
@@ -200,14 +200,15 @@ def _look(ctx: Context, request: Fetch.Request, partitions: list[FetchedPartitio
             urgent = True
             continue
         size = read.size
+        records: Records = _EMPTY
         if size:
             whole_first = False
             left = max(0, left - size)
             total += size
             parts = read.parts
-            records = parts[0] if len(parts) == 1 and isinstance(parts[0], memoryview) else Chunks(size, parts)
-        else:
-            records = _EMPTY
+            records = (
+                parts[0] if len(parts) == 1 and isinstance(parts[0], memoryview) else Chunks(size, parts)
+            )
         watched.append(partition)
         log = partition.log
         answers.append(
@@ -229,12 +230,12 @@ def _look(ctx: Context, request: Fetch.Request, partitions: list[FetchedPartitio
 
 
 def _refused(asked: FetchedPartition, error_code: ErrorCode, partition: Partition | None = None) -> Any:
-    leader = {}
+    leader = NOT_NAMED
     if partition is not None and error_code in (
         ErrorCode.NOT_LEADER_OR_FOLLOWER,
         ErrorCode.FENCED_LEADER_EPOCH,
     ):
-        leader["current_leader"] = PartitionData.CurrentLeader(
+        leader = PartitionData.CurrentLeader(
             leader_id=partition.leader_id, leader_epoch=partition.leader_epoch
         )
     return PartitionData(
@@ -245,7 +246,7 @@ def _refused(asked: FetchedPartition, error_code: ErrorCode, partition: Partitio
         log_start_offset=-1,
         aborted_transactions=None,
         records=_EMPTY,
-        **leader,
+        current_leader=leader,
     )
 
 
@@ -269,11 +270,13 @@ def _divergence(partition: Partition, asked: FetchedPartition) -> Any | None:
     )
 
 
-def _by_topic(answers: list[tuple[FetchedPartition, Any, int]], by_id: bool) -> list[Any]:
+def _by_topic(answers: list[tuple[FetchedPartition, Any, int]]) -> list[Any]:
     topics: dict[str | UUID, list[Any]] = {}
     for asked, answer, _size in answers:
         topics.setdefault(asked.topic, []).append(answer)
-    answered = Fetch.Response.Topic
-    if by_id:
-        return [answered(topic_id=topic, partitions=partitions) for topic, partitions in topics.items()]
-    return [answered(topic=topic, partitions=partitions) for topic, partitions in topics.items()]
+    return [
+        Fetch.Response.Topic(topic_id=topic, partitions=partitions)
+        if isinstance(topic, UUID)
+        else Fetch.Response.Topic(topic=topic, partitions=partitions)
+        for topic, partitions in topics.items()
+    ]

@@ -15,6 +15,8 @@ def newer_leaders(ctx: Context, endpoint_type: Any, leader_ids: Iterable[int]) -
         address = ctx.advertised(node_id)
         if address is not None:
             endpoints.append(
-                endpoint_type(node_id=node_id, host=address[0], port=address[1], rack=ctx.cluster.rack(node_id))
+                endpoint_type(
+                    node_id=node_id, host=address[0], port=address[1], rack=ctx.cluster.rack(node_id)
+                )
             )
     return endpoints

@@ -23,7 +23,9 @@ async def handle(ctx: Context, request: OffsetForLeaderEpoch.Request) -> OffsetF
     """Answers -1, -1 for an epoch that the log knows nothing of."""
     return OffsetForLeaderEpoch.Response(
         topics=[
-            TopicAnswer(topic=topic.topic, partitions=[_end_of(ctx, topic.topic, asked) for asked in topic.partitions])
+            TopicAnswer(
+                topic=topic.topic, partitions=[_end_of(ctx, topic.topic, asked) for asked in topic.partitions]
+            )
             for topic in request.topics
         ]
     )

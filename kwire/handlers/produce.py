@@ -1,11 +1,12 @@
 """Produce (key 0): batches for many partitions, acknowledged when they are appended.
 
-v1 throttle time · v2 append time, magic 1 · v3 magic 2, transactional id (KIP-98) · v5 log start offset · v7 zstd
-(KIP-110) · v8 record errors (KIP-467) · v9 flexible · v10 newer leaders (KIP-951) · v12 implicit partition adds
-(KIP-890) · v13 topic ids (KIP-516)
+v1 throttle time · v2 append time, magic 1 · v3 magic 2, transactional id (KIP-98) · v5 log start offset · v7
+zstd (KIP-110) · v8 record errors (KIP-467) · v9 flexible · v10 newer leaders (KIP-951) · v12 implicit
+partition adds (KIP-890) · v13 topic ids (KIP-516)
 
-The magic found in the records counts, not the one that the version implies: pykafka sends magic 1 in version 0.
-`acks=0` gets no answer; a failure then closes the connection, as Kafka does. Left out: transactional batches.
+The magic found in the records counts, not the one that the version implies: pykafka sends magic 1 in version
+0. `acks=0` gets no answer; a failure then closes the connection, as Kafka does. Left out: transactional
+batches.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ VERSIONS = (0, 13)
 TopicAnswer = Produce.Response.Topic
 PartitionAnswer = TopicAnswer.Partition
 VALID_ACKS = (-1, 0, 1)
+NOT_NAMED = PartitionAnswer.CurrentLeader()
 
 
 async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | None:
@@ -55,7 +57,9 @@ async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | N
         return None
     return Produce.Response(
         responses=topics,
-        node_endpoints=newer_leaders(ctx, Produce.Response.NodeEndpoint, leader_ids) if ctx.version >= 10 else [],
+        node_endpoints=newer_leaders(ctx, Produce.Response.NodeEndpoint, leader_ids)
+        if ctx.version >= 10
+        else [],
     )
 
 
@@ -74,7 +78,8 @@ async def _append(ctx: Context, request: Produce.Request, name: str | None, data
     if request.acks == -1 and (missing := cluster.isr_refusal(name, data.index)):
         return AppendResult(missing)
     return await partition.append(
-        data.records if data.records is not None else memoryview(b""), cluster.produce_rules(name, ctx.version)
+        data.records if data.records is not None else memoryview(b""),
+        cluster.produce_rules(name, ctx.version),
     )
 
 
@@ -87,12 +92,12 @@ def _answer(ctx: Context, name: str | None, index: int, result: AppendResult, le
             log_append_time_ms=result.log_append_time_ms,
             log_start_offset=result.log_start_offset,
         )
-    leader = {}
+    leader = NOT_NAMED
     if result.error_code is ErrorCode.NOT_LEADER_OR_FOLLOWER and name is not None:
         partition = ctx.cluster.partition(name, index)
         if partition is not None:
             leader_ids.add(partition.leader_id)
-            leader["current_leader"] = PartitionAnswer.CurrentLeader(
+            leader = PartitionAnswer.CurrentLeader(
                 leader_id=partition.leader_id, leader_epoch=partition.leader_epoch
             )
     return PartitionAnswer(
@@ -106,5 +111,5 @@ def _answer(ctx: Context, name: str | None, index: int, result: AppendResult, le
             for position, message in result.record_errors
         ],
         error_message=result.error_message,
-        **leader,
+        current_leader=leader,
     )

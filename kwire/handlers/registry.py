@@ -1,8 +1,8 @@
 """The one list of what kwire serves: API key -> handler module and version range.
 
-What is not listed here is not advertised and closes the connection. A handler module, and the declaration that it
-brings along, is imported when the first request for it comes: start-up pays for none of them. A test holds each
-module's own `VERSIONS` equal to this table.
+What is not listed here is not advertised and closes the connection. A handler module, and the declaration
+that it brings along, is imported when the first request for it comes: start-up pays for none of them. A test
+holds each module's own `VERSIONS` equal to this table.
 """
 
 from __future__ import annotations

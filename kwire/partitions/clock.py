@@ -1,8 +1,10 @@
-"""Semantic time: what Kafka times (sessions, rebalances, retention, append times), on a clock that is handed in.
+"""Semantic time: what Kafka times (sessions, rebalances, retention, append times), on a clock that is handed
+in.
 
-Rules: nothing below `broker/` reads a clock of its own. `Clock.now_ms()` is milliseconds since 1970, as the records
-carry them. Timers run as plain callbacks on the trio loop, in the order of their deadlines, never early and never
-inside `schedule`. Transport time (a fetch's max wait, idle sockets) is trio's own and does not pass here.
+Rules: nothing below `broker/` reads a clock of its own. `Clock.now_ms()` is milliseconds since 1970, as the
+records carry them. Timers run as plain callbacks on the trio loop, in the order of their deadlines, never
+early and never inside `schedule`. Transport time (a fetch's max wait, idle sockets) is trio's own and does
+not pass here.
 """
 
 from __future__ import annotations
@@ -23,9 +25,11 @@ class TimeSource(Protocol):
 
     def now_ms(self) -> int:
         """Milliseconds since 1970."""
+        ...
 
     def seconds_until(self, at_ms: int) -> float:
         """How many seconds of trio's time pass until `at_ms`; not above 0 when it has come."""
+        ...
 
 
 class SystemTime:
@@ -70,8 +74,9 @@ class TimerHandle:
 class Clock:
     """A time source and the heap of timers that run on it.
 
-    `run()` is a task that the owner of the cluster starts; until it runs, timers only pile up. Cancelled timers are
-    dropped when they surface, and swept when they make up most of the heap (a heartbeat re-arms one each time).
+    `run()` is a task that the owner of the cluster starts; until it runs, timers only pile up. Cancelled
+    timers are dropped when they surface, and swept when they make up most of the heap (a heartbeat re-arms
+    one each time).
     """
 
     __slots__ = ("_heap", "_sequence", "_source", "_sweep_above", "_wake")
@@ -108,7 +113,9 @@ class Clock:
         self._wake.set()
 
     def run_due(self) -> int:
-        """Runs what is due now; gives the number of callbacks that ran. A callback's bug is logged, the rest run."""
+        """Runs what is due now; gives the number of callbacks that ran. A callback's bug is logged, the rest
+        run.
+        """
         heap = self._heap
         now_ms = self.now_ms()
         ran = 0

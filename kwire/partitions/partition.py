@@ -1,9 +1,10 @@
 """A partition as everyone above storage sees it: append, read, wait, leadership.
 
-Rules: there is one `Partition` object a partition of the cluster, whatever the number of its replicas; a replica is a
-cursor over the one log. `append` completes without suspending for a local log of ordinary batches, but no caller may
-assume so. Batches get their offsets and leader epoch here, in place, in the order of the appends. Expected refusals are
-error codes in the results; `StorageError` from the engine becomes KAFKA_STORAGE_ERROR and one log line.
+Rules: there is one `Partition` object a partition of the cluster, whatever the number of its replicas; a
+replica is a cursor over the one log. `append` completes without suspending for a local log of ordinary
+batches, but no caller may assume so. Batches get their offsets and leader epoch here, in place, in the order
+of the appends. Expected refusals are error codes in the results; `StorageError` from the engine becomes
+KAFKA_STORAGE_ERROR and one log line.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class Origin(enum.Enum):
 
 
 class AppendResult(NamedTuple):
-    """What an append came to. `base_offset` is -1 on an error; `log_append_time_ms` is -1 under CreateTime."""
+    """What an append came to. `base_offset` is -1 on an error; `log_append_time_ms` is -1 under
+    CreateTime.
+    """
 
     error_code: ErrorCode
     base_offset: int = -1
@@ -101,7 +104,9 @@ class Partition:
 
     @property
     def high_watermark(self) -> int:
-        """What consumers may read up to. Every replica is a cursor in this process, so it is the log's end."""
+        """What consumers may read up to. Every replica is a cursor in this process, so it is the log's
+        end.
+        """
         return self.log.log_end_offset
 
     @property
@@ -112,7 +117,8 @@ class Partition:
         return end if first_unstable is None else min(first_unstable, end)
 
     def refusal_for(self, node_id: int, current_leader_epoch: int, *, leader_only: bool = True) -> ErrorCode:
-        """NONE, or why this node does not serve a client that believes in `current_leader_epoch` (-1: no belief).
+        """NONE, or why this node does not serve a client that believes in `current_leader_epoch` (-1: no
+        belief).
 
         As Kafka's Partition.checkCurrentLeaderEpoch, then the leadership check.
         """
@@ -153,8 +159,13 @@ class Partition:
     def append_batches(
         self, batches: Sequence[ValidBatch], rules: ProduceRules, origin: Origin = Origin.CLIENT
     ) -> AppendResult:
-        """Appends validated batches in one write: sequences checked, offsets and epoch stamped, waiters woken."""
+        """Appends validated batches in one write: sequences checked, offsets and epoch stamped, waiters
+        woken.
+        """
         log = self.log
+        if not batches:
+            # Only a Produce of version 0 to 2 may carry nothing; Kafka says so with an offset of -1.
+            return AppendResult(ErrorCode.NONE, log_start_offset=log.log_start_offset)
         now_ms = self.now_ms()
         offset = first_offset = log.log_end_offset
         leader_epoch = self.leader_epoch
@@ -188,7 +199,7 @@ class Partition:
             logger.error("append of %d bytes to %s failed: %s", size, self, error)
             return AppendResult(ErrorCode.KAFKA_STORAGE_ERROR)
         self._arrived(size)
-        append_time_ms = batches[-1].header.max_timestamp if rules.log_append_time and batches else -1
+        append_time_ms = batches[-1].header.max_timestamp if rules.log_append_time else -1
         return AppendResult(
             ErrorCode.NONE, first_offset, append_time_ms, log.log_start_offset, last_offset=offset - 1
         )
@@ -207,7 +218,9 @@ class Partition:
             return ErrorCode.KAFKA_STORAGE_ERROR
 
     def advance_log_start(self, offset: int) -> None:
-        """Makes records below `offset` unreadable; readers that wait there are told. StorageError when it can't be kept."""
+        """Makes records below `offset` unreadable; readers that wait there are told. StorageError when it
+        can't be kept.
+        """
         if offset > self.log.log_start_offset:
             self.log.advance_log_start(offset)
             self.wake_all()
@@ -218,7 +231,9 @@ class Partition:
         return None if found[0] < 0 or found[1] < 0 else found
 
     def follow(self, leader_id: int, leader_epoch: int, replicas: Sequence[int]) -> None:
-        """Takes over what the cluster image says of this partition; waiting readers look again after a change."""
+        """Takes over what the cluster image says of this partition; waiting readers look again after a
+        change.
+        """
         self.replicas = replicas
         if leader_id != self.leader_id or leader_epoch != self.leader_epoch:
             self.leader_id = leader_id

@@ -1,8 +1,8 @@
 """Readers that wait until partitions have something for them. Nothing polls: the append that satisfies wakes.
 
-A `Waiter` is put on the waiting list of every partition that its fetch reads. Each append takes its size off what is
-still missing; at zero, or when a partition changes in a way that the reader must hear of (a new leader, a deletion, a
-moved log start), the waiter's task wakes and looks again.
+A `Waiter` is put on the waiting list of every partition that its fetch reads. Each append takes its size off
+what is still missing; at zero, or when a partition changes in a way that the reader must hear of (a new
+leader, a deletion, a moved log start), the waiter's task wakes and looks again.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """One client connection: its socket's only reader and writer.
 
-Rules: one request in progress a connection, answers in order (Kafka's SocketServer mutes the socket meanwhile). The
-frames of one read are handled one after the other, their answers gathered into one send; when a handler suspends, what
-is gathered is sent first, so that no answer waits for a later request's. The socket is tried before it is waited for.
-Nothing but `Malformed` and the refusals of `requests.py` is expected to leave a handler.
+Rules: one request in progress a connection, answers in order (Kafka's SocketServer mutes the socket
+meanwhile). The frames of one read are handled one after the other, their answers gathered into one send; when
+a handler suspends, what is gathered is sent first, so that no answer waits for a later request's. The socket
+is tried before it is waited for. Nothing but `Malformed` and the refusals of `requests.py` is expected to
+leave a handler.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ TURN_SECONDS = 0.001
 
 
 class Connection:
-    """A client's socket and what is known of the client. Owns the socket: `run` closes it on every way out."""
+    """A client's socket and what is known of the client. Owns the socket: `run` closes it on every way
+    out.
+    """
 
     def __init__(
         self, sock: socket.socket, requests: Requests, node: Node, endpoint: Endpoint, max_frame_bytes: int
@@ -64,7 +67,9 @@ class Connection:
 
     def describe(self) -> str:
         """Who this is, for a log line."""
-        software = " ".join(part for part in (self.client_software_name, self.client_software_version) if part)
+        software = " ".join(
+            part for part in (self.client_software_name, self.client_software_version) if part
+        )
         return f"{self.peer_address} ({software or 'unnamed client'})"
 
     def drain(self) -> None:
@@ -86,7 +91,13 @@ class Connection:
         except (BrokenPipeError, ConnectionError, TimeoutError):
             pass
         except OSError as error:
-            if error.errno not in (errno.EBADF, errno.ENOTCONN, errno.EPIPE, errno.ETIMEDOUT, errno.EHOSTUNREACH):
+            if error.errno not in (
+                errno.EBADF,
+                errno.ENOTCONN,
+                errno.EPIPE,
+                errno.ETIMEDOUT,
+                errno.EHOSTUNREACH,
+            ):
                 logger.warning("connection %s ended: %s", self.describe(), error)
         finally:
             self._out.clear()
@@ -149,7 +160,9 @@ class Connection:
 
     @coroutine
     def _until_suspended(self, handling: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
-        """Awaits a handler; at its first suspension the answers gathered so far go out, as far as they fit."""
+        """Awaits a handler; at its first suspension the answers gathered so far go out, as far as they
+        fit.
+        """
         try:
             trap = handling.send(None)
         except StopIteration as done:
@@ -189,14 +202,15 @@ class Connection:
                 if isinstance(first, FileSlice):
                     sent = os.sendfile(sock.fileno(), first.fileno(), first.position, first.size)
                     if sent == 0:
-                        # The file is shorter than its index said: the client was promised bytes that are not there.
+                        # The file is shorter than its index said: the client was promised bytes that are not
+                        # there.
                         raise ConnectionAbortedError("a segment ended before a slice of it was sent")
                     if sent == first.size:
                         del out[0]
                     else:
                         out[0] = first.part(sent, first.size - sent)
                     continue
-                buffers = []
+                buffers: list[Any] = []
                 for part in out:
                     if isinstance(part, FileSlice) or len(buffers) == MAX_BUFFERS:
                         break

@@ -1,8 +1,9 @@
-"""A broker from its settings: ports bound, data opened, cluster loaded, clients served, and all of it closed again.
+"""A broker from its settings: ports bound, data opened, cluster loaded, clients served, and all of it closed
+again.
 
-Rules: what can be refused is refused before anything is written: settings, ports, then the data directory. `Settings`
-says what to run; `run_broker` runs it until it is told to stop. Expected failures are `CannotStart`, with a message for
-a person.
+Rules: what can be refused is refused before anything is written: settings, ports, then the data directory.
+`Settings` says what to run; `run_broker` runs it until it is told to stop. Expected failures are
+`CannotStart`, with a message for a person.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class CannotStart(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Settings:
-    """What to run. `data` None keeps everything in memory. `host` and `port` count where the config names no listeners."""
+    """What to run. `data` None keeps everything in memory. `host` and `port` count where the config names no
+    listeners.
+    """
 
     host: str = "localhost"
     port: int = DEFAULT_PORT
@@ -69,7 +72,9 @@ class Running:
         self.server.stop()
 
 
-async def run_broker(settings: Settings, *, task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED) -> None:
+async def run_broker(
+    settings: Settings, *, task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED
+) -> None:
     """Runs a broker until `Running.stop()` or cancellation; reports `Running` once clients are served.
 
     Raises CannotStart.
@@ -79,7 +84,9 @@ async def run_broker(settings: Settings, *, task_status: trio.TaskStatus[Running
     clock = settings.clock if settings.clock is not None else Clock()
     with Server() as server:
         nodes = [Node(node_id, config.text("broker.rack") or None) for node_id in _node_ids(settings)]
-        addresses = [_bind(server, node, _listeners(settings, position)) for position, node in enumerate(nodes)]
+        addresses = [
+            _bind(server, node, _listeners(settings, position)) for position, node in enumerate(nodes)
+        ]
         directories = _open_directories(settings, nodes, rng)
         cluster = Cluster(config, nodes, directories, clock, rng)
         running = Running(cluster, server, addresses)
@@ -132,7 +139,9 @@ def _listeners(settings: Settings, position: int) -> list[Listener]:
         replace(
             listener,
             port=listener.port + position if listener.port else 0,
-            advertised=(listener.advertised[0], listener.advertised[1] + position) if listener.advertised else None,
+            advertised=(listener.advertised[0], listener.advertised[1] + position)
+            if listener.advertised
+            else None,
         )
         for listener in listeners
     ]
@@ -151,7 +160,9 @@ def _bind(server: Server, node: Node, listeners: Sequence[Listener]) -> str:
     except CannotListen as refusal:
         raise CannotStart(refusal.strerror) from refusal
     first = node.endpoints[listeners[0].name]
-    host = {"localhost": "127.0.0.1", "": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(first.host, first.host)
+    host = {"localhost": "127.0.0.1", "": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(
+        first.host, first.host
+    )
     return f"{_bracketed(host)}:{first.port}"
 
 
@@ -175,7 +186,9 @@ def _open_directories(
             if settings.data is None:
                 directories = MemoryDirs(node_id=node.id, new_uuid=new_uuid, cluster_id=cluster_id)
             else:
-                paths = [str(path / f"broker-{node.id}" if len(nodes) > 1 else path) for path in settings.data]
+                paths = [
+                    str(path / f"broker-{node.id}" if len(nodes) > 1 else path) for path in settings.data
+                ]
                 directories = LogDirs(
                     paths, node_id=node.id, new_uuid=new_uuid, cluster_id=cluster_id, files=settings.files
                 )

@@ -1,8 +1,8 @@
 """Sockets that accept: opening them on every address of a listener, and taking connections in.
 
-Rules: `localhost` is both loopbacks on one port; a port of 0 takes a free one. When the machine runs out of file
-descriptors or memory for sockets, accepting pauses and goes on (the four errnos of trio's serve_listeners); over
-`max.connections`, it waits until a connection ends.
+Rules: `localhost` is both loopbacks on one port; a port of 0 takes a free one. When the machine runs out of
+file descriptors or memory for sockets, accepting pauses and goes on (the four errnos of trio's
+serve_listeners); over `max.connections`, it waits until a connection ends.
 """
 
 from __future__ import annotations
@@ -30,9 +30,11 @@ class CannotListen(OSError):
 
 
 def open_sockets(host: str, port: int) -> list[socket.socket]:
-    """Bound, listening, non-blocking sockets, all on one port. Raises CannotListen; the caller closes them."""
+    """Bound, listening, non-blocking sockets, all on one port. Raises CannotListen; the caller closes
+    them.
+    """
     if host == LOCALHOST:
-        addresses = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
+        addresses: list[tuple[int, str]] = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
     else:
         addresses = _resolve(host)
     for attempt in range(FREE_PORT_TRIES):
@@ -44,7 +46,11 @@ def open_sockets(host: str, port: int) -> list[socket.socket]:
                     sockets.append(_bind(family, address, wanted))
                 except OSError as error:
                     # A machine without IPv6 has no ::1; the other loopback is enough.
-                    if sockets and family == socket.AF_INET6 and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    if (
+                        sockets
+                        and family == socket.AF_INET6
+                        and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+                    ):
                         continue
                     raise
             return sockets
@@ -64,7 +70,8 @@ def _resolve(host: str) -> list[tuple[int, str]]:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
         raise CannotListen(
-            errno.EADDRNOTAVAIL, f"the host {host!r} to listen on is unknown ({error.strerror}); use an address of this machine"
+            errno.EADDRNOTAVAIL,
+            f"the host {host!r} to listen on is unknown ({error.strerror}); use an address of this machine",
         ) from error
     unique = dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found)
     return list(unique)
@@ -88,11 +95,17 @@ def _bind(family: int, address: str, port: int) -> socket.socket:
 def _explain(host: str, port: int, error: OSError) -> str:
     where = f"port {port} on {host or 'every address'}"
     if error.errno == errno.EADDRINUSE:
-        return f"{where} is taken by another process; stop it, or listen elsewhere with --port {port + 1} (--port 0 takes a free one)"
+        return (
+            f"{where} is taken by another process; stop it, or listen elsewhere with --port {port + 1} "
+            "(--port 0 takes a free one)"
+        )
     if error.errno == errno.EACCES:
         return f"{where} needs privileges; use a port above 1023, e.g. --port 9092"
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"{host} is not an address of this machine; use --host localhost, or --host 0.0.0.0 for every address"
+        return (
+            f"{host} is not an address of this machine; use --host localhost, "
+            "or --host 0.0.0.0 for every address"
+        )
     return f"{where} cannot be opened: {error.strerror}"
 
 

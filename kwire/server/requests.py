@@ -1,8 +1,9 @@
 """From a frame to an answer: header, decoder, handler, encoder, and what happens when one of them objects.
 
-Rules (Kafka's SocketServer, RequestContext and KafkaApis): ApiVersions of an unknown version is answered in version 0;
-any other unknown API or version, and any frame that does not parse, closes the connection with one log line; a bug in a
-handler is logged once and answered with UNKNOWN_SERVER_ERROR where the API has a place for it.
+Rules (Kafka's SocketServer, RequestContext and KafkaApis): ApiVersions of an unknown version is answered in
+version 0; any other unknown API or version, and any frame that does not parse, closes the connection with one
+log line; a bug in a handler is logged once and answered with UNKNOWN_SERVER_ERROR where the API has a place
+for it.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ class Requests:
         """Called once when a connection has ended, whatever the way."""
 
     async def answer(self, connection: Connection, frame: memoryview) -> list[Any] | _Close | None:
-        """The buffers of the whole answer, its length first; None for no answer; CLOSE ends the connection."""
+        """The buffers of the whole answer, its length first; None for no answer; CLOSE ends the
+        connection.
+        """
         key, version = _KEY_AND_VERSION.unpack_from(frame)
         served = registry.SERVED.get(key)
         if served is None or not served.low <= version <= served.high:
@@ -104,7 +107,9 @@ class Requests:
         served = registry.SERVED[API_VERSIONS]
         response = api.Response(
             error_code=ErrorCode.UNSUPPORTED_VERSION,
-            api_keys=[api.Response.ApiKey(api_key=API_VERSIONS, min_version=served.low, max_version=served.high)],
+            api_keys=[
+                api.Response.ApiKey(api_key=API_VERSIONS, min_version=served.low, max_version=served.high)
+            ],
         )
         (correlation_id,) = _CORRELATION_ID.unpack_from(frame, 4)
         return frame_response(response, 0, correlation_id)[0]
@@ -128,6 +133,8 @@ class Requests:
 
 def topics_of(request: Any) -> str:
     """The topics that a request names, for a log line."""
-    names = [str(getattr(topic, "name", None) or getattr(topic, "topic_id", topic))
-             for topic in getattr(request, "topics", None) or ()]
+    names = [
+        str(getattr(topic, "name", None) or getattr(topic, "topic_id", topic))
+        for topic in getattr(request, "topics", None) or ()
+    ]
     return f" for topics {', '.join(names[:5])}" if names else ""

@@ -1,8 +1,8 @@
 """All listeners and connections of one cluster, from the first accept to the drained close.
 
-Rules: ports are bound before the cluster opens its data (a taken port touches nothing), and accepted on once it is
-ready. Stopping accepts no more, lets each request in progress be answered, and gives them `DRAIN_SECONDS`. The server
-owns its sockets; the caller owns the cluster.
+Rules: ports are bound before the cluster opens its data (a taken port touches nothing), and accepted on once
+it is ready. Stopping accepts no more, lets each request in progress be answered, and gives them
+`DRAIN_SECONDS`. The server owns its sockets; the caller owns the cluster.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ DRAIN_SECONDS = 5.0
 
 
 class Server:
-    """Serves clusters' nodes on their listeners. Use as a context manager: it closes its listening sockets."""
+    """Serves clusters' nodes on their listeners. Use as a context manager: it closes its listening
+    sockets.
+    """
 
     def __init__(self) -> None:
         self._listening: list[tuple[Node, Endpoint, list[socket.socket]]] = []
@@ -59,7 +61,8 @@ class Server:
         return len(self._connections)
 
     async def serve(self, cluster: Cluster, *, ready: Callable[[], None]) -> None:
-        """Accepts and serves until `stop()`, then drains; a cancellation from outside ends everything at once.
+        """Accepts and serves until `stop()`, then drains; a cancellation from outside ends everything at
+        once.
 
         Calls `ready()` once clients are accepted.
         """
@@ -80,7 +83,9 @@ class Server:
             serving.cancel_scope.cancel()
 
     def stop(self) -> None:
-        """Accepts no more; `serve` returns once the requests in progress are answered, or after DRAIN_SECONDS."""
+        """Accepts no more; `serve` returns once the requests in progress are answered, or after
+        DRAIN_SECONDS.
+        """
         self._accepting.cancel()
 
     def _taker(
@@ -111,7 +116,9 @@ class Server:
             await self._room.wait()
 
     async def _close_idle(self, max_idle_ms: int) -> None:
-        """Closes connections that have been silent for connections.max.idle.ms; looks ten times in that span."""
+        """Closes connections that have been silent for connections.max.idle.ms; looks ten times in that
+        span.
+        """
         max_idle = max_idle_ms / 1000
         while max_idle > 0:
             await trio.sleep(max(max_idle / 10, 0.01))

@@ -188,6 +188,12 @@ class PartitionLog(Protocol):
         """Bytes of all batches held."""
         ...
 
+    def segment_starts(self) -> list[tuple[int, int]]:
+        """Of each segment, oldest first: when it was last written to (ms), and the first offset that may be
+        read of it. A log without segments has one.
+        """
+        ...
+
     @property
     def producers(self) -> "ProducerState":
         """Idempotence: `check` a batch before it is appended; `append` itself replays into it."""
@@ -262,7 +268,11 @@ class LogDirectories(Protocol):
 
     node_id: int
     cluster_id: str
-    directory_ids: list[UUID]
+
+    @property
+    def directory_ids(self) -> list[UUID]:
+        """The id of each directory."""
+        ...
 
     @property
     def was_clean(self) -> bool:

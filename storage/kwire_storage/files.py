@@ -61,6 +61,10 @@ class Files:
     def path_size(self, path: str) -> int:
         return os.stat(path).st_size
 
+    def modified_ms(self, path: str) -> int:
+        """When the file was last written to, in ms since 1970."""
+        return os.stat(path).st_mtime_ns // 1_000_000
+
     def fdatasync(self, descriptor: int) -> None:
         os.fdatasync(descriptor)
 

@@ -22,7 +22,7 @@ class MemoryLog:
         self._blocks = BatchBlocks()
         self._log_start_offset = 0
         self._log_end_offset = 0
-        self._size_bytes = 0
+        self._appended_ms = 0
         self.producers = ProducerState(config.producer_id_expiration_ms)
         self.epochs = LeaderEpochs()
 
@@ -38,7 +38,11 @@ class MemoryLog:
     def size_bytes(self) -> int:
         return self._blocks.size_bytes
 
+    def segment_starts(self) -> list[tuple[int, int]]:
+        return [(self._appended_ms, self._log_start_offset)]
+
     def append(self, batches: Sequence[ValidBatch], now_ms: int) -> None:
+        self._appended_ms = now_ms
         check_ascending(batches, self._log_end_offset)
         for buffer, header in batches:
             self._blocks.append(header.base_offset, header.last_offset, buffer)

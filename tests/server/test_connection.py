@@ -17,7 +17,14 @@ from kwire_codecs.records import batch
 from kwire_codecs.records.record import Record
 
 from kwire.handlers import registry
-from tests.broker_client import connected, create_topic, fetch_request, one_partition, produce_request, serving
+from tests.broker_client import (
+    connected,
+    create_topic,
+    fetch_request,
+    one_partition,
+    produce_request,
+    serving,
+)
 
 
 def records(*values: bytes) -> bytearray:
@@ -86,7 +93,9 @@ async def test_rule_2_a_failed_produce_with_acks_0_closes_the_connection() -> No
 
 
 @pytest.mark.parametrize("version", [6, 99, 32767, -1])
-async def test_rule_3_an_unknown_version_of_api_versions_is_answered_in_version_0_with_one_entry(version: int) -> None:
+async def test_rule_3_an_unknown_version_of_api_versions_is_answered_in_version_0_with_one_entry(
+    version: int,
+) -> None:
     async with serving() as running, connected(running) as client:
         await client.send_bytes(raw_request(18, version, 5, b"\xff\xfe nobody can read this"))
         correlation_id, response = await client.receive(ApiVersions, 0)
@@ -105,7 +114,7 @@ async def test_rule_4_api_versions_is_answered_with_response_header_version_0(ve
         assert frame is not None
         correlation_id, tags, position = read_response_header(frame, 0)
         assert (correlation_id, tags, position) == (1, None, 4)
-        assert frame[4:6] == b"\0\0"
+        assert bytes(frame[4:6]) == b"\0\0"
 
 
 @pytest.mark.parametrize("version", range(4))
@@ -118,12 +127,16 @@ async def test_rule_5_no_feature_with_minimum_0_is_listed_before_version_4(versi
 @pytest.mark.parametrize("name", ["", "-x", "x-", "a b", "ü", "a_b"])
 async def test_rule_6_a_software_name_out_of_the_pattern_is_an_invalid_request(name: str) -> None:
     async with serving() as running, connected(running) as client:
-        response = await client.ask(ApiVersions.Request(client_software_name=name, client_software_version="1"), 3)
+        response = await client.ask(
+            ApiVersions.Request(client_software_name=name, client_software_version="1"), 3
+        )
         assert response.error_code == ErrorCode.INVALID_REQUEST
         assert (await client.ask(ApiVersions.Request(), 0)).error_code == ErrorCode.NONE
 
 
-@pytest.mark.parametrize(("key", "version"), [(4, 0), (9999, 0), (-3, 0), (1, 19), (0, -1), (12, 5), (22, 6), (17, 0)])
+@pytest.mark.parametrize(
+    ("key", "version"), [(4, 0), (9999, 0), (-3, 0), (1, 19), (0, -1), (12, 5), (22, 6), (17, 0)]
+)
 async def test_rule_7_any_other_unknown_api_or_version_closes_with_one_log_line(
     key: int, version: int, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -225,20 +238,23 @@ async def test_a_connection_that_is_silent_for_too_long_is_closed() -> None:
 
 
 async def test_over_max_connections_the_next_client_waits_until_one_leaves() -> None:
-    async with serving({"max.connections": "1"}) as running:
-        async with connected(running) as second:
-            async with connected(running) as first:
-                # Which of the two was accepted first is the kernel's business.
-                await first.send(hello(), 3)
-                await second.send(hello(), 3)
-                async with trio.open_nursery() as nursery:
-                    async def answered(client: Any) -> None:
-                        await client.receive(ApiVersions, 3)
-                        nursery.cancel_scope.cancel()
+    async with (
+        serving({"max.connections": "1"}) as running,
+        connected(running) as second,
+        connected(running) as first,
+    ):
+        # Which of the two was accepted first is the kernel's business.
+        await first.send(hello(), 3)
+        await second.send(hello(), 3)
+        async with trio.open_nursery() as nursery:
 
-                    nursery.start_soon(answered, first)
-                    nursery.start_soon(answered, second)
-                assert running.server.connection_count == 1
+            async def answered(client: Any) -> None:
+                await client.receive(ApiVersions, 3)
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(answered, first)
+            nursery.start_soon(answered, second)
+        assert running.server.connection_count == 1
 
 
 async def test_stopping_answers_the_request_in_progress() -> None:
@@ -260,6 +276,11 @@ async def test_a_produce_of_the_newest_version_names_topics_by_id() -> None:
         request = Produce.Request(
             acks=-1,
             timeout_ms=1000,
-            topic_data=[asked(topic_id=topic_id, partition_data=[asked.Partition(index=0, records=records(b"x"))])],
+            topic_data=[
+                asked(
+                    topic_id=topic_id,
+                    partition_data=[asked.Partition(index=0, records=memoryview(records(b"x")))],
+                )
+            ],
         )
         assert one_partition(await client.ask(request, 13)).base_offset == 0

@@ -129,6 +129,15 @@ class SegmentedLog:
         """The base offset of each segment."""
         return list(self._bases)
 
+    def segment_starts(self) -> list[tuple[int, int]]:
+        starts = []
+        for segment in self._segments:
+            path = segment.path(file_names.LOG)
+            with storing("looking at", path):
+                modified_ms = self._shared.files.modified_ms(path)
+            starts.append((modified_ms, max(segment.base_offset, self._log_start_offset)))
+        return starts
+
     # Appending
 
     def append(self, batches: Sequence[ValidBatch], now_ms: int) -> None:
