@@ -36,6 +36,7 @@ Record = w.Message | UnknownRecord
 _DIRECTORIES_LEVEL: Final = 17
 _ELR_LEVEL: Final = 23
 _CORDONED_LEVEL: Final = 30
+_NEWEST_LEVEL: Final = _CORDONED_LEVEL
 
 
 def record_version(record_type: type[w.Message], metadata_version: int) -> int:
@@ -55,6 +56,8 @@ def encode(record: Record, metadata_version: int) -> bytes:
         assert record.value is not None  # records of this log always have one
         return record.value
     version = record_version(type(record), metadata_version)
+    if version == record_version(type(record), _NEWEST_LEVEL):
+        return encode_value(record, version)
     fitting = {
         field.name: getattr(record, field.name)
         for field in type(record).__fields__
