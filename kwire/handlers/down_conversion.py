@@ -48,7 +48,7 @@ async def down_converted(
                 partition_index=asked.index,
                 error_code=ErrorCode.UNSUPPORTED_COMPRESSION_TYPE,
                 high_watermark=-1,
-                records=b"",
+                records=None,
             )
             converted.append((asked, refused, 0))
             continue

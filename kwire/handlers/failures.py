@@ -13,7 +13,7 @@ from kwire_codecs import wire as w
 from kwire_codecs.errors import ErrorCode
 
 _COUNTERPARTS = {
-    "responses": ("topics", "resources"),
+    "responses": ("topics", "topic_data", "resources"),
     "results": ("resources", "topics", "groups_names", "mechanisms"),
     "topics": ("topic_names", "topics", "topic_data"),
     "coordinators": ("coordinator_keys",),
@@ -30,23 +30,25 @@ _IDENTITY = frozenset(
 """Fields that say which element is meant: copied from the request, or set to a plain value of its array."""
 
 
-def failed_response(api: type[w.Api], request: Any, error_code: ErrorCode) -> Any | None:
-    """A response of `api` that says `error_code` wherever it can, or None if it has no place for it."""
-    response, said = _fill(api.Response, request, error_code)
+def failed_response(api: type[w.Api], version: int, request: Any, error_code: ErrorCode) -> Any | None:
+    """A response of `api` for `version` that says `error_code` wherever it can; None if it has no place."""
+    response, said = _fill(api.Response, version, request, error_code)
     return response if said else None
 
 
-def _fill(struct: type[w.Struct], source: Any, error_code: ErrorCode) -> tuple[w.Struct, bool]:
+def _fill(struct: type[w.Struct], version: int, source: Any, error_code: ErrorCode) -> tuple[w.Struct, bool]:
     values: dict[str, Any] = {}
     said = False
     for field in struct.__fields__:
-        if field.kind == "error_code":
+        if version not in field.versions:
+            values[field.name] = field.make_default()
+        elif field.kind == "error_code":
             values[field.name] = error_code
             said = True
         elif field.kind == "array" and isinstance(field.element, type):
             elements = []
             for item in _counterpart(field.name, source):
-                element, element_said = _fill(field.element, item, error_code)
+                element, element_said = _fill(field.element, version, item, error_code)
                 elements.append(element)
                 said = said or element_said
             values[field.name] = elements

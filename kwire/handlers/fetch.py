@@ -180,7 +180,7 @@ def _look(ctx: Context, request: Fetch.Request, partitions: list[FetchedPartitio
             continue
         refusal = partition.refusal_for(node_id, asked.current_leader_epoch)
         if refusal:
-            answers.append((asked, _refused(asked, refusal, partition), 0))
+            answers.append((asked, _refused(asked, refusal, partition if ctx.version >= 16 else None), 0))
             urgent = True
             continue
         if asked.last_fetched_epoch >= 0:

@@ -93,7 +93,7 @@ def _answer(ctx: Context, name: str | None, index: int, result: AppendResult, le
             log_start_offset=result.log_start_offset,
         )
     leader = NOT_NAMED
-    if result.error_code is ErrorCode.NOT_LEADER_OR_FOLLOWER and name is not None:
+    if ctx.version >= 10 and result.error_code is ErrorCode.NOT_LEADER_OR_FOLLOWER and name is not None:
         partition = ctx.cluster.partition(name, index)
         if partition is not None:
             leader_ids.add(partition.leader_id)

@@ -96,7 +96,7 @@ class Requests:
                 header.client_id,
                 topics_of(request),
             )
-            response = failed_response(api, request, ErrorCode.UNKNOWN_SERVER_ERROR)
+            response = failed_response(api, version, request, ErrorCode.UNKNOWN_SERVER_ERROR)
             if response is None or (key == PRODUCE and request.acks == 0):
                 return CLOSE
             return frame_response(response, version, header.correlation_id)[0]
