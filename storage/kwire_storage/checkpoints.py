@@ -128,6 +128,6 @@ def decode_clean_shutdown(data: bytes) -> int:
     """The broker epoch in `.kafka_cleanshutdown`, -1 when it does not say (that it is there counts)."""
     try:
         epoch = json.loads(data)["brokerEpoch"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return -1
     return epoch if isinstance(epoch, int) else -1

@@ -69,6 +69,7 @@ def test_everything_is_there_after_a_restart(
     dirs.close(clean=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clean", [True, False])
 def test_the_indexes_after_a_restart_are_those_of_an_unbroken_run(tmp_path: Path, clean: bool) -> None:
     config = LogConfig(segment_bytes=2000, index_interval_bytes=200)
@@ -102,6 +103,7 @@ def test_an_empty_log_makes_no_files(tmp_path: Path) -> None:
     assert not (tmp_path / "topic-0").exists()
 
 
+@pytest.mark.slow
 def test_a_last_batch_cut_at_any_byte_is_left_out_whole(
     tmp_path: Path, filled: tuple[LogDirs, SegmentedLog], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -133,6 +135,7 @@ def test_a_last_batch_cut_at_any_byte_is_left_out_whole(
 UNCHECKED = {*range(0, 8), *range(12, 16)}
 
 
+@pytest.mark.slow
 def test_a_last_batch_garbled_at_any_byte_is_left_out_whole(
     tmp_path: Path, filled: tuple[LogDirs, SegmentedLog]
 ) -> None:

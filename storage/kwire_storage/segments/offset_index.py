@@ -93,7 +93,7 @@ class OffsetIndex:
         index._offsets, index._positions = flat[0::2], flat[1::2]
         if not index._positions:
             return index
-        # The first batch never gets an entry, so zeros (a file that was given room, or lost a page) stand out.
+        # The first batch never gets an entry, so zeros (a file given room ahead, or a lost page) stand out.
         if index._offsets[0] < 0 or index._positions[0] <= 0 or index._positions[-1] >= log_size:
             return None
         return index if index._rises(index._offsets) and index._rises(index._positions) else None
