@@ -1,0 +1,113 @@
+"""Answers in a form that two brokers can share: what each of them makes up itself becomes a label.
+
+Topic ids, member ids, producer ids and fetch sessions are numbered in the order in which they appear in a
+case, so that a wrong one still shows. The dialled host and port become `<host>` and `<port>`, the case's own
+name `~`. Topics and groups of other cases are left out of lists. Records are taken apart. The result is plain
+JSON; nothing else is dropped.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+from uuid import UUID
+
+from . import codec
+from .batches import read_records
+from .values import Fields
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_FOREIGN = re.compile(r"d-[0-9a-f]{10}-")
+_CURRENT = {"log_append_time_ms", "timestamp", "max_timestamp", "base_timestamp"}
+_NUMBERED = {"producer_id", "session_id"}
+_NAMES = ("name", "topic", "group_id")
+
+
+class Canonical:
+    """The labels of one case on one broker; `of` must see the answers in the order in which they came."""
+
+    def __init__(self, own: str, host: str, port: int) -> None:
+        self._own = own
+        self._host = host
+        self._port = port
+        self._labels: dict[tuple[str, object], str] = {}
+
+    def of(self, api: str, answer: Fields) -> Any:
+        """`answer` in canonical form."""
+        if api == "ApiVersions":
+            answer = {**answer, "api_keys": _ranges(answer["api_keys"])}
+        return self._value("", answer)
+
+    def _value(self, name: str, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: self._value(key, item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._value(name, item) for item in value if not self._is_foreign(item)]
+        if isinstance(value, UUID):
+            return self._label("id", value) if value.int else "no id"
+        if isinstance(value, bytes | bytearray | memoryview):
+            return self._bytes(name, bytes(value))
+        if isinstance(value, str):
+            return self._string(name, value)
+        if isinstance(value, bool) or value is None:
+            return value
+        return self._number(name, int(value))
+
+    def _bytes(self, name: str, value: bytes) -> Any:
+        if name == "records":
+            return self._value("", read_records(value))
+        return ascii(value.replace(self._own.encode(), b"~"))[1:]
+
+    def _string(self, name: str, value: str) -> Any:
+        if name == "host" and value == self._host:
+            return "<host>"
+        if name == "cluster_id":
+            return f"<cluster id of {len(value)} characters>"
+        if name == "log_dir":
+            return "<directory>"
+        return _UUID.sub(lambda found: self._label("uuid", found[0]), value.replace(self._own, "~"))
+
+    def _number(self, name: str, value: int) -> Any:
+        if name == "error_code" or name.endswith("_error_code"):
+            return codec.error_name(value)
+        if name == "port" and value == self._port:
+            return "<port>"
+        if name in _NUMBERED and value > 0:
+            return self._label(name, value)
+        if name in _CURRENT and abs(value / 1000 - time.time()) < 600:
+            return "<now>"
+        return value
+
+    def _label(self, kind: str, value: object) -> str:
+        known = sum(1 for other, _ in self._labels if other == kind)
+        return self._labels.setdefault((kind, value), f"<{kind} {known + 1}>")
+
+    def _is_foreign(self, item: Any) -> bool:
+        if not isinstance(item, dict):
+            return False
+        names = [item[key] for key in _NAMES if isinstance(item.get(key), str)]
+        return any(_FOREIGN.match(name) and not name.startswith(self._own) for name in names)
+
+
+def error_names(answer: Any) -> set[str]:
+    """The names of all errors anywhere in a decoded answer."""
+    if isinstance(answer, list):
+        return set().union(*(error_names(item) for item in answer))
+    if not isinstance(answer, dict):
+        return set()
+    found: set[str] = set()
+    for key, value in answer.items():
+        if key == "error_code" or key.endswith("_error_code"):
+            found |= {codec.error_name(int(value))} - {"NONE"}
+        else:
+            found |= error_names(value)
+    return found
+
+
+def _ranges(api_keys: list[Fields] | None) -> Fields:
+    """The advertised versions by API, so that one missing doesn't shift the others."""
+    return {
+        codec.name(entry["api_key"]): f"{entry['min_version']}-{entry['max_version']}"
+        for entry in api_keys or []
+    }

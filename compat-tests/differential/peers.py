@@ -1,0 +1,68 @@
+"""The brokers that are compared: real Kafkas, and kwire as a child process.
+
+KAFKA_BOOTSTRAP (with KAFKA_VERSION, 4.4.0 unless said) and KWIRE_BOOTSTRAP name brokers that run already;
+they have to be set up as SETTINGS says.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from oracle import Kafka
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Fixed timestamps must not make records old enough to be deleted.
+SETTINGS = {"log.retention.ms": "-1"}
+# What kwire is without being asked, and Kafka is not.
+KAFKA_SETTINGS = {"offsets.topic.num.partitions": "50", **SETTINGS}
+
+
+@contextmanager
+def kafka(version: str) -> Iterator[str]:
+    """A real Kafka of that release; its HOST:PORT."""
+    running = os.environ.get("KAFKA_BOOTSTRAP")
+    if running and version == os.environ.get("KAFKA_VERSION", "4.4.0"):
+        yield running
+        return
+    with Kafka(version, KAFKA_SETTINGS) as broker:
+        yield broker.bootstrap
+
+
+@contextmanager
+def kwire() -> Iterator[str]:
+    """A kwire that keeps its data in memory; its HOST:PORT."""
+    running = os.environ.get("KWIRE_BOOTSTRAP")
+    if running:
+        yield running
+        return
+    command = [sys.executable, "-m", "kwire", "serve", "--port", "0", "--memory"]
+    for key, value in SETTINGS.items():
+        command += ["--set", f"{key}={value}"]
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=ROOT, text=True)
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            prefix, _, addresses = line.strip().partition("kwire ready: ")
+            if prefix or not addresses:
+                process.wait(10)
+                log.seek(0)
+                said = log.read().decode(errors="replace")
+                raise RuntimeError(f"kwire did not start; it said {line!r} and logged:\n{said}")
+            yield addresses.split(",")[0]
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
