@@ -590,3 +590,17 @@ def test_nothing_is_logged_when_nothing_is_wrong(
     dirs, _ = restart(dirs, tmp_path, clean=True)
     dirs.close(clean=True)
     assert caplog.text == ""
+
+
+def test_a_directory_without_segments_is_an_empty_log(tmp_path: Path) -> None:
+    for name in ("topic-0", "topic-1"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "log-start-offset-checkpoint").write_text("0\n1\ntopic 1 17\n")
+    dirs = open_dirs(tmp_path)
+    log = open_log(dirs)
+    assert (log.log_start_offset, log.log_end_offset) == (0, 0)
+    trimmed = dirs.open("topic", 1, TOPIC_ID, SMALL)
+    assert (trimmed.log_start_offset, trimmed.log_end_offset) == (17, 17)
+    fill(trimmed, 1)
+    assert offsets(trimmed) == [(17, 17)]
+    dirs.close(clean=False)

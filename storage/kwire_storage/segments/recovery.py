@@ -9,6 +9,7 @@ files are put in place. Names that mean nothing here are left alone.
 
 import logging
 from collections.abc import Iterator
+from itertools import zip_longest
 from dataclasses import dataclass
 
 from kwire_codecs.records import batch as record_batch
@@ -68,7 +69,7 @@ def load(
             size=_file_size(directory, shared, base),
             end_offset=following,
         )
-        for base, following in zip(bases, [*bases[1:], None], strict=True)
+        for base, following in zip_longest(bases, bases[1:])
     ]
     loaded = LoadedLog(segments, log_start_offset, 0, [], sorted(found.get(file_names.SNAPSHOT, [])))
     epochs = _load_epochs(directory, shared, segments)
