@@ -9,6 +9,7 @@ from __future__ import annotations
 from kwire_codecs.apis.describe_log_dirs import DescribeLogDirs
 from kwire_codecs.errors import ErrorCode
 
+from kwire.coordinators.metadata.topic_names import CLUSTER_METADATA
 from kwire.handlers.context import Context
 
 API = DescribeLogDirs
@@ -29,7 +30,8 @@ async def handle(ctx: Context, request: DescribeLogDirs.Request) -> DescribeLogD
     for directory in ctx.cluster.directories[ctx.node.id].usage():
         topics: dict[str, list[Result.Topic.Partition]] = {}
         for log in directory.logs:
-            if wanted is None or (log.topic, log.partition) in wanted:
+            # The metadata log is the controller's, not one of the broker's logs.
+            if log.topic != CLUSTER_METADATA and (wanted is None or (log.topic, log.partition) in wanted):
                 topics.setdefault(log.topic, []).append(
                     Result.Topic.Partition(
                         partition_index=log.partition,

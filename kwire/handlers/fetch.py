@@ -42,6 +42,7 @@ UNLIMITED = 2**31 - 1
 PartitionData = Fetch.Response.Topic.Partition
 EpochEndOffset = PartitionData.DivergingEpoch
 NOT_NAMED = PartitionData.CurrentLeader()
+NOWHERE = (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID)
 _EMPTY = b""
 
 
@@ -244,7 +245,8 @@ def _refused(asked: FetchedPartition, error_code: ErrorCode, partition: Partitio
         high_watermark=-1,
         last_stable_offset=-1,
         log_start_offset=-1,
-        aborted_transactions=None,
+        # Kafka writes an empty list where it never came to reading, null where reading failed.
+        aborted_transactions=[] if error_code in NOWHERE else None,
         records=_EMPTY,
         current_leader=leader,
     )

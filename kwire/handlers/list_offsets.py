@@ -11,6 +11,7 @@ Nothing is tiered here, so earliest local is the log's start, and latest tiered 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from kwire_codecs.apis.list_offsets import ListOffsets
@@ -39,33 +40,40 @@ PartitionAnswer = ListOffsets.Response.Topic.Partition
 
 
 async def handle(ctx: Context, request: ListOffsets.Request) -> ListOffsets.Response:
-    """Looks each partition up; a partition named twice in one request is refused, as Kafka does (v1+)."""
+    """Looks each partition up; one that is named twice is answered once, with INVALID_REQUEST from v1 on."""
     answer_one = _offsets_before if ctx.version == 0 else _offset_for
-    seen: set[tuple[str, int]] = set()
-    twice: set[tuple[str, int]] = set()
+    topics: dict[str, dict[int, Any]] = {}
     for topic in request.topics:
+        answers = topics.setdefault(topic.name, {})
         for asked in topic.partitions:
-            key = (topic.name, asked.partition_index)
-            (twice if key in seen else seen).add(key)
-    topics = []
-    for topic in request.topics:
-        partitions = []
-        for asked in topic.partitions:
-            if ctx.version >= 1 and (topic.name, asked.partition_index) in twice:
-                partitions.append(_refused(asked.partition_index, ErrorCode.INVALID_REQUEST))
-                continue
-            partition = ctx.cluster.partition(topic.name, asked.partition_index)
-            if partition is None:
-                partitions.append(_refused(asked.partition_index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION))
-                continue
-            leader_only = request.replica_id != DEBUGGING_REPLICA
-            refusal = partition.refusal_for(ctx.node.id, asked.current_leader_epoch, leader_only=leader_only)
-            if refusal:
-                partitions.append(_refused(asked.partition_index, refusal))
-                continue
-            partitions.append(answer_one(ctx, request, asked, partition))
-        topics.append(ListOffsets.Response.Topic(name=topic.name, partitions=partitions))
-    return ListOffsets.Response(topics=topics)
+            index = asked.partition_index
+            if ctx.version >= 1 and index in answers:
+                answers[index] = _refused(index, ErrorCode.INVALID_REQUEST)
+            else:
+                answers[index] = _checked(ctx, request, topic.name, asked, answer_one)
+    return ListOffsets.Response(
+        topics=[
+            ListOffsets.Response.Topic(name=name, partitions=list(answers.values()))
+            for name, answers in topics.items()
+        ]
+    )
+
+
+def _checked(
+    ctx: Context,
+    request: ListOffsets.Request,
+    topic: str,
+    asked: Any,
+    answer: Callable[[Context, ListOffsets.Request, Any, Partition], Any],
+) -> Any:
+    partition = ctx.cluster.partition(topic, asked.partition_index)
+    if partition is None:
+        return _refused(asked.partition_index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    leader_only = request.replica_id != DEBUGGING_REPLICA
+    refusal = partition.refusal_for(ctx.node.id, asked.current_leader_epoch, leader_only=leader_only)
+    if refusal:
+        return _refused(asked.partition_index, refusal)
+    return answer(ctx, request, asked, partition)
 
 
 def _refused(index: int, error_code: ErrorCode) -> Any:

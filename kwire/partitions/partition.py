@@ -181,7 +181,8 @@ class Partition:
                     return AppendResult(
                         ErrorCode.NONE,
                         verdict.base_offset,
-                        verdict.timestamp_ms if rules.log_append_time else -1,
+                        # Kafka tells the batch's time here under CreateTime too.
+                        verdict.timestamp_ms,
                         log.log_start_offset,
                         last_offset=verdict.last_offset,
                     )

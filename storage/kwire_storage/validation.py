@@ -13,9 +13,10 @@ Rules:
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from crc32c import crc32c
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records import legacy
@@ -49,6 +50,11 @@ class ProduceRules:
     timestamp_after_max_ms: int = 3_600_000
     strict: bool = False
     max_decompressed_bytes: int = 100 * 1024 * 1024
+    decodes_always: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        decodes = self.strict or self.compacted or self.timestamp_before_max_ms != INT64_MAX
+        object.__setattr__(self, "decodes_always", decodes)
 
 
 class Refusal(NamedTuple):
@@ -69,7 +75,7 @@ _INVALID_EARLY = Refusal(ErrorCode.INVALID_RECORD, with_log_start_offset=False)
 _CORRUPT = Refusal(ErrorCode.CORRUPT_MESSAGE, with_log_start_offset=False)
 _TOO_LARGE = Refusal(ErrorCode.MESSAGE_TOO_LARGE, with_log_start_offset=False)
 _LIST_TOO_LARGE = Refusal(ErrorCode.RECORD_LIST_TOO_LARGE, with_log_start_offset=False)
-_NO_SUCH_CODEC = Refusal(ErrorCode.UNKNOWN_SERVER_ERROR)
+_NO_SUCH_CODEC = Refusal(ErrorCode.UNKNOWN_SERVER_ERROR, with_log_start_offset=False)
 
 # How bytes that were let in by their CRC and then do not parse are answered. Kafka has no name for a stream
 # that does not decompress: the exception is none of its own, hence UNKNOWN_SERVER_ERROR.
@@ -91,7 +97,7 @@ def needs_records(records: memoryview, rules: ProduceRules, now_ms: int | None =
 
     Without `now_ms` a set that has to be decoded only to say which timestamps are refused is not foreseen.
     """
-    if rules.strict or rules.compacted or rules.timestamp_before_max_ms != INT64_MAX:
+    if rules.decodes_always:
         return True
     if len(records) < record_batch.HEADER_SIZE or records[16] != 2:
         return True
@@ -110,6 +116,46 @@ def validate(records: memoryview, rules: ProduceRules, now_ms: int) -> list[Vali
     built ones; at most one. Offsets and leader epoch are still to be stamped. An empty list, possible up to
     Produce v2, is a success that appends nothing (Kafka answers base offset -1).
     """
+    return _accept_usual(records, rules, now_ms) or _validate(records, rules, now_ms)
+
+
+def _accept_usual(records: memoryview, rules: ProduceRules, now_ms: int) -> list[ValidBatch] | None:
+    """The one batch that `records` is, if header and CRC suffice to accept it: all that the hot path does.
+
+    Whatever is not beyond doubt is left to `_validate`, which alone refuses, and which must agree.
+    """
+    size = len(records)
+    if size < record_batch.HEADER_SIZE:
+        return None
+    header = BatchHeader._make(record_batch.HEADER.unpack_from(records))
+    attributes = header.attributes
+    codec = attributes & 7
+    if not (
+        header.magic == 2
+        and header.batch_length == size - record_batch.LOG_OVERHEAD
+        and header.base_offset == 0
+        and size <= rules.max_message_bytes
+        and size <= rules.segment_bytes
+        and codec <= 4
+        and (codec != 4 or not 3 <= rules.version < 7)
+        and (rules.compression is None or rules.compression == codec)
+        and not attributes & _UNUSUAL
+        and 0 < header.record_count == header.last_offset_delta + 1
+        and (header.producer_id < 0 or header.base_sequence >= 0)
+        and not rules.decodes_always
+        and (rules.log_append_time or header.max_timestamp - now_ms <= rules.timestamp_after_max_ms)
+        and crc32c(records[record_batch.ATTRIBUTES_POSITION :]) == header.crc
+    ):
+        return None
+    if rules.log_append_time:
+        header = record_batch.stamp_append_time(records, 0, header, now_ms)
+    return [ValidBatch(records, header)]
+
+
+_UNUSUAL = record_batch.CONTROL | record_batch.APPEND_TIME
+
+
+def _validate(records: memoryview, rules: ProduceRules, now_ms: int) -> list[ValidBatch] | Refusal:
     try:
         sizes = _find_batches(records, rules.version)
         if isinstance(sizes, Refusal):
@@ -230,7 +276,7 @@ def _validate_magic_2(
     batch = records[: sizes[0]]
     target = header.compression if rules.compression is None else rules.compression
     rebuild = target != header.compression
-    if rebuild or rules.strict or rules.compacted or _timestamps_suspect(header, rules, now_ms):
+    if rebuild or rules.decodes_always or _timestamps_suspect(header, rules, now_ms):
         data = record_batch.body(batch, 0, header, rules.max_decompressed_bytes)
         checked = _Checked(rules, now_ms, header.timestamp_type)
         checked.see(record_batch.decode_body(data, header, check_offsets=False))
@@ -263,8 +309,6 @@ def _timestamps_suspect(header: BatchHeader, rules: ProduceRules, now_ms: int) -
         return True
     if rules.log_append_time:
         return False
-    if rules.timestamp_before_max_ms != INT64_MAX:
-        return True
     return header.max_timestamp - now_ms > rules.timestamp_after_max_ms
 
 

@@ -79,7 +79,7 @@ async def test_a_partition_that_is_named_twice_is_refused() -> None:
         request = offsets_request("t", -1)
         request.topics[0].partitions.append(request.topics[0].partitions[0])
         response = await client.ask(request, 5)
-        assert {each.error_code for each in response.topics[0].partitions} == {ErrorCode.INVALID_REQUEST}
+        assert [each.error_code for each in response.topics[0].partitions] == [ErrorCode.INVALID_REQUEST]
 
 
 async def test_unknown_partitions_are_refused() -> None:
