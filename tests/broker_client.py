@@ -16,7 +16,7 @@ from kwire_codecs.apis.fetch import Fetch
 from kwire_codecs.apis.produce import Produce
 from kwire_codecs.compile import decoder
 from kwire_codecs.errors import ErrorCode
-from kwire_codecs.framing import Frames, frame_request
+from kwire_codecs.framing import frame_request
 from kwire_codecs.headers import read_response_header
 
 from kwire.config import BrokerConfig
@@ -48,7 +48,7 @@ class Client:
     def __init__(self, stream: trio.SocketStream, client_id: str | None = "test") -> None:
         self.stream = stream
         self.client_id = client_id
-        self.frames = Frames(MAX_RESPONSE_BYTES)
+        self._received = bytearray()
         self.correlation_id = 0
 
     async def send(self, request: w.Struct, version: int) -> None:
@@ -62,15 +62,21 @@ class Client:
 
     async def receive_frame(self) -> memoryview | None:
         """The next frame, or None when the broker has closed."""
-        while (frame := self.frames.next_frame()) is None:
+        while True:
+            size = int.from_bytes(self._received[:4])
+            assert size <= MAX_RESPONSE_BYTES
+            # A response may be smaller than any request (Heartbeat v0 has 6 bytes), so Frames won't do.
+            if len(self._received) >= max(4, 4 + size):
+                frame = bytes(self._received[4 : 4 + size])
+                del self._received[: 4 + size]
+                return memoryview(frame)
             try:
                 data = await self.stream.receive_some()
             except trio.BrokenResourceError:
                 return None
             if not data:
                 return None
-            self.frames.feed(data)
-        return frame
+            self._received += data
 
     async def receive(self, declared: type[w.Api], version: int) -> tuple[int, Any]:
         """The next answer, read as `declared`'s response: its correlation id and the message."""
