@@ -11,7 +11,7 @@ from .apis import API_MODULES, api
 from .emit_decoder import decoder_source
 from .emit_encoder import encoder_source
 
-USAGE = "usage: python -m kwire_codecs API [VERSION] [request|response]    (API: a key or a name, as in heartbeat)"
+USAGE = "usage: python -m kwire_codecs API [VERSION] [request|response]    (API: its key or name)"
 
 
 def main(arguments: list[str]) -> int:

@@ -133,7 +133,8 @@ def write_response_header(out: bytearray, correlation_id: int, header_version: i
 
 
 def read_response_header(frame: Buffer, header_version: int) -> tuple[int, dict[int, bytes] | None, int]:
-    """Read a response header: correlation id, tagged fields (None if there are none), where the body starts."""
+    """Read a response header: correlation id, tagged fields (None if there are none), where the body starts.
+    """
     try:
         (correlation_id,) = _INT32.unpack_from(frame)
         if header_version == 0:

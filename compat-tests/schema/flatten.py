@@ -1,7 +1,8 @@
-"""Both kinds of schema, unrolled into what one version of a message is: a list of facts about fields, in wire order.
+"""Both kinds of schema, unrolled into what one version of a message is: a list of facts about fields, in wire
+order.
 
-Kafka's JSON and kwire's declarations are read by separate code here that shares nothing with the compiler; what they
-unroll to must be equal.
+Kafka's JSON and kwire's declarations are read by separate code here that shares nothing with the compiler;
+what they unroll to must be equal.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ SPELT_OTHERWISE = {"Enable2Pc": "enable_2pc"}
 
 @dataclass(frozen=True)
 class Fact:
-    """One field in one version. `kind` is Kafka's name of the type; a struct's is "struct", an array's is in brackets."""
+    """One field in one version. `kind` is Kafka's name of the type; a struct's is "struct", an array's is in
+    brackets.
+    """
 
     path: str
     kind: str
@@ -32,7 +35,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Absent:
-    """One field that a version lacks: what a decoded message holds there, and whether a value may be dropped."""
+    """One field that a version lacks: what a decoded message has there, and whether a value may be dropped."""
 
     path: str
     default: Any

@@ -1,8 +1,8 @@
 """Apache Kafka's message definitions, read out of the jars that Maven Central has.
 
-`definitions(release)` gives every message of a release by name, as parsed JSON. A jar is looked for in the cache
-(`$KWIRE_CACHE`, else `~/.cache/kwire`: there `jars/` and whatever `scripts/kafka fetch` brought) and fetched with
-Maven otherwise. `Unavailable` says what is missing; nothing else leaves here.
+`definitions(release)` gives every message of a release by name, as parsed JSON. A jar is looked for in the
+cache (`$KWIRE_CACHE`, else `~/.cache/kwire`: there `jars/` and whatever `scripts/kafka fetch` brought) and
+fetched with Maven otherwise. `Unavailable` says what is missing; nothing else leaves here.
 """
 
 from __future__ import annotations

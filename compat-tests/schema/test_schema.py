@@ -14,8 +14,8 @@ from schema.flatten import Fact, Kafkas, absent, in_range, kwires, snake_case
 from schema.kafka_json import JARS, Unavailable, definitions
 from tests.codecs.declared import messages
 
-# Keys that brokers of ZooKeeper's time and KRaft controllers send each other, and forwarding: not for clients or admin
-# tools. kwire serves none of them.
+# Keys that brokers of ZooKeeper's time and KRaft controllers send each other, and forwarding: not for clients
+# or admin tools. kwire serves none of them.
 NOT_FOR_CLIENTS = {4, 5, 6, 7, 52, 53, 54, 56, 58, 59, 62, 63, 67, 70, 73, 82}
 # 3.9.2's early access to share groups was withdrawn: only 4.4.0's messages count.
 EARLY_ACCESS = {76, 77, 78, 79, 83, 84, 85, 86, 87}
@@ -151,9 +151,9 @@ def test_null_is_never_the_default_of_a_field_that_cannot_be_null() -> None:
 def settled(facts: list[Fact], name: str) -> list[Fact]:
     """Facts as Kafka's newest release has them, without what kwire settles otherwise on purpose.
 
-    Whether a field is ignorable is a fact about the field, not about a version: 4.4.0 has the last word. kwire leaves
-    an error_message null unless one is given: Kafka's classes say "" where the JSON says nothing, and its handlers
-    set null.
+    Whether a field is ignorable is a fact about the field, not about a version: 4.4.0 has the last word.
+    kwire leaves an error_message null unless one is given: Kafka's classes say "" where the JSON says
+    nothing, and its handlers set null.
     """
     everywhere = all_fields(name)
     return [
@@ -172,7 +172,9 @@ def on_the_wire(fact: Fact) -> tuple[str, bool, int | None, bool]:
 
 @cache
 def all_fields(name: str) -> dict[str, tuple[Any, bool]]:
-    """Default and ignorability of every field that any version of a message has: the newest release's word counts."""
+    """Default and ignorability of every field that any version of a message has: the newest release's word
+    counts.
+    """
     found: dict[str, tuple[Any, bool]] = {}
     for release in ("4.4.0", "3.9.2"):
         definition = kafka(release).get(name)

@@ -1,4 +1,5 @@
-"""The records of `__transaction_state`: one transactional id a key, its producer and transaction the value."""
+"""The records of `__transaction_state`: one transactional id a key, its producer and transaction the value.
+"""
 
 from .. import wire as w
 from .coordinator import CoordinatorRecord as CoordinatorRecord
