@@ -49,6 +49,8 @@ class _Directory:
         self.files = files
         self.directory_id = UUID(int=0)
         self.cluster_id: str | None = None
+        self.logs = 0
+        """How many logs are, or will be, in it."""
         self.was_clean = False
         self.previous_broker_epoch = -1
         self.recovery_points: dict[Partition, int] = {}
@@ -249,6 +251,7 @@ class LogDirs:
                         "move one of them away"
                     )
                 found[partition] = directory
+                directory.logs += 1
         return found
 
     # The logs
@@ -293,6 +296,7 @@ class LogDirs:
                 directory = None
         if directory is None:
             directory = self._emptiest()
+            directory.logs += 1
             self._found[key] = directory
             made = self._new_log(directory, key, topic_id, config)
         else:
@@ -301,10 +305,7 @@ class LogDirs:
         return made
 
     def _emptiest(self) -> _Directory:
-        held = dict.fromkeys(self._directories, 0)
-        for directory in self._found.values():
-            held[directory] += 1
-        return min(self._directories, key=lambda directory: held[directory])
+        return min(self._directories, key=lambda directory: directory.logs)
 
     def _set_aside(self, directory: _Directory, key: Partition, path: str, on_disk: UUID) -> None:
         name = file_names.set_aside_directory(*key, file_names.STRAY_DIRECTORY, self._new_uuid())
@@ -329,6 +330,7 @@ class LogDirs:
             self._shared,
             make_directory=lambda: self._make(path, topic_id),
             log_start_changed=lambda: self._log_start_changed(directory),
+            recovery_point_fell=lambda: self._checkpoint(directory, sync=True),
         )
 
     def _load(
@@ -356,6 +358,7 @@ class LogDirs:
             recovery_point=recovery_point,
             now_ms=now_ms,
             log_start_changed=lambda: self._log_start_changed(directory),
+            recovery_point_fell=lambda: self._checkpoint(directory, sync=True),
         )
 
     def _make(self, path: str, topic_id: UUID) -> None:
@@ -363,7 +366,7 @@ class LogDirs:
         metadata = f"{path}/{file_names.PARTITION_METADATA}"
         with storing("making", path):
             self._files.makedirs(path)
-            if self._files.read_file(metadata) is None:
+            if self._topic_id(path) is None:
                 self._files.write_file(metadata, checkpoints.encode_partition_metadata(topic_id), sync=False)
 
     def delete(self, topic: str, partition: int) -> None:
@@ -385,6 +388,7 @@ class LogDirs:
 
     def _forget(self, key: Partition) -> None:
         directory = self._found.pop(key)
+        directory.logs -= 1
         directory.recovery_points.pop(key, None)
         directory.high_watermarks.pop(key, None)
         if directory.log_start_offsets.pop(key, None) is not None:

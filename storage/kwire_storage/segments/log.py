@@ -7,8 +7,8 @@ Rules
   survive the machine.
 - The last segment is appended to; the others are sealed and do not change but for being removed from the
   front, or cut by `truncate_to`.
-- Whoever made the log closes it. `log_start_changed` is called when the log start moves, so that it can be
-  written down.
+- Whoever made the log closes it. `log_start_changed` and `recovery_point_fell` are called when these must be
+  written down at once.
 """
 
 import logging
@@ -37,6 +37,7 @@ from ..timestamps import check_ascending, first_record_at_or_after, first_record
 from . import file_names
 from .offset_index import MAX_RELATIVE_OFFSET
 from .recovery import LoadedLog
+from .retention import SegmentFacts, segments_to_delete
 from .segment import Place, Segment, Shared
 
 log = logging.getLogger("kwire.storage")
@@ -81,12 +82,14 @@ class SegmentedLog:
         recovery_point: int = 0,
         now_ms: int = 0,
         log_start_changed: Callable[[], None] = _nothing,
+        recovery_point_fell: Callable[[], None] = _nothing,
     ) -> None:
         self.directory = directory
         self._config = config
         self._shared = shared
         self._make_directory = make_directory
         self._log_start_changed = log_start_changed
+        self._recovery_point_fell = recovery_point_fell
         self._on_disk = loaded is not None
         loaded = loaded or LoadedLog([], 0, 0, [], [])
         self._segments = loaded.segments
@@ -243,14 +246,12 @@ class SegmentedLog:
         while at < len(self._segments):
             segment = self._segments[at]
             at += 1
-            first = segment.find(offset)
-            if first is None:  # a gap at the segment's end
+            found = segment.extent(offset, max_bytes - size, limit)
+            if found is None:  # a gap at the segment's end
                 continue
+            first, end = found
             if first.last_offset >= limit:
                 break
-            beyond = segment.find(limit)
-            readable = segment.size if beyond is None else beyond.position
-            end = min(readable, segment.boundary(first.position, first.position + max_bytes - size))
             if end <= first.position and at_least_one and not parts:
                 end = first.end
             if end > first.position:
@@ -322,6 +323,12 @@ class SegmentedLog:
             return
         offset = max(offset, self._log_start_offset)
         self._generation += 1
+        # First what says too much about the log if only a part of this gets done.
+        if self.recovery_point > offset:
+            self.recovery_point = offset
+            self._recovery_point_fell()
+        for taken_at in [taken_at for taken_at in self._snapshots if taken_at > offset]:
+            self._drop_snapshot(taken_at)
         self._tail.truncate(offset)
         self._shared.tails.shrunk(self._tail)
         while len(self._segments) > 1 and self._bases[-1] >= offset:
@@ -337,8 +344,6 @@ class SegmentedLog:
         self.recovery_point = min(self.recovery_point, self._log_end_offset)
         self.epochs.truncate_from_end(self._log_end_offset)
         self._save_epochs()
-        for taken_at in [taken_at for taken_at in self._snapshots if taken_at > self._log_end_offset]:
-            self._drop_snapshot(taken_at)
         self._rebuild_producers(0, trust_absence=False)
 
     def advance_log_start(self, offset: int) -> None:
@@ -360,6 +365,25 @@ class SegmentedLog:
         for taken_at in [taken_at for taken_at in self._snapshots if taken_at <= self.first_segment_offset]:
             if taken_at != self._snapshots[-1]:
                 self._drop_snapshot(taken_at)
+
+    def retain(self, now_ms: int) -> int:
+        """Remove what `retention.ms` and `retention.bytes` let go; gives the new log start offset.
+
+        For logs whose cleanup.policy has `delete`: the caller knows. A last segment that goes too is
+        followed by a new one.
+        """
+        facts = [
+            SegmentFacts(
+                segment.size, segment.end_offset, segment.load_max_timestamp() if segment.size else -1
+            )
+            for segment in self._segments
+        ]
+        count = segments_to_delete(facts, self._config, now_ms, self._log_end_offset)
+        if count:
+            if count == len(self._segments):
+                self.roll(now_ms)
+            self.advance_log_start(self._bases[count] if count < len(self._bases) else self._log_end_offset)
+        return self._log_start_offset
 
     def _drop(self, at: int) -> None:
         self._segments[at].remove()

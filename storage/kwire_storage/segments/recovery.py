@@ -9,8 +9,8 @@ files are put in place. Names that mean nothing here are left alone.
 
 import logging
 from collections.abc import Iterator
-from itertools import zip_longest
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import HEADER_SIZE, CorruptBatch, Reason

@@ -316,16 +316,36 @@ class Segment:
                 return place
         return None
 
-    def boundary(self, start: int, limit: int) -> int:
-        """The largest position from `start` up to `limit` at which a batch begins or the segment ends."""
-        if limit >= self.size:
-            return self.size
-        end = max(start, self.offsets.position_at_or_before(limit))
-        for place in self.places(end):
-            if place.end > limit:
+    def extent(self, offset: int, max_bytes: int, limit: int) -> tuple[Place, int] | None:
+        """The first batch that ends at or after `offset`, and where whole batches from it on end that take
+        at most `max_bytes` and lie below the offset `limit`: the batch's own position when it does not fit
+        itself.
+
+        None when the segment has no such batch.
+        """
+        if offset >= self.end_offset:
+            return None
+        places = self.places(self.offsets.lookup(offset))
+        first = next((place for place in places if place.last_offset >= offset), None)
+        if first is None:
+            return None
+        farthest = first.position + max_bytes
+        end = first.position
+        if first.last_offset >= limit or first.end > farthest:
+            return first, end
+        if farthest >= self.size and limit >= self.end_offset:
+            return first, self.size
+        end = first.end
+        # An index entry below both bounds says where to go on looking.
+        known = min(self.offsets.position_at_or_before(farthest), self.offsets.lookup(limit - 1))
+        if known > end:
+            end = known
+            places = self.places(known)
+        for place in places:
+            if place.last_offset >= limit or place.end > farthest:
                 break
             end = place.end
-        return end
+        return first, end
 
     def headers(self, position: int) -> Iterator[tuple[Place, BatchHeader]]:
         """As `places` up to the end, with the whole header of each batch."""
