@@ -75,7 +75,7 @@ _INVALID_EARLY = Refusal(ErrorCode.INVALID_RECORD, with_log_start_offset=False)
 _CORRUPT = Refusal(ErrorCode.CORRUPT_MESSAGE, with_log_start_offset=False)
 _TOO_LARGE = Refusal(ErrorCode.MESSAGE_TOO_LARGE, with_log_start_offset=False)
 _LIST_TOO_LARGE = Refusal(ErrorCode.RECORD_LIST_TOO_LARGE, with_log_start_offset=False)
-_NO_SUCH_CODEC = Refusal(ErrorCode.UNKNOWN_SERVER_ERROR, with_log_start_offset=False)
+_NO_SUCH_CODEC = Refusal(ErrorCode.UNKNOWN_SERVER_ERROR)
 
 # How bytes that were let in by their CRC and then do not parse are answered. Kafka has no name for a stream
 # that does not decompress: the exception is none of its own, hence UNKNOWN_SERVER_ERROR.
@@ -213,6 +213,8 @@ def _find_batches(records: memoryview, version: int) -> list[int] | Refusal:
             codec = records[record_batch.ATTRIBUTES_POSITION + 1] & 7
             if codec == Compression.ZSTD:
                 return Refusal(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, with_log_start_offset=False)
+            if codec > Compression.ZSTD:
+                return _NO_SUCH_CODEC._replace(with_log_start_offset=False)
         if size < len(records) and _next_size(records, size) is not None:
             return _INVALID_EARLY
         return [size]

@@ -128,7 +128,7 @@ def modern(now: int) -> Iterator[Case]:
         for topic in ("plain", "gzip", "compacted", "append"):
             yield case(f"body-{name}", with_body(body, 2, 0, now), topic)
     for codec in (5, 6, 7):
-        for version in (3, 8):
+        for version in (3, 5, 6, 7, 8):
             yield case(f"codec-{codec}-v{version}", patch(good, (21, ">h", codec)), version=version)
 
     yield case("nothing", b"")

@@ -72,7 +72,7 @@ NO_LEADER_EPOCH = -1
 TRANSACTIONAL = 0x10
 CONTROL = 0x20
 DELETE_HORIZON = 0x40
-_APPEND_TIME = 0x08
+APPEND_TIME = 0x08
 _INT32_MAX = 0x7FFFFFFF
 
 HEADER = struct.Struct(">qiibIhiqqqhii")
@@ -135,7 +135,7 @@ class BatchHeader(NamedTuple):
 
     @property
     def timestamp_type(self) -> TimestampType:
-        return TimestampType.LOG_APPEND_TIME if self.attributes & _APPEND_TIME else TimestampType.CREATE_TIME
+        return TimestampType.LOG_APPEND_TIME if self.attributes & APPEND_TIME else TimestampType.CREATE_TIME
 
     @property
     def is_transactional(self) -> bool:
@@ -258,7 +258,7 @@ def stamp_time(
     max_timestamp: int,
 ) -> BatchHeader:
     """Write timestamp type and max_timestamp in place, and the CRC if they change; gives the new header."""
-    attributes = header.attributes & ~_APPEND_TIME | (_APPEND_TIME if kind else 0)
+    attributes = header.attributes & ~APPEND_TIME | (APPEND_TIME if kind else 0)
     if attributes == header.attributes and max_timestamp == header.max_timestamp:
         return header
     _INT16.pack_into(buffer, position + ATTRIBUTES_POSITION, attributes)
@@ -300,7 +300,7 @@ def decode_body(data: bytes, header: BatchHeader, *, check_offsets: bool = True)
         header.base_offset,
         header.last_offset_delta,
         header.base_timestamp,
-        header.max_timestamp if header.attributes & _APPEND_TIME else None,
+        header.max_timestamp if header.attributes & APPEND_TIME else None,
         check_offsets=check_offsets,
     )
 
@@ -342,7 +342,7 @@ def build(
         delta = last_offset - base_offset
     attributes = compression | (TRANSACTIONAL if is_transactional else 0) | (CONTROL if is_control else 0)
     if timestamp_type == TimestampType.LOG_APPEND_TIME:
-        attributes |= _APPEND_TIME
+        attributes |= APPEND_TIME
         max_timestamp = append_time_ms
     if delete_horizon is not None:
         attributes |= DELETE_HORIZON

@@ -27,6 +27,10 @@ from .record import NO_TIMESTAMP, Record
 
 LOG_OVERHEAD = 12
 _SMALLEST = (14, 22)  # a message's size without key and value, by magic
+_MAGIC_0 = struct.Struct(">bb")  # magic, attributes
+_MAGIC_1 = struct.Struct(">bbq")  # and timestamp
+_OFFSET_SIZE_CRC = struct.Struct(">qiI")
+_NULL = b"\xff\xff\xff\xff"
 _OFFSET_AND_SIZE = struct.Struct(">qi")
 _FIXED = struct.Struct(">qiIbb")  # offset, size, crc, magic, attributes
 _INT32 = struct.Struct(">i")
@@ -267,20 +271,18 @@ def _append_message(
     key: bytes | None,
     value: bytes | None,
 ) -> None:
-    start = len(out)
-    out += _FIXED.pack(offset, 0, 0, magic, attributes)
-    if magic == 1:
-        out += _INT64.pack(timestamp)
-    for content in (key, value):
-        if content is None:
-            out += b"\xff\xff\xff\xff"
-        else:
-            out += _INT32.pack(len(content))
-            out += content
-    _INT32.pack_into(out, start + 8, len(out) - start - LOG_OVERHEAD)
-    with memoryview(out)[start + 16 :] as covered:
-        crc = crc32(covered)
-    _UINT32.pack_into(out, start + LOG_OVERHEAD, crc)
+    head = _MAGIC_0.pack(magic, attributes) if magic == 0 else _MAGIC_1.pack(magic, attributes, timestamp)
+    head += _NULL if key is None else _INT32.pack(len(key)) + key
+    head += _NULL if value is None else _INT32.pack(len(value))
+    crc = crc32(head)
+    size = 4 + len(head)
+    if value is not None:
+        crc = crc32(value, crc)
+        size += len(value)
+    out += _OFFSET_SIZE_CRC.pack(offset, size, crc)
+    out += head
+    if value is not None:
+        out += value
 
 
 def convert_up(

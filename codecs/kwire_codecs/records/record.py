@@ -18,13 +18,16 @@ _INT64_LIMIT = 1 << 63
 _SMALLEST = 7  # bytes that a record takes at the least
 
 
+Headers = tuple[tuple[bytes, bytes | None], ...]
+
+
 class Record(NamedTuple):
     """One record. `timestamp` in ms since the epoch, -1 for none; header keys are undecoded UTF-8."""
 
     key: bytes | None
     value: bytes | None
     timestamp: int = NO_TIMESTAMP
-    headers: tuple[tuple[bytes, bytes | None], ...] = ()
+    headers: Headers = ()
     offset: int = 0
 
 
@@ -43,51 +46,97 @@ def decode_records(
     Raises `CorruptBatch`, at the latest after the last, unless they fill it exactly and (`check_offsets`)
     their offset deltas ascend to at most last_offset_delta.
     """
-    # A one-byte varint, by far the most common, is decoded in line: a call would double the time.
     end = len(data)
+    if count * _SMALLEST > end:  # a count that lies costs nothing
+        raise CorruptBatch(Reason.COUNT, f"{count} records cannot fill {end} bytes")
+    new = tuple.__new__
     previous_delta = -1
     position = 0
-    if count * _SMALLEST > end:  # a count that lies costs nothing
-        raise CorruptBatch(Reason.COUNT, f"{count} records cannot fit {end} bytes")
-    for _ in range(count):
-        length, position = read_int(data, position)
-        record_end = position + length
-        if length < 6 or record_end > end:
-            raise CorruptBatch(Reason.RECORD, f"record length {length} where {end - position} bytes are left")
-        timestamp_delta, position = read_long(data, position + 1)  # one byte of attributes, all unused
-        offset_delta, position = read_int(data, position)
-        if check_offsets and not previous_delta < offset_delta <= last_offset_delta:
-            raise CorruptBatch(Reason.RECORD, f"offset delta {offset_delta} after {previous_delta}")
-        previous_delta = offset_delta
-
-        key_length, position = _length(data, position)
-        if key_length >= 0:
-            key: bytes | None = data[position : position + key_length]
-            position += key_length
-        else:
-            key = None
-        if position >= record_end:
-            raise CorruptBatch(Reason.RECORD, "a key reaches beyond its record")
-        value_length, position = _length(data, position)
-        if value_length >= 0:
-            value: bytes | None = data[position : position + value_length]
-            position += value_length
-        else:
-            value = None
-        if position >= record_end:
-            raise CorruptBatch(Reason.RECORD, "a value reaches beyond its record")
-
-        if data[position] == 0:
+    try:
+        for _ in range(count):
+            # Varints of a byte, and of two where they are common, are decoded in line: calls would triple
+            # the time. A position beyond the data raises IndexError, once for all of them.
+            length = data[position]
             position += 1
-            headers: tuple[tuple[bytes, bytes | None], ...] = ()
-        else:
-            headers, position = _decode_headers(data, position, record_end)
-        if position != record_end:
-            raise CorruptBatch(Reason.RECORD, f"a record ends {record_end - position} bytes off its length")
-        timestamp = base_timestamp + timestamp_delta if append_time is None else append_time
-        if not -_INT64_LIMIT <= timestamp < _INT64_LIMIT:
-            timestamp = _wrapped(timestamp)
-        yield Record(key, value, timestamp, headers, base_offset + offset_delta)
+            if length < 0x80:
+                length = (length >> 1) ^ -(length & 1)
+            elif (byte := data[position]) < 0x80:
+                length = (length & 0x7F) | byte << 7
+                length = (length >> 1) ^ -(length & 1)
+                position += 1
+            else:
+                length, position = read_int(data, position - 1)
+            record_end = position + length
+            if length < 6 or record_end > end:
+                left = end - position
+                raise CorruptBatch(Reason.RECORD, f"record length {length} where {left} bytes are left")
+            position += 1  # one byte of attributes, all unused
+            timestamp = data[position]
+            position += 1
+            if timestamp < 0x80:
+                timestamp = (timestamp >> 1) ^ -(timestamp & 1)
+            else:
+                timestamp, position = read_long(data, position - 1)
+            timestamp += base_timestamp
+            offset_delta = data[position]
+            position += 1
+            if offset_delta < 0x80:
+                offset_delta = (offset_delta >> 1) ^ -(offset_delta & 1)
+            elif (byte := data[position]) < 0x80:
+                offset_delta = (offset_delta & 0x7F) | byte << 7
+                offset_delta = (offset_delta >> 1) ^ -(offset_delta & 1)
+                position += 1
+            else:
+                offset_delta, position = read_int(data, position - 1)
+            if check_offsets and not previous_delta < offset_delta <= last_offset_delta:
+                raise CorruptBatch(Reason.RECORD, f"offset delta {offset_delta} after {previous_delta}")
+            previous_delta = offset_delta
+
+            length = data[position]
+            position += 1
+            if length < 0x80:
+                length = (length >> 1) ^ -(length & 1)
+            else:
+                length, position = read_int(data, position - 1)
+            key: bytes | None = None
+            if length >= 0:
+                key = data[position : position + length]
+                position += length
+            if position >= record_end:
+                raise CorruptBatch(Reason.RECORD, "a key reaches beyond its record")
+            length = data[position]
+            position += 1
+            if length < 0x80:
+                length = (length >> 1) ^ -(length & 1)
+            elif (byte := data[position]) < 0x80:
+                length = (length & 0x7F) | byte << 7
+                length = (length >> 1) ^ -(length & 1)
+                position += 1
+            else:
+                length, position = read_int(data, position - 1)
+            value: bytes | None = None
+            if length >= 0:
+                value = data[position : position + length]
+                position += length
+            if position >= record_end:
+                raise CorruptBatch(Reason.RECORD, "a value reaches beyond its record")
+
+            headers: Headers = ()
+            if data[position] == 0:
+                position += 1
+            else:
+                headers, position = _decode_headers(data, position, record_end)
+            if position != record_end:
+                raise CorruptBatch(
+                    Reason.RECORD, f"a record ends {record_end - position} bytes off its length"
+                )
+            if append_time is not None:
+                timestamp = append_time
+            elif not -_INT64_LIMIT <= timestamp < _INT64_LIMIT:
+                timestamp = _wrapped(timestamp)
+            yield new(Record, (key, value, timestamp, headers, base_offset + offset_delta))
+    except IndexError:
+        raise CorruptBatch(Reason.RECORD, "a record is cut off") from None
     if position != end:
         raise CorruptBatch(Reason.RECORD, f"{end - position} bytes behind the last record")
 
@@ -97,16 +146,7 @@ def _wrapped(number: int) -> int:
     return (number + _INT64_LIMIT) % (2 * _INT64_LIMIT) - _INT64_LIMIT
 
 
-def _length(data: bytes, position: int) -> tuple[int, int]:
-    byte = data[position] if position < len(data) else 0x80
-    if byte < 0x80:
-        return (byte >> 1) ^ -(byte & 1), position + 1
-    return read_int(data, position)
-
-
-def _decode_headers(
-    data: bytes, position: int, record_end: int
-) -> tuple[tuple[tuple[bytes, bytes | None], ...], int]:
+def _decode_headers(data: bytes, position: int, record_end: int) -> tuple[Headers, int]:
     count, position = read_int(data, position)
     if not 0 <= count <= (record_end - position) // 2:
         raise CorruptBatch(Reason.RECORD, f"{count} headers in {record_end - position} bytes")
@@ -155,23 +195,24 @@ def encode_records(
         timestamp_delta = timestamp - base_timestamp
         if not -_INT64_LIMIT <= timestamp_delta < _INT64_LIMIT:
             timestamp_delta = _wrapped(timestamp_delta)
-        body = [b"\0", encode(timestamp_delta), encode(delta)]
-        if key is None:
-            body.append(b"\1")
-        else:
-            body += (encode(len(key)), key)
+        start = b"\0" + encode(timestamp_delta) + encode(delta)
+        start += b"\1" if key is None else encode(len(key)) + key
+        start += b"\1" if value is None else encode(len(value))
+        tail = _encode_headers(headers) if headers else b"\0"
         if value is None:
-            body.append(b"\1")
+            out += encode(len(start) + len(tail))
+            out += start
         else:
-            body += (encode(len(value)), value)
-        if headers:
-            body.append(encode(len(headers)))
-            for name, content in headers:
-                body += (encode(len(name)), name)
-                body += (b"\1",) if content is None else (encode(len(content)), content)
-        else:
-            body.append(b"\0")
-        joined = b"".join(body)
-        out += encode(len(joined))
-        out += joined
+            out += encode(len(start) + len(value) + len(tail))
+            out += start
+            out += value
+        out += tail
     return out, count, delta, NO_TIMESTAMP if base_timestamp is None else base_timestamp, max_timestamp
+
+
+def _encode_headers(headers: Headers) -> bytes:
+    parts = [encode(len(headers))]
+    for name, content in headers:
+        parts += (encode(len(name)), name)
+        parts += (b"\1",) if content is None else (encode(len(content)), content)
+    return b"".join(parts)

@@ -64,6 +64,9 @@ def encode(value: int) -> bytes:
     """`value` as a varint: one byte from a table for -64 to 63."""
     if -64 <= value < 64:
         return _SHORT[value]
+    if -8192 <= value < 8192:
+        value = (value << 1) ^ (value >> 63)
+        return bytes((value & 0x7F | 0x80, value >> 7))
     out = bytearray()
     append(out, value)
     return bytes(out)
