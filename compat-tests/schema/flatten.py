@@ -35,7 +35,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Absent:
-    """One field that a version lacks: what a decoded message has there, and whether a value may be dropped."""
+    """A field that a version lacks: what a decoded message has there, whether a value may be dropped."""
 
     path: str
     default: Any

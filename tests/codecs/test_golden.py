@@ -20,7 +20,7 @@ from tests.codecs.declared import default_of, fields_in, messages, messages_and_
 GOLDEN = Path(__file__).parents[1] / "vectors" / "golden"
 UNKNOWN_TAG = 5000
 
-# What the golden files hold and kwire has no declaration for: headers are read by headers.py (test_headers.py),
+# What the golden files hold and kwire has no declaration for: headers.py reads the headers (test_headers.py),
 # and principals travel only between Kafka's own brokers.
 NOT_DECLARED = {"RequestHeader", "ResponseHeader", "DefaultPrincipal"}
 # Kafka 3.9.2's early access to share groups: never stable, and other messages than those of today.
