@@ -3,6 +3,7 @@ package sarama_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -337,10 +338,14 @@ func TestAdminDescribesLogDirs(t *testing.T) {
 		produce(t, theBroker, topic, 0, numbered("value", 10)...)
 		brokers, _, err := admin.DescribeCluster()
 		must(t, "DescribeCluster", err)
-		dirs, err := admin.DescribeLogDirs([]int32{brokers[0].ID()})
+		var ids []int32
+		for _, broker := range brokers {
+			ids = append(ids, broker.ID())
+		}
+		answers, err := admin.DescribeLogDirs(ids)
 		must(t, "DescribeLogDirs", err)
 		sizes := map[int32]int64{}
-		for _, dir := range dirs[brokers[0].ID()] {
+		for _, dir := range slices.Concat(slices.Collect(maps.Values(answers))...) {
 			if dir.ErrorCode != sarama.ErrNoError || dir.Path == "" {
 				t.Errorf("directory %q: %v", dir.Path, dir.ErrorCode)
 			}
