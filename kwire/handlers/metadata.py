@@ -148,22 +148,27 @@ def _new_topic(ctx: Context, name: str) -> NewTopic:
 
 
 def _by_id(view: _View, topic_ids: Iterable[UUID]) -> Iterator[Topic]:
-    for topic_id in dict.fromkeys(topic_ids):
-        found = view.image.topic_by_id(topic_id)
-        if found is None:
+    """Unknown ids come first, as in Kafka."""
+    found = {topic_id: view.image.topic_by_id(topic_id) for topic_id in topic_ids}
+    for topic_id, topic in found.items():
+        if topic is None:
             yield view.missing(ErrorCode.UNKNOWN_TOPIC_ID, None, topic_id)
-        else:
-            yield view.topic(found)
+    for topic in found.values():
+        if topic is not None:
+            yield view.topic(topic)
 
 
 def _by_name(view: _View, names: Iterable[str], errors: dict[str, ErrorCode]) -> Iterator[Topic]:
-    for name in names:
-        found = view.image.topic(name)
-        if found is not None:
-            yield view.topic(found)
-            continue
-        error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if is_valid(name) else ErrorCode.INVALID_TOPIC_EXCEPTION
-        yield view.missing(errors.get(name, error), name, NO_ID)
+    """Names of no topic come last, as in Kafka."""
+    found = {name: view.image.topic(name) for name in names}
+    for topic in found.values():
+        if topic is not None:
+            yield view.topic(topic)
+    for name, topic in found.items():
+        if topic is None:
+            unknown = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+            error = unknown if is_valid(name) else ErrorCode.INVALID_TOPIC_EXCEPTION
+            yield view.missing(errors.get(name, error), name, NO_ID)
 
 
 class _View:

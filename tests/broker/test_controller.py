@@ -294,6 +294,7 @@ async def test_a_batch_with_a_wrong_checksum_stops_the_start() -> None:
         await home.start()
 
 
+@pytest.mark.slow
 async def test_many_records_are_several_batches_in_one_write() -> None:
     home = Home()
     controller = await home.start()
