@@ -22,6 +22,7 @@ from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records import legacy
 from kwire_codecs.records.batch import BatchHeader, Compression, Record, TimestampType
 from kwire_codecs.records.corrupt import CorruptBatch, Reason
+from kwire_codecs.records.record import SMALLEST_RECORD
 
 from .engine import ValidBatch
 
@@ -141,6 +142,7 @@ def _accept_usual(records: memoryview, rules: ProduceRules, now_ms: int) -> list
         and (rules.compression is None or rules.compression == codec)
         and not attributes & _UNUSUAL
         and 0 < header.record_count == header.last_offset_delta + 1
+        and (codec or header.record_count * SMALLEST_RECORD <= size - record_batch.HEADER_SIZE)
         and (header.producer_id < 0 or header.base_sequence >= 0)
         and not rules.decodes_always
         and (rules.log_append_time or header.max_timestamp - now_ms <= rules.timestamp_after_max_ms)
@@ -268,9 +270,11 @@ def _validate_magic_2(
     if len(sizes) > 1:
         return _INVALID
     header = BatchHeader._make(record_batch.HEADER.unpack_from(records))
+    body_size = header.size - record_batch.HEADER_SIZE
     if (
         header.record_count <= 0
         or header.record_count != header.last_offset_delta + 1
+        or (header.record_count * SMALLEST_RECORD > body_size and not header.compression)
         or header.attributes & record_batch.CONTROL
         or (header.producer_id > record_batch.NO_PRODUCER_ID and header.base_sequence < 0)
     ):

@@ -99,6 +99,10 @@ DEVIATIONS = {
 }
 
 
+# Faults that nothing but the records shows: without a reason to decode them, kwire stores what was sent.
+ONLY_IN_THE_RECORDS = ["body-", "-garbage", "-cut", "max-timestamp-"]
+
+
 def deviates(case: Case) -> bool:
     return any(case.name.endswith(name) for name in DEVIATIONS)
 
@@ -125,6 +129,7 @@ def test_a_usual_topic_answers_as_kafka_or_stores_what_was_sent(version: str, to
         mine = answer_to(case, rules)
         if mine == ANSWERS[version][topic, f"v{case.version}", case.name]:
             continue
+        assert any(word in case.name for word in ONLY_IN_THE_RECORDS), case.name
         assert mine.error == 0, case.name
         assert not needs_records(memoryview(case.records), rules, NOW), case.name
         sent = bytearray(case.records)

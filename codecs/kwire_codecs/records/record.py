@@ -15,7 +15,7 @@ from .varint import encode, read_int, read_long
 
 NO_TIMESTAMP = -1
 _INT64_LIMIT = 1 << 63
-_SMALLEST = 7  # bytes that a record takes at the least
+SMALLEST_RECORD = 7  # bytes that a record takes at the least
 
 
 Headers = tuple[tuple[bytes, bytes | None], ...]
@@ -47,7 +47,7 @@ def decode_records(
     their offset deltas ascend to at most last_offset_delta.
     """
     end = len(data)
-    if count * _SMALLEST > end:  # a count that lies costs nothing
+    if count * SMALLEST_RECORD > end:  # a count that lies costs nothing
         raise CorruptBatch(Reason.COUNT, f"{count} records cannot fill {end} bytes")
     new = tuple.__new__
     previous_delta = -1
