@@ -604,3 +604,19 @@ def test_a_directory_without_segments_is_an_empty_log(tmp_path: Path) -> None:
     fill(trimmed, 1)
     assert offsets(trimmed) == [(17, 17)]
     dirs.close(clean=False)
+
+
+def test_messages_of_an_old_format_are_refused_by_name_and_byte(tmp_path: Path) -> None:
+    dirs = open_dirs(tmp_path)
+    fill(open_log(dirs), 3)
+    dirs.close(clean=True)
+    segment = last_segment(tmp_path)
+    data = bytearray(segment.read_bytes())
+    data[16] = 1
+    segment.write_bytes(data)
+    (tmp_path / "topic-0" / "leader-epoch-checkpoint").unlink()
+    dirs = open_dirs(tmp_path)
+    log = open_log(dirs)
+    with pytest.raises(StorageError, match=f"{segment.name} has no batch at byte 0: magic is 1, not 2"):
+        log.offset_for_timestamp(0)
+    dirs.close(clean=False)

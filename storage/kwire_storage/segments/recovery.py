@@ -142,22 +142,14 @@ def _load_epochs(directory: str, shared: Shared, segments: list[Segment]) -> Lea
         except BadCheckpoint as bad:
             log.warning("%s is not readable (%s); made again from the log", path, bad)
     epochs = LeaderEpochs()
-    for segment in segments[:-1]:  # the last one is read again in any case
-        for _, header in segment.headers(0):
-            if header.partition_leader_epoch > epochs.latest:
-                epochs.assign(header.partition_leader_epoch, header.base_offset)
-    if segments:
-        _read_epochs_as_far_as_possible(segments[-1], epochs)
-    return epochs
-
-
-def _read_epochs_as_far_as_possible(segment: Segment, epochs: LeaderEpochs) -> None:
     try:
-        for _, header in segment.headers(0):
-            if header.partition_leader_epoch > epochs.latest:
-                epochs.assign(header.partition_leader_epoch, header.base_offset)
-    except (StorageError, CorruptBatch):
-        return  # recovery finds the end, and says so
+        for segment in segments:
+            for _, header in segment.headers(0):
+                if header.partition_leader_epoch > epochs.latest:
+                    epochs.assign(header.partition_leader_epoch, header.base_offset)
+    except StorageError as error:
+        log.warning("%s; epochs are known up to there", error)  # recovery finds the end, if it is one
+    return epochs
 
 
 def _resume(segment: Segment) -> bool:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from kwire_codecs.records import batch as record_batch
-from kwire_codecs.records.batch import HEADER_SIZE, LOG_OVERHEAD, BatchHeader
+from kwire_codecs.records.batch import HEADER_SIZE, LOG_OVERHEAD, BatchHeader, CorruptBatch
 
 from ..engine import FileSlice, StorageError, ValidBatch
 from ..files import Files, OpenFile, OpenFiles, storing
@@ -277,14 +277,23 @@ class Segment:
 
     # Reading
 
-    def places(self, position: int, end: int | None = None) -> Iterator[Place]:
+    def places(self, position: int) -> Iterator[Place]:
         """Each batch from the one that begins at `position`, up to the segment's end."""
-        end = self.size if end is None else end
-        chunk, chunk_start = memoryview(b""), position
+        return (place for _, _, place in self._walk(position))
+
+    def headers(self, position: int) -> Iterator[tuple[Place, BatchHeader]]:
+        """As `places`, with the whole header of each batch."""
+        for chunk, at, place in self._walk(position):
+            yield place, self._header(chunk, at, place)
+
+    def _walk(self, position: int) -> Iterator[tuple[memoryview, int, Place]]:
+        """Each batch's place, and a buffer and position in it where its header is."""
+        end = self.size
+        chunk, chunk_start, ask = memoryview(b""), position, SCAN_BYTES
         while position < end:
             at = position - chunk_start
             if at + HEADER_SIZE > len(chunk):
-                chunk, chunk_start, at = self.read(position, min(SCAN_BYTES, end - position)), position, 0
+                chunk, chunk_start, at = self.read(position, min(ask, end - position)), position, 0
                 if len(chunk) < HEADER_SIZE:
                     raise self._unreadable(position)
             base_offset, length, last_delta, max_timestamp = _PLACE.unpack_from(chunk, at)
@@ -296,8 +305,9 @@ class Segment:
                 or base_offset < self.base_offset
             ):
                 raise self._unreadable(position)
-            yield Place(position, size, base_offset, base_offset + last_delta, max_timestamp)
+            yield chunk, at, Place(position, size, base_offset, base_offset + last_delta, max_timestamp)
             position += size
+            ask = SCAN_BYTES if size < SCAN_BYTES else HEADER_SIZE  # one of the size of this one may follow
 
     def _unreadable(self, position: int) -> StorageError:
         return StorageError(f"{self._file.path} has no whole batch at byte {position} of {self.size}")
@@ -347,12 +357,6 @@ class Segment:
             end = place.end
         return first, end
 
-    def headers(self, position: int) -> Iterator[tuple[Place, BatchHeader]]:
-        """As `places` up to the end, with the whole header of each batch."""
-        for place in self.places(position):
-            head = self.read(place.position, HEADER_SIZE)
-            yield place, record_batch.read_header(head, whole=False)
-
     def slice(self, position: int, size: int) -> FileSlice:
         """A part of the file, held open."""
         return FileSlice(self._file, position, size)
@@ -364,7 +368,15 @@ class Segment:
     def batch(self, place: Place) -> tuple[memoryview, BatchHeader]:
         """A batch and its header, read now."""
         buffer = self.batch_bytes(place)
-        return buffer, record_batch.read_header(buffer)
+        return buffer, self._header(buffer, 0, place)
+
+    def _header(self, buffer: memoryview, at: int, place: Place) -> BatchHeader:
+        try:
+            return record_batch.read_header(buffer, at, whole=False)
+        except CorruptBatch as corrupt:
+            raise StorageError(
+                f"{self.log_path} has no batch at byte {place.position}: {corrupt.detail}"
+            ) from corrupt
 
     # Cutting and removing
 
