@@ -20,15 +20,12 @@ from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
 from kwire_storage.engine import LogRead, OffsetOutOfRange, PartitionLog, StorageError
 from kwire_storage.producer_state import Duplicate
-from kwire_storage.validation import ProduceRules, Refusal, ValidBatch, needs_records, validate
+from kwire_storage.validation import ProduceRules, Refusal, ValidBatch, accept_usual, takes_long, validate
 
 if TYPE_CHECKING:
     from kwire.partitions.waiting import Waiter
 
 logger = logging.getLogger("kwire.partitions")
-
-THREAD_ABOVE_BYTES = 256 * 1024
-"""Batches that must be decompressed or rewritten go to a thread above this size."""
 
 
 class Origin(enum.Enum):
@@ -143,10 +140,13 @@ class Partition:
                 for position, header in record_batch.walk(records)
             ]
             return self.append_batches(batches, rules, origin)
-        if len(records) > THREAD_ABOVE_BYTES and needs_records(records, rules, self.now_ms()):
-            checked = await trio.to_thread.run_sync(validate, records, rules, self.now_ms())
-        else:
-            checked = validate(records, rules, self.now_ms())
+        now_ms = self.now_ms()
+        checked: list[ValidBatch] | Refusal | None = accept_usual(records, rules, now_ms)
+        if checked is None:
+            if takes_long(records, rules, now_ms):
+                checked = await trio.to_thread.run_sync(validate, records, rules, now_ms)
+            else:
+                checked = validate(records, rules, now_ms)
         if isinstance(checked, Refusal):
             return AppendResult(
                 checked.error_code,

@@ -26,9 +26,14 @@ from kwire_codecs.records.record import SMALLEST_RECORD
 
 from .engine import ValidBatch
 
-__all__ = ["ProduceRules", "Refusal", "ValidBatch", "needs_records", "validate"]
+__all__ = ["ProduceRules", "Refusal", "ValidBatch", "accept_usual", "needs_records", "takes_long", "validate"]
 
 INT64_MAX = 0x7FFFFFFFFFFFFFFF
+QUICK_BYTES = 64 * 1024
+QUICK_COMPRESSED_BYTES = 4 * 1024
+QUICK_RECORDS = 1000
+"""Up to these a set is decoded on the loop."""
+
 MAX_RECORD_ERRORS = 10_000
 """Kafka reports every record that it refuses; a million of them would outweigh the request many times."""
 
@@ -110,6 +115,24 @@ def needs_records(records: memoryview, rules: ProduceRules, now_ms: int | None =
     return now_ms is not None and _timestamps_suspect(header, rules, now_ms)
 
 
+def takes_long(records: memoryview, rules: ProduceRules, now_ms: int) -> bool:
+    """Whether `validate` may need more than some milliseconds, and so belongs in a thread.
+
+    That goes by what the records may come to, not by their size: a few KB may decompress to all that the
+    rules allow. Small batches of few records, which is most, are not worth a thread's turn.
+    """
+    if not needs_records(records, rules, now_ms):
+        return False
+    if len(records) > QUICK_BYTES:
+        return True
+    if len(records) < record_batch.HEADER_SIZE or records[record_batch.MAGIC_POSITION] != 2:
+        return len(records) > QUICK_COMPRESSED_BYTES
+    header = BatchHeader._make(record_batch.HEADER.unpack_from(records))
+    if header.compression and len(records) > QUICK_COMPRESSED_BYTES:
+        return True
+    return header.record_count > QUICK_RECORDS
+
+
 def validate(records: memoryview, rules: ProduceRules, now_ms: int) -> list[ValidBatch] | Refusal:
     """What of a Produce request's `records` (writable) may be appended, or why none of it.
 
@@ -117,13 +140,13 @@ def validate(records: memoryview, rules: ProduceRules, now_ms: int) -> list[Vali
     built ones; at most one. Offsets and leader epoch are still to be stamped. An empty list, possible up to
     Produce v2, is a success that appends nothing (Kafka answers base offset -1).
     """
-    return _accept_usual(records, rules, now_ms) or _validate(records, rules, now_ms)
+    return accept_usual(records, rules, now_ms) or _validate(records, rules, now_ms)
 
 
-def _accept_usual(records: memoryview, rules: ProduceRules, now_ms: int) -> list[ValidBatch] | None:
+def accept_usual(records: memoryview, rules: ProduceRules, now_ms: int) -> list[ValidBatch] | None:
     """The one batch that `records` is, if header and CRC suffice to accept it: all that the hot path does.
 
-    Whatever is not beyond doubt is left to `_validate`, which alone refuses, and which must agree.
+    Whatever is not beyond doubt is None: left to `validate`, which alone refuses, and which must agree.
     """
     size = len(records)
     if size < record_batch.HEADER_SIZE:

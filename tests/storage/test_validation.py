@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch, legacy
 from kwire_codecs.records.batch import Compression, ReadableBuffer, Record, TimestampType
-from kwire_storage.validation import ProduceRules, Refusal, ValidBatch, needs_records, validate
+from kwire_storage.validation import ProduceRules, Refusal, ValidBatch, needs_records, takes_long, validate
 
 from tests.codecs.records import golden
 from tests.storage import produce_cases, stored
@@ -255,6 +255,25 @@ def test_needs_records_foresees_what_is_decoded() -> None:
     ]
     for records, rules, expected in table:
         assert needs_records(memoryview(records), rules, NOW) == expected
+
+
+def test_what_may_decompress_to_much_or_holds_many_records_takes_long() -> None:
+    decoding = ProduceRules(strict=True)
+    few = [Record(b"k", b"v", NOW)]
+    table: list[tuple[ReadableBuffer, ProduceRules, bool]] = [
+        (batch.build(few), decoding, False),
+        (batch.build(few, compression=1), decoding, False),
+        (batch.build([Record(b"k", bytes(70_000), NOW)]), decoding, True),
+        (batch.build([Record(b"k", bytes(70_000), NOW)]), ProduceRules(), False),
+        (batch.build([Record(b"k", bytes(9 << 20), NOW)], compression=1), decoding, True),
+        (batch.build([Record(b"k", bytes(9 << 20), NOW)], compression=1), ProduceRules(), False),
+        (batch.build([Record(b"k", None, NOW)] * 1001), decoding, True),
+        (batch.build([Record(b"k", None, NOW)] * 1001, compression=4), decoding, True),
+        (legacy.build(few, 0), ProduceRules(version=0), False),
+        (legacy.build([Record(b"k", bytes(9 << 20), NOW)], 0, compression=1), ProduceRules(version=0), True),
+    ]
+    for records, rules, expected in table:
+        assert takes_long(memoryview(records), rules, NOW) == expected
 
 
 all_rules = st.builds(
