@@ -419,9 +419,12 @@ def test_a_write_that_fails_leaves_no_trace(
     fill(log, 7)
     before = read_all(log)
     disk.bytes_left, disk.truncation_fails = room, truncation_fails
+    size = last_segment(tmp_path).stat().st_size
     for _ in range(2):
         with pytest.raises(StorageError, match=r"0005\.log failed: (No space|Input/output)"):
             fill(log, 1, value=b"x" * 100)
+        if not truncation_fails:
+            assert last_segment(tmp_path).stat().st_size == size
     assert log.log_end_offset == 7
     assert log.producers.end_offset == 7
     assert read_all(log) == before

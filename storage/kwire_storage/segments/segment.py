@@ -347,7 +347,7 @@ class Segment:
             return first, self.size
         end = first.end
         # An index entry below both bounds says where to go on looking.
-        known = min(self.offsets.position_at_or_before(farthest), self.offsets.lookup(limit - 1))
+        known = min(self.offsets.position_at_or_before(farthest), self.offsets.lookup(limit))
         if known > end:
             end = known
             places = self.places(known)
