@@ -56,6 +56,6 @@ async def handle(ctx: Context, request: ApiVersions.Request) -> ApiVersions.Resp
         finalized_features=[
             ApiVersions.Response.FinalizedFeature(name=name, max_version_level=level, min_version_level=level)
             for name, level in image.features.items()
-            if level > 0
+            if level > 0 and name in SUPPORTED
         ],
     )
