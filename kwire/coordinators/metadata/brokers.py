@@ -36,17 +36,24 @@ def leadership_changes(image: ClusterImage) -> list[m.Record]:
 
 
 def _change(topic: TopicImage, partition: PartitionImage, active: set[int]) -> m.Record | None:
-    candidates = [replica for replica in partition.replicas if replica in active and replica in partition.isr]
+    # Where Kafka kept eligible leader replicas (KIP-966), the last in sync went from the ISR to them.
+    eligible = {*partition.isr, *partition.elr}
+    candidates = [replica for replica in partition.replicas if replica in active and replica in eligible]
     if not candidates:
         if partition.leader == NO_LEADER:
             return None
         return m.partition_change_record(topic.id, partition.index, leader=NO_LEADER)
     leader = None if partition.leader in candidates else candidates[0]
     isr = [replica for replica in partition.replicas if replica in active]
-    if leader is None and set(isr) == set(partition.isr):
+    has_elr = bool(partition.elr or partition.last_known_elr)
+    if leader is None and set(isr) == set(partition.isr) and not has_elr:
         return None
     return m.partition_change_record(
-        topic.id, partition.index, isr=None if set(isr) == set(partition.isr) else isr, leader=leader
+        topic.id,
+        partition.index,
+        isr=None if set(isr) == set(partition.isr) else isr,
+        leader=leader,
+        clear_elr=has_elr,
     )
 
 

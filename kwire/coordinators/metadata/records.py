@@ -112,7 +112,12 @@ def partition_record(topic_id: UUID, index: int, partition: PartitionImage) -> P
 
 
 def partition_change_record(
-    topic_id: UUID, index: int, *, isr: Iterable[int] | None = None, leader: int | None = None
+    topic_id: UUID,
+    index: int,
+    *,
+    isr: Iterable[int] | None = None,
+    leader: int | None = None,
+    clear_elr: bool = False,
 ) -> PartitionChangeRecord:
     """A new ISR, a new leader (whose epoch rises in the replay), or both; None leaves things as they are."""
     record = PartitionChangeRecord(partition_id=index, topic_id=topic_id)
@@ -120,6 +125,8 @@ def partition_change_record(
         record.isr = list(isr)
     if leader is not None:
         record.leader = leader
+    if clear_elr:
+        record.eligible_leader_replicas = record.last_known_elr = []
     return record
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kwire.config import BrokerConfig
 from kwire.coordinators.metadata import brokers, internal_topics
 from kwire.coordinators.metadata import records as m
@@ -43,6 +45,16 @@ def test_the_last_in_sync_replicas_alone_may_lead_again() -> None:
     first = image.topics["t"].partitions[0]
     assert (first.leader, first.isr) == (3, (1, 3))
     assert first.leader_epoch == 4
+
+
+def test_an_eligible_replica_of_a_kafka_that_was_stopped_leads_again() -> None:
+    image = with_topics(cluster(broker(1), broker(2)), NewTopic("t", 1, 2))
+    topic = image.topics["t"]
+    stopped = replace(topic.partitions[0], isr=(), leader=-1, leader_epoch=4, elr=(2,), last_known_elr=(1,))
+    image = after(image, [m.partition_record(topic.id, 0, stopped)])
+    [partition] = after(image, brokers.leadership_changes(image)).topics["t"].partitions
+    assert (partition.leader, partition.leader_epoch, set(partition.isr)) == (2, 5, {1, 2})
+    assert (partition.elr, partition.last_known_elr) == ((), ())
 
 
 def test_nothing_changes_when_nothing_has_happened() -> None:
