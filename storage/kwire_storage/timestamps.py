@@ -36,14 +36,13 @@ def first_record_at_or_after(
         first = max(header.base_offset, from_offset)
         return TimestampOffset(header.max_timestamp, first, header.partition_leader_epoch)
     try:
-        records = record_batch.records(buffer, 0, header, MAX_DECOMPRESSED_BYTES)
+        for record in record_batch.iterate(buffer, 0, header, MAX_DECOMPRESSED_BYTES):
+            if record.timestamp >= timestamp_ms and record.offset >= from_offset:
+                return TimestampOffset(record.timestamp, record.offset, header.partition_leader_epoch)
     except CorruptBatch as corrupt:
         raise StorageError(
             f"the batch at offset {header.base_offset} can't be decoded: {corrupt}"
         ) from corrupt
-    for record in records:
-        if record.timestamp >= timestamp_ms and record.offset >= from_offset:
-            return TimestampOffset(record.timestamp, record.offset, header.partition_leader_epoch)
     return None
 
 

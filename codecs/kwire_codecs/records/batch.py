@@ -45,6 +45,7 @@ __all__ = [
     "build",
     "crc_is_valid",
     "decode_body",
+    "iterate",
     "magic_at",
     "read_header",
     "records",
@@ -272,10 +273,15 @@ def records(buffer: ReadableBuffer, position: int, header: BatchHeader, max_byte
 
     `header` was read from there. A compressed batch that would decompress to more than `max_bytes` raises
     `CorruptBatch` (TOO_LARGE). Records must fill the batch exactly, their offsets must ascend and stay within
-    last_offset_delta. The CRC is not checked.
+    last_offset_delta. The CRC is not checked. A client's batch may hold millions: see `iterate`.
     """
+    return list(iterate(buffer, position, header, max_bytes))
+
+
+def iterate(buffer: ReadableBuffer, position: int, header: BatchHeader, max_bytes: int) -> Iterator[Record]:
+    """What `records` gives, one by one; what is wrong raises when it is reached."""
     try:
-        return list(decode_body(body(buffer, position, header, max_bytes), header))
+        yield from decode_body(body(buffer, position, header, max_bytes), header)
     except CorruptBatch as corrupt:
         raise CorruptBatch(corrupt.reason, corrupt.detail, position) from None
 

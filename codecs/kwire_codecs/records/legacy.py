@@ -14,7 +14,7 @@ Kafka: LegacyRecord, AbstractLegacyRecordBatch, RecordsUtil.downConvert.
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from zlib import crc32
 
@@ -222,7 +222,7 @@ def to_record(message: Message) -> Record:
 
 
 def build(
-    records: Sequence[Record],
+    records: Iterable[Record],
     magic: int,
     *,
     compression: int = Compression.NONE,
@@ -241,24 +241,29 @@ def build(
     if compression == Compression.ZSTD:
         raise ValueError(f"zstd does not exist in magic {magic}")
     attributes = 0
+    append_time = None
     if magic == 1 and timestamp_type is TimestampType.LOG_APPEND_TIME:
         attributes = _APPEND_TIME
-        records = [record._replace(timestamp=append_time_ms) for record in records]
+        append_time = append_time_ms
     out = bytearray()
-    if not records:
+    base_offset = last_offset = None
+    max_timestamp = NO_TIMESTAMP
+    for key, value, timestamp, _, offset in records:
+        last_offset = offset
+        if append_time is not None:
+            timestamp = append_time
+        if timestamp > max_timestamp:
+            max_timestamp = timestamp
+        if compression and magic == 1:
+            if base_offset is None:
+                base_offset = offset
+            offset -= base_offset
+        _append_message(out, offset, magic, attributes, timestamp, key, value)
+    if not compression or last_offset is None:
         return out
-    if not compression:
-        for record in records:
-            _append_message(out, record.offset, magic, attributes, record.timestamp, record.key, record.value)
-        return out
-    inner = bytearray()
-    base_offset = records[0].offset if magic == 1 else 0
-    for record in records:
-        offset = record.offset - base_offset
-        _append_message(inner, offset, magic, attributes, record.timestamp, record.key, record.value)
-    value = codecs.compress(compression, inner, compression_level, legacy_lz4=magic == 0)
-    timestamp = max(record.timestamp for record in records)
-    _append_message(out, records[-1].offset, magic, attributes | compression, timestamp, None, value)
+    packed = codecs.compress(compression, out, compression_level, legacy_lz4=magic == 0)
+    out = bytearray()
+    _append_message(out, last_offset, magic, attributes | compression, max_timestamp, None, packed)
     return out
 
 
@@ -337,15 +342,20 @@ def convert_down(buffer: ReadableBuffer, magic: int, first_offset: int, max_byte
             if out:
                 return out
             raise NotConvertible(f"batch at offset {header.base_offset} is compressed with zstd")
-        records = record_batch.records(buffer, position, header, max_bytes)
-        kept = [record for record in records if record.offset >= first_offset]
-        if not kept:
-            continue
-        out += build(
-            records if header.compression else kept,
-            magic,
-            compression=header.compression,
-            timestamp_type=header.timestamp_type,
-            append_time_ms=header.max_timestamp,
-        )
+        try:
+            data = record_batch.body(buffer, position, header, max_bytes)
+            # Two passes, so that the records of a hostile batch, millions perhaps, never exist all at once.
+            last_offset = max((r.offset for r in record_batch.decode_body(data, header)), default=-1)
+            if last_offset < first_offset:
+                continue
+            records = record_batch.decode_body(data, header)
+            out += build(
+                records if header.compression else (r for r in records if r.offset >= first_offset),
+                magic,
+                compression=header.compression,
+                timestamp_type=header.timestamp_type,
+                append_time_ms=header.max_timestamp,
+            )
+        except CorruptBatch as corrupt:
+            raise CorruptBatch(corrupt.reason, corrupt.detail, position) from None
     return out

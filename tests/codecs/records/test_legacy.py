@@ -1,6 +1,7 @@
 """Message sets of magic 0 and 1: Java's bytes are read and made, conversions are Kafka's."""
 
 import struct
+import tracemalloc
 from contextlib import suppress
 from zlib import crc32
 
@@ -297,6 +298,29 @@ def test_zstd_stops_down_conversion() -> None:
     with pytest.raises(legacy.NotConvertible):
         legacy.convert_down(packed + plain, 1, 0, MAX_BYTES)
     assert len(legacy.parse(legacy.convert_down(plain + packed, 1, 0, MAX_BYTES), MAX_BYTES)) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("codec", [0, 3])
+def test_down_conversion_of_countless_records_costs_a_small_multiple_of_their_bytes(codec: int) -> None:
+    count = 20_000
+    data = batch.build([Record(None, None, 5)] * count, compression=codec)
+    legacy.convert_down(data, 1, 0, MAX_BYTES)
+    tracemalloc.start()
+    try:
+        converted = legacy.convert_down(data, 1, 0, MAX_BYTES)
+        assert tracemalloc.get_traced_memory()[1] < 4 * count * 34
+    finally:
+        tracemalloc.stop()
+    assert len(legacy.parse(converted, MAX_BYTES)) == count
+
+
+def test_a_corrupt_batch_behind_a_good_one_stops_down_conversion() -> None:
+    good, bad = batch.build(numbered(2)), batch.build(numbered(2), base_offset=2)
+    bad[61] = 0
+    with pytest.raises(CorruptBatch) as caught:
+        legacy.convert_down(good + bad, 1, 0, MAX_BYTES)
+    assert caught.value.position == len(good)
 
 
 @given(st.binary(max_size=120), st.booleans())
