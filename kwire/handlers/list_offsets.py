@@ -40,21 +40,37 @@ PartitionAnswer = ListOffsets.Response.Topic.Partition
 
 
 async def handle(ctx: Context, request: ListOffsets.Request) -> ListOffsets.Response:
-    """Looks each partition up; one that is named twice is answered once, with INVALID_REQUEST from v1 on."""
-    answer_one = _offsets_before if ctx.version == 0 else _offset_for
+    """Looks each partition up. From v1 on one that is named twice is answered once, with INVALID_REQUEST."""
+    if ctx.version == 0:
+        return _version_0(ctx, request)
     topics: dict[str, dict[int, Any]] = {}
     for topic in request.topics:
         answers = topics.setdefault(topic.name, {})
         for asked in topic.partitions:
             index = asked.partition_index
-            if ctx.version >= 1 and index in answers:
+            if index in answers:
                 answers[index] = _refused(index, ErrorCode.INVALID_REQUEST)
             else:
-                answers[index] = _checked(ctx, request, topic.name, asked, answer_one)
+                answers[index] = _checked(ctx, request, topic.name, asked, _offset_for)
     return ListOffsets.Response(
         topics=[
             ListOffsets.Response.Topic(name=name, partitions=list(answers.values()))
             for name, answers in topics.items()
+        ]
+    )
+
+
+def _version_0(ctx: Context, request: ListOffsets.Request) -> ListOffsets.Response:
+    """Answers what is asked, one by one, doubles too."""
+    return ListOffsets.Response(
+        topics=[
+            ListOffsets.Response.Topic(
+                name=topic.name,
+                partitions=[
+                    _checked(ctx, request, topic.name, asked, _offsets_before) for asked in topic.partitions
+                ],
+            )
+            for topic in request.topics
         ]
     )
 
@@ -121,6 +137,8 @@ def _offsets_before(ctx: Context, request: ListOffsets.Request, asked: Any, part
     """Version 0: segment starts and the log's end, newest first, at most `max_num_offsets` (Kafka's
     legacyFetchOffsetsBefore).
     """
+    if asked.timestamp < EARLIEST:
+        return _refused(asked.partition_index, ErrorCode.UNSUPPORTED_VERSION)
     candidates = partition.log.segment_starts()
     end = partition.high_watermark if request.replica_id == CONSUMER_REPLICA else partition.log_end_offset
     if asked.timestamp == LATEST:
