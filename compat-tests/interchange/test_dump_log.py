@@ -1,6 +1,6 @@
 """Kafka's kafka-dump-log reads the files that kwire writes, each batch and record, without complaint.
 
-Run: `pytest compat-tests/interchange`. Needs Java, and Maven for the first fetch; skipped where there is none.
+Run: `pytest compat-tests/interchange`. Needs Java, and Maven for the first fetch; skipped where it lacks.
 """
 
 import re
