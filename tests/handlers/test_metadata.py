@@ -238,3 +238,13 @@ async def test_in_v0_a_replica_that_is_down_is_an_error_of_the_partition() -> No
             [topic] = (await client.ask(asking("mine"), version)).topics
             assert [part.error_code for part in topic.partitions] == [error]
             assert [len(part.replica_nodes) for part in topic.partitions] == [replicas]
+
+
+async def test_the_controller_moves_on_when_its_node_is_down() -> None:
+    async with serving(brokers=2) as broker, connected(broker, node=1) as client:
+        assert (await client.ask(asking(auto=None), 1)).controller_id == 1
+        broker.cluster.nodes[1].up = False
+        await broker.cluster.controller.set_fenced(1, True)
+        response = await client.ask(asking(), 1)
+        assert [known.node_id for known in response.brokers] == [2]
+        assert response.controller_id == 2
