@@ -2,8 +2,8 @@
 
 Topic ids, member ids, producer ids and fetch sessions are numbered in the order in which they appear in a
 case, so that a wrong one still shows. The dialled host and port become `<host>` and `<port>`, the case's own
-name `~`. Topics and groups of other cases are left out of lists. Records are taken apart. The result is plain
-JSON; nothing else is dropped.
+name `~`. Topics and groups of other cases are left out of lists; lists that Kafka keeps in no order are
+sorted. Records are taken apart. The result is plain JSON; nothing else is dropped.
 """
 
 from __future__ import annotations
@@ -18,10 +18,21 @@ from .batches import read_records
 from .values import Fields
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_FOREIGN = re.compile(r"d-[0-9a-f]{10}-")
+_TIME = re.compile(r"-?\b\d{13,}\b")
+_FOREIGN = re.compile(r"d-[0-9a-f]{10}-|__transaction_state$|__share_group_state$")
 _CURRENT = {"log_append_time_ms", "timestamp", "max_timestamp", "base_timestamp"}
 _NUMBERED = {"producer_id", "session_id"}
+_SIZES = {"total_bytes", "usable_bytes"}
+_ADDRESSES = {"advertised.listeners", "controller.quorum.voters", "listeners", "log.dir", "log.dirs"}
 _NAMES = ("name", "topic", "group_id")
+_KEYS = (*_NAMES, "topic_id", "partition_index", "member_id")
+# Kafka takes these from hash maps, so that their order means nothing and changes from run to run.
+_UNORDERED = {
+    ("DeleteGroups", "results"), ("DeleteTopics", "responses"), ("DescribeConfigs", "configs"),
+    ("DescribeGroups", "groups"), ("DescribeGroups", "members"), ("DescribeLogDirs", "partitions"),
+    ("DescribeLogDirs", "topics"), ("JoinGroup", "members"), ("ListGroups", "groups"), ("Metadata", "topics"),
+    ("OffsetFetch", "topics"), ("Produce", "responses"),
+}  # fmt: skip
 
 
 class Canonical:
@@ -31,19 +42,22 @@ class Canonical:
         self._own = own
         self._host = host
         self._port = port
+        self._api = ""
         self._labels: dict[tuple[str, object], str] = {}
 
     def of(self, api: str, answer: Fields) -> Any:
         """`answer` in canonical form."""
         if api == "ApiVersions":
-            answer = {**answer, "api_keys": _ranges(answer["api_keys"])}
+            answer = {**answer, **_by_name(answer)}
+        self._api = api
         return self._value("", answer)
 
     def _value(self, name: str, value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: self._value(key, item) for key, item in value.items()}
+            return {key: self._value(key, item) for key, item in self._at_home(value).items()}
         if isinstance(value, list):
-            return [self._value(name, item) for item in value if not self._is_foreign(item)]
+            items = [self._value(name, item) for item in value if not self._is_foreign(item)]
+            return sorted(items, key=_key) if (self._api, name) in _UNORDERED else items
         if isinstance(value, UUID):
             return self._label("id", value) if value.int else "no id"
         if isinstance(value, bytes | bytearray | memoryview):
@@ -53,6 +67,14 @@ class Canonical:
         if isinstance(value, bool) or value is None:
             return value
         return self._number(name, int(value))
+
+    def _at_home(self, item: Fields) -> Fields:
+        """`item` without what is true of one run only: the sizes of internal topics, a broker's addresses."""
+        if self._api == "DescribeLogDirs" and str(item.get("name")).startswith("__"):
+            return {**item, "partitions": [{**each, "partition_size": 0} for each in item["partitions"]]}
+        if self._api == "DescribeConfigs" and item.get("name") in _ADDRESSES and item.get("value"):
+            return {**item, "value": "<of this run>", "synonyms": []}
+        return item
 
     def _bytes(self, name: str, value: bytes) -> Any:
         if name == "records":
@@ -66,6 +88,8 @@ class Canonical:
             return f"<cluster id of {len(value)} characters>"
         if name == "log_dir":
             return "<directory>"
+        if name.endswith("_message"):
+            value = _TIME.sub("<time>", value)
         return _UUID.sub(lambda found: self._label("uuid", found[0]), value.replace(self._own, "~"))
 
     def _number(self, name: str, value: int) -> Any:
@@ -75,7 +99,11 @@ class Canonical:
             return "<port>"
         if name in _NUMBERED and value > 0:
             return self._label(name, value)
-        if name in _CURRENT and abs(value / 1000 - time.time()) < 600:
+        if name == "finalized_features_epoch" and value >= 0:
+            return "<epoch>"
+        if name in _SIZES and value > 0:
+            return "<bytes>"
+        if name in _CURRENT and _is_now(value):
             return "<now>"
         return value
 
@@ -88,6 +116,10 @@ class Canonical:
             return False
         names = [item[key] for key in _NAMES if isinstance(item.get(key), str)]
         return any(_FOREIGN.match(name) and not name.startswith(self._own) for name in names)
+
+
+def _is_now(time_ms: int) -> bool:
+    return abs(time_ms / 1000 - time.time()) < 7200
 
 
 def error_names(answer: Any) -> set[str]:
@@ -105,9 +137,20 @@ def error_names(answer: Any) -> set[str]:
     return found
 
 
-def _ranges(api_keys: list[Fields] | None) -> Fields:
-    """The advertised versions by API, so that one missing doesn't shift the others."""
-    return {
-        codec.name(entry["api_key"]): f"{entry['min_version']}-{entry['max_version']}"
-        for entry in api_keys or []
+def _key(item: Fields) -> list[str]:
+    return [str(item[key]) for key in _KEYS if key in item]
+
+
+def _by_name(answer: Fields) -> Fields:
+    """What is advertised by name, so that one missing doesn't shift the others."""
+    found: Fields = {
+        "api_keys": {
+            codec.name(entry["api_key"]): f"{entry['min_version']}-{entry['max_version']}"
+            for entry in answer["api_keys"] or []
+        }
     }
+    for features in ("supported_features", "finalized_features"):
+        if features in answer:
+            entries = [dict(entry) for entry in answer[features]]
+            found[features] = {entry.pop("name"): entry for entry in entries}
+    return found

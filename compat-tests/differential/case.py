@@ -50,8 +50,13 @@ class Case:
         return self.expect in ("OK", "UNANSWERED")
 
     def trials(self) -> list[Trial]:
-        first, _, last = self.versions.partition("-")
-        return [Trial(self, version) for version in range(int(first), int(last or first) + 1)]
+        return [Trial(self, version) for version in versions(self.versions)]
+
+
+def versions(text: str) -> range:
+    """Those that `"3"` or `"0-4"` names."""
+    first, _, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
 
 
 @dataclass(frozen=True)

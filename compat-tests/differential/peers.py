@@ -20,7 +20,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Fixed timestamps must not make records old enough to be deleted.
 SETTINGS = {"log.retention.ms": "-1"}
-# What kwire is without being asked, and Kafka is not.
+# A new 4.x cluster sets min.insync.replicas for all brokers on behalf of this feature, which kwire does not
+# have.
+FEATURES = {"4.4.0": {"eligible.leader.replicas.version": 0}}
+# What kwire is without being asked, and the Kafka of ../oracle is not.
 KAFKA_SETTINGS = {"offsets.topic.num.partitions": "50", **SETTINGS}
 
 
@@ -31,7 +34,7 @@ def kafka(version: str) -> Iterator[str]:
     if running and version == os.environ.get("KAFKA_VERSION", "4.4.0"):
         yield running
         return
-    with Kafka(version, KAFKA_SETTINGS) as broker:
+    with Kafka(version, KAFKA_SETTINGS, features=FEATURES.get(version)) as broker:
         yield broker.bootstrap
 
 

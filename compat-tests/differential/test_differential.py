@@ -44,5 +44,5 @@ def test_kwire_answers_as_kafka_does(
         kafka, _ = ask_kafka(trial)
     assert kafka is not None, "Kafka's answer is not recorded: run with --record"
     kwire, _ = trial.play(request.getfixturevalue("kwire"))
-    found = unexpected(trial.case.api, json.loads(json.dumps(kafka)), json.loads(json.dumps(kwire)))
+    found = unexpected(trial, json.loads(json.dumps(kafka)), json.loads(json.dumps(kwire)))
     assert not found, "\n".join(map(str, found))

@@ -36,8 +36,6 @@ PROPERTIES = {
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",
-    "num.partitions": "1",
-    "auto.create.topics.enable": "true",
     "offsets.topic.num.partitions": "4",
     "offsets.topic.replication.factor": "1",
     "transaction.state.log.num.partitions": "4",
@@ -73,9 +71,10 @@ class Kafka:
     """A running broker. `properties` go over PROPERTIES, `{port}` and `{controller_port}` filled in.
 
     `data`: a directory to keep (and to start again from); without it a temporary one is removed at the end.
-    `listeners`: more listeners, name to security protocol; `address(name)` says where each is.
-    `users`: name to password; each gets SCRAM credentials and, on every SASL listener, PLAIN.
-    `java_options` go to the JVM; `warm=False` returns before the coordinators are loaded.
+    `listeners`: more listeners, name to security protocol; `address(name)` says where each is. `users`: name
+    to password; each gets SCRAM credentials and, on every SASL listener, PLAIN. `features`: feature levels to
+    format with, where they are not to be the release's own. `java_options` go to the JVM; `warm=False`
+    returns before the coordinators are loaded.
     """
 
     def __init__(
@@ -87,6 +86,7 @@ class Kafka:
         data: Path | None = None,
         listeners: Mapping[str, str] | None = None,
         users: Mapping[str, str] | None = None,
+        features: Mapping[str, int] | None = None,
         java_options: Sequence[str] = (),
         warm: bool = True,
         start_timeout_s: float = 60.0,
@@ -100,6 +100,7 @@ class Kafka:
         self._port = port
         self._listeners = {"PLAINTEXT": "PLAINTEXT", **(listeners or {})}
         self._users = dict(users or {})
+        self._format_options = _format_options(self._users, features or {})
         self._java_options = list(java_options)
         self._warm = warm
         self._start_timeout_s = start_timeout_s
@@ -168,7 +169,7 @@ class Kafka:
         config = home / "server.properties"
         config.write_text("".join(f"{key}={value}\n" for key, value in self._settings(home).items()))
         if not (home / "logs" / "meta.properties").exists():
-            _format(self.version, jars, config, home / "logs", self._users)
+            _format(self.version, jars, config, home / "logs", self._format_options)
         log = home / "kafka.log"
         options = [*self._java_options, "-Xmx512m"]
         if not _class_archive(self.version).exists():
@@ -290,15 +291,13 @@ def _class_archive(version: str) -> Path:
     return cache_root() / f"kafka-{version}" / f"classes-{jvm}.jsa"
 
 
-def _format(version: str, jars: list[Path], config: Path, logs: Path, users: Mapping[str, str]) -> None:
-    """Give `logs` its meta.properties and first metadata records; a kept copy where there are no users."""
-    template = cache_root() / f"kafka-{version}" / "formatted"
-    if users:
-        _run_format(version, jars, config, _scram_options(users))
-        return
+def _format(version: str, jars: list[Path], config: Path, logs: Path, options: list[str]) -> None:
+    """Give `logs` its meta.properties and first metadata records: copied, if it was done before."""
+    kind = hashlib.sha256("\0".join(options).encode()).hexdigest()[:8]
+    template = cache_root() / f"kafka-{version}" / f"formatted-{kind}"
     with locked(template.with_suffix(".lock")):
         if not template.exists():
-            _run_format(version, jars, config, [])
+            _run_format(version, jars, config, options)
             half = template.with_suffix(".half")
             shutil.rmtree(half, ignore_errors=True)
             shutil.copytree(logs, half)
@@ -307,14 +306,15 @@ def _format(version: str, jars: list[Path], config: Path, logs: Path, users: Map
     shutil.copytree(template, logs, dirs_exist_ok=True)
 
 
-def _scram_options(users: Mapping[str, str]) -> list[str]:
+def _format_options(users: Mapping[str, str], features: Mapping[str, int]) -> list[str]:
     mechanisms = ("SCRAM-SHA-256", "SCRAM-SHA-512")
-    return [
-        option
+    options = [("--feature", f"{name}={level}") for name, level in features.items()]
+    options += [
+        ("--add-scram", f"{mechanism}=[name={name},password={password}]")
         for name, password in users.items()
         for mechanism in mechanisms
-        for option in ("--add-scram", f"{mechanism}=[name={name},password={password}]")
     ]
+    return [word for option in options for word in option]
 
 
 def _run_format(version: str, jars: list[Path], config: Path, options: list[str]) -> None:

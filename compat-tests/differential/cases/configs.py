@@ -23,7 +23,7 @@ CASES = [
     Case("DescribeConfigs", "1-4", "all keys of a topic with synonyms", "topic", describe_configs("{topic}", synonyms=True)),
     Case("DescribeConfigs", "3-4", "documentation", "topic", describe_configs("{topic}", "retention.ms", documentation=True)),
     Case("DescribeConfigs", "0-4", "unknown key", "topic", describe_configs("{topic}", "no.such.key")),
-    Case("DescribeConfigs", "0-4", "empty list of keys", "topic", {"resources": [{"resource_type": 2, "resource_name": "{topic}", "configuration_keys": []}]}),
+    Case("DescribeConfigs", "1-4", "empty list of keys", "topic", {"resources": [{"resource_type": 2, "resource_name": "{topic}", "configuration_keys": []}]}),
     Case("DescribeConfigs", "0-4", "one key of the broker", "", describe_configs("1", "num.partitions", kind=BROKER)),
     Case("DescribeConfigs", "1-4", "keys of the broker with synonyms", "", describe_configs("1", "log.segment.bytes", "message.max.bytes", kind=BROKER, synonyms=True)),
     Case("DescribeConfigs", "1-4", "read-only key of the broker", "", describe_configs("1", "node.id", kind=BROKER)),

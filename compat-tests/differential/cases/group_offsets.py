@@ -58,7 +58,6 @@ CASES = [
     Case("OffsetFetch", "2-10", "all topics of an unknown group", "ready", offset_fetch("{missing_group}")),
     Case("OffsetFetch", "1-10", "group with members", "topic member own_commit(7)", offset_fetch(G, "{topic}")),
     Case("OffsetFetch", "7-10", "stable offsets only", "topic committed(5)", offset_fetch(G, "{topic}", require_stable=True)),
-    Case("OffsetFetch", "1-9", "after the topic was deleted", "topic committed(5) deleted", offset_fetch(G, "{topic}")),
     Case("OffsetFetch", "10", "after the topic was deleted", "topic committed(5) deleted", offset_fetch(G, "{topic}"), "UNKNOWN_TOPIC_ID"),
     Case("OffsetFetch", "8-10", "two groups", "topic committed(5)", several(offset_fetch(G, "{topic}"), offset_fetch("{missing_group}", "{topic}"))),
     Case("OffsetFetch", "8-10", "no group", "topic", {"groups": []}),

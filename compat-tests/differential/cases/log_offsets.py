@@ -38,6 +38,7 @@ CASES = [
     Case("ListOffsets", "1-8", "latest tiered too early", THREE_BATCHES, list_offsets(-5), "UNSUPPORTED_VERSION"),
     Case("ListOffsets", "11", "earliest pending upload", THREE_BATCHES, list_offsets(-6)),
     Case("ListOffsets", "1-10", "earliest pending upload too early", THREE_BATCHES, list_offsets(-6), "UNSUPPORTED_VERSION"),
+    Case("ListOffsets", "0", "maximum timestamp too early", THREE_BATCHES, list_offsets(-3), "UNSUPPORTED_VERSION"),
     Case("ListOffsets", "0-11", "no such special timestamp", THREE_BATCHES, list_offsets(-9), "UNSUPPORTED_VERSION"),
     Case("ListOffsets", "0-11", "unknown topic", "", list_offsets(-1, topic="{missing}"), "UNKNOWN_TOPIC_OR_PARTITION"),
     Case("ListOffsets", "0-11", "partition out of range", "topic", list_offsets(-1, partition=4), "UNKNOWN_TOPIC_OR_PARTITION"),
