@@ -89,7 +89,9 @@ class Log:
     async def append(self, batches: memoryview) -> ErrorCode:
         self.appends += 1
         if self.held is not None:
-            await self.held.wait()
+            # Appends are shielded: a test that fails would otherwise wait here for ever.
+            with trio.move_on_after(5):
+                await self.held.wait()
         if self.error:
             return self.error
         for position, header in batch.walk(batches):
@@ -156,9 +158,10 @@ class Bench:
 
 def run(test: Callable[[trio.Nursery], Any]) -> None:
     async def main() -> None:
-        async with trio.open_nursery() as nursery:
-            await test(nursery)
-            nursery.cancel_scope.cancel()
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                await test(nursery)
+                nursery.cancel_scope.cancel()
 
     trio.run(main)
 

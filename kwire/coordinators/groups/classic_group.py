@@ -289,9 +289,13 @@ class ClassicGroup:
         """
         self.generation_id += 1
         self.protocol_name = self.select_protocol() if self.members else None
-        self.subscribed_topics = self._compute_subscribed_topics()
+        self.update_subscribed_topics()
         self.transition_to(State.COMPLETING_REBALANCE if self.members else State.EMPTY, now_ms)
         self.pending_syncs.clear()
+
+    def update_subscribed_topics(self) -> None:
+        """Read again what the members subscribe to under the group's protocol."""
+        self.subscribed_topics = self._compute_subscribed_topics()
 
     def _compute_subscribed_topics(self) -> frozenset[str] | None:
         if not self.uses_consumer_protocol:
@@ -355,5 +359,5 @@ class ClassicGroup:
             group.add(Member.from_value(member, value.protocol))
         if value.leader in group.members:
             group.leader_id = value.leader
-        group.subscribed_topics = group._compute_subscribed_topics()
+        group.update_subscribed_topics()
         return group

@@ -198,6 +198,8 @@ def _replace_static(
     )
     match group.state:
         case State.STABLE if group.protocol_name == group.select_protocol():
+            # What it reads may have changed with it; its record will say so, and so must memory.
+            group.update_subscribed_topics()
             assignments = {other.member_id: other.assignment for other in group.members.values()}
             value = group.to_value(assignments, group.current_state_timestamp_ms)
             effects.records.append(group_record(group.group_id, value))

@@ -170,3 +170,15 @@ def test_a_pending_member_that_claims_an_instance_id_is_refused() -> None:
     shard = Shard()
     pending = shard.joined().member_id
     assert shard.joined(pending, instance="one").error_code is ErrorCode.UNKNOWN_SERVER_ERROR
+
+
+def test_a_replaced_static_member_changes_what_the_group_is_subscribed_to() -> None:
+    shard = Shard()
+    stable_pair(shard)
+    reads_other = (Protocol("range", subscription("other")),)
+    for instance in ("one", "two"):
+        shard.join(instance=instance, protocols=reads_other)
+    assert shard.state() is State.STABLE
+    assert shard.group().subscribed_topics == {"other"}
+    shard.restart()
+    assert shard.group().subscribed_topics == {"other"}
