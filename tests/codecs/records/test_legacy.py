@@ -252,7 +252,7 @@ def test_zstd_exists_in_no_message_set() -> None:
         legacy.build(numbered(1), 2)
 
 
-def test_down_conversion_drops_headers_and_control_batches() -> None:
+def test_rule_33_down_conversion_drops_headers_and_control_batches() -> None:
     data = batch.build([Record(b"k", b"v", 5, ((b"h", b"x"),))], base_offset=7)
     data += batch.build(
         [Record(b"\0\0\0\1", b"\0" * 6, 6)], base_offset=8, is_control=True, is_transactional=True
