@@ -623,3 +623,19 @@ def test_messages_of_an_old_format_are_refused_by_name_and_byte(tmp_path: Path) 
     with pytest.raises(StorageError, match=f"{segment.name} has no batch at byte 0: magic is 1, not 2"):
         log.offset_for_timestamp(0)
     dirs.close(clean=False)
+
+
+@pytest.mark.parametrize("second", [True, False])
+def test_epochs_that_recovery_found_are_written_down(tmp_path: Path, second: bool) -> None:
+    dirs = open_dirs(tmp_path)
+    log = open_log(dirs)
+    fill(log, 3)
+    log.advance_log_start(1)
+    log.truncate_to(1)  # the file of epochs is empty now, and yet there is a batch with an epoch
+    dirs, log = restart(dirs, tmp_path, clean=False)
+    fill(log, 1)
+    log.flush()
+    dirs.checkpoint()
+    dirs, log = restart(dirs, tmp_path, clean=second)
+    assert log.epochs.entries() == [(0, 1)]
+    dirs.close(clean=False)

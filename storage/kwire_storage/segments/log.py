@@ -105,7 +105,8 @@ class SegmentedLog:
         self.recovery_point = min(self._log_end_offset, self._log_end_offset if clean else recovery_point)
         """Everything below is on the device."""
         self.epochs = LeaderEpochs(loaded.epochs, on_change=self._epochs_changed)
-        self._epochs_saved = True
+        self._epochs_saved = loaded.epochs_saved
+        self._save_epochs()
         self.producers = ProducerState(config.producer_id_expiration_ms)
         if loaded.segments or loaded.snapshots:
             self._rebuild_producers(now_ms, trust_absence=clean)

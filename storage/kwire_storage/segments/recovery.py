@@ -37,6 +37,8 @@ class LoadedLog:
     log_end_offset: int
     epochs: list[EpochEntry]
     snapshots: list[int]
+    epochs_saved: bool = True
+    """Whether `leader-epoch-checkpoint` says the same as `epochs`."""
     truncated_bytes: int = 0
 
 
@@ -72,7 +74,7 @@ def load(
         for base, following in zip_longest(bases, bases[1:])
     ]
     loaded = LoadedLog(segments, log_start_offset, 0, [], sorted(found.get(file_names.SNAPSHOT, [])))
-    epochs = _load_epochs(directory, shared, segments)
+    epochs, epochs_in_file = _load_epochs(directory, shared, segments)
     if segments:
         if not clean or not _resume(segments[-1]):
             _recover(loaded, recovery_point, epochs)
@@ -90,6 +92,7 @@ def load(
     epochs.truncate_from_end(loaded.log_end_offset)
     epochs.truncate_from_start(loaded.log_start_offset)
     loaded.epochs = epochs.entries()
+    loaded.epochs_saved = loaded.epochs == epochs_in_file
     return loaded
 
 
@@ -132,13 +135,17 @@ def _remove_orphans(directory: str, shared: Shared, found: dict[str, list[int]],
                     shared.files.remove(path)
 
 
-def _load_epochs(directory: str, shared: Shared, segments: list[Segment]) -> LeaderEpochs:
+def _load_epochs(
+    directory: str, shared: Shared, segments: list[Segment]
+) -> tuple[LeaderEpochs, list[EpochEntry]]:
+    """The epochs, from their file or else from the log, and what the file says."""
     path = f"{directory}/{file_names.LEADER_EPOCHS}"
     with storing("reading", path):
         data = shared.files.read_file(path)
     if data is not None:
         try:
-            return LeaderEpochs(decode_epochs(data))
+            in_file = decode_epochs(data)
+            return LeaderEpochs(in_file), in_file
         except BadCheckpoint as bad:
             log.warning("%s is not readable (%s); made again from the log", path, bad)
     epochs = LeaderEpochs()
@@ -149,7 +156,7 @@ def _load_epochs(directory: str, shared: Shared, segments: list[Segment]) -> Lea
                     epochs.assign(header.partition_leader_epoch, header.base_offset)
     except StorageError as error:
         log.warning("%s; epochs are known up to there", error)  # recovery finds the end, if it is one
-    return epochs
+    return epochs, []
 
 
 def _resume(segment: Segment) -> bool:
