@@ -1,10 +1,9 @@
-"""From a declaration and a version to functions: source is written for the pair on first use, compiled and
-kept.
+"""From a declaration and a version to functions: source is written on first use, compiled and kept.
 
 Rules of what is generated: adjacent fields of fixed size travel in one struct.Struct; every length is checked
-against what is left before it is used; an array's count times its smallest element must fit what is left;
-each byte is looked at a bounded number of times. A decoder raises `Malformed` and nothing else, an encoder
-`NotEncodable`.
+against what is left before it is used; an array's count times its smallest element must fit what is left; a
+message holds at most a million structs and unknown tagged fields; each byte is looked at a bounded number of
+times. A decoder raises `Malformed` and nothing else, an encoder `NotEncodable`.
 
 The generated lines carry no names for error messages: when one fails, its line number tells the field and its
 frame's loop counters tell the indices, so saying where costs nothing until it is needed. The source is in
@@ -43,9 +42,7 @@ def decoder(cls: type[S], version: int) -> Callable[[Buffer], S]:
 
 
 def decoder_at(cls: type[S], version: int) -> Callable[[Buffer, int], tuple[S, int]]:
-    """Like `decoder`, for a `cls` that starts at a position and is followed by something: returns it and its
-    end.
-    """
+    """Like `decoder`, but reads from a position, and returns the `cls` and where it ends."""
     found = _decoders.get((cls, version, False))
     return found if found is not None else _compile_decoder(cls, version, whole=False)
 
@@ -74,8 +71,7 @@ def encoder(cls: type[S], version: int) -> Callable[[S], list[Buffer]]:
 def writer(cls: type[S], version: int) -> Callable[[S, bytearray, list[Buffer]], int]:
     """The bare function under `encoder`: writes onto `out`, which must be the last of `parts`.
 
-    Appends to `parts` whatever must follow `out`, and returns the size of it all in bytes, what was in `out`
-    included.
+    Appends to `parts` whatever must follow `out`, and returns the size of it all in bytes.
     """
     found = _writers.get((cls, version))
     if found is None:

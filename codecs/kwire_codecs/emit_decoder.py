@@ -9,11 +9,13 @@ from .emit import FIXED, Emitter, Paths, has_records, root_of, smallest, smalles
 from .errors import ErrorCode
 from .runtime import (
     CODES,
+    MAX_ELEMENTS,
     MAX_STRING,
     Bad,
     long_uvarint,
     new,
     read_uuid,
+    too_many,
     unknown_tags,
     wrong_count,
     wrong_length,
@@ -67,6 +69,11 @@ class _DecoderEmitter(Emitter):
         self.line(f"if {target} > 127:")
         self.line(f"    {target}, p = long_uvarint(b, {target}, p)", path)
 
+    def spend(self, count: str, path: str) -> None:
+        """Count what memory may be needed for: `left` starts at MAX_ELEMENTS."""
+        self.line(f"left -= {count}")
+        self.line(f"if left < 0: raise too_many({count})", path)
+
     def struct(self, cls: type[Struct], into: str, path: str) -> None:
         self.enter()
         self.line(f"{into} = new({self.name('C', cls)})")
@@ -89,12 +96,15 @@ class _DecoderEmitter(Emitter):
         k = self.unique()
         self.uvarint(f"n{k}", f"{path}tagged fields")
         if not any(field.tag is not None for field in cls.__fields__):
-            self.line(
-                f"if n{k}: {into}.unknown_tags, p = unknown_tags(b, n{k}, p, end)", f"{path}tagged fields"
-            )
+            self.line(f"if n{k}:")
+            self.indent += 1
+            self.spend(f"n{k}", f"{path}tagged fields")
+            self.line(f"{into}.unknown_tags, p = unknown_tags(b, n{k}, p, end)", f"{path}tagged fields")
+            self.indent -= 1
             return
         self.line(f"if n{k}:")
         self.indent += 1
+        self.spend(f"n{k}", f"{path}tagged fields")
         self.line(f"for _ in range(n{k}):")
         self.indent += 1
         self.uvarint(f"t{k}", f"{path}tagged fields")
@@ -206,6 +216,7 @@ class _DecoderEmitter(Emitter):
             self.line("else:")
             self.indent += 1
         if isinstance(element, type):
+            self.spend(f"n{k}", path)
             self.line(f"{target} = a{k} = []")
             self.line(f"for i{k} in range(n{k}):")
             self.indent += 1
@@ -247,6 +258,7 @@ def decoder_source(cls: type[Struct], version: int, whole: bool = True) -> tuple
         read_uuid=read_uuid,
         unknown_tags=unknown_tags,
         unpack_many=struct.unpack_from,
+        too_many=too_many,
         wrong_count=wrong_count,
         wrong_length=wrong_length,
     )
@@ -255,6 +267,7 @@ def decoder_source(cls: type[Struct], version: int, whole: bool = True) -> tuple
     emit.indent = 1
     emit.line("b = memoryview(b)" if views else "b = b if type(b) is bytes else bytes(b)")
     emit.line("end = len(b)")
+    emit.line(f"left = {MAX_ELEMENTS}")
     if whole:
         emit.line("p = 0")
     emit.line("try:")

@@ -12,9 +12,7 @@ from .wire import Chunks, Field, Struct
 
 
 class _EncoderEmitter(Emitter):
-    """Emits the writing of a struct: `out` the bytearray being filled; `parts` and `size` where records are
-    spliced in.
-    """
+    """Emits the writing of a struct: `out` is being filled; `parts` and `size` are there for records."""
 
     def __init__(self, version: int, flexible: bool) -> None:
         super().__init__(version, flexible)

@@ -228,9 +228,7 @@ class Malformed(Exception):
 
 
 class NotEncodable(ValueError):
-    """A value that can't be sent in this version: always a bug on this side. The fields are those of
-    Malformed.
-    """
+    """A value that can't be sent in this version, a bug on this side. Its fields are those of Malformed."""
 
     def __init__(self, message: str, version: int, path: str, reason: str) -> None:
         super().__init__(message, version, path, reason)

@@ -57,9 +57,7 @@ class Frames:
         return self.buffered_bytes > 0 or self._body is not None
 
     def get_buffer(self) -> memoryview:
-        """Where to receive into, never empty. Release it before calling anything else here but
-        buffer_updated.
-        """
+        """Where to receive into, never empty. Release it before calling more than buffer_updated here."""
         body = self._body
         if body is not None and self._filled < self._size:
             if self._filled == len(body):

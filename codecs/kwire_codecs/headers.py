@@ -36,6 +36,8 @@ class RequestHeader(NamedTuple):
     unknown_tags: dict[int, bytes] | None = None
 
 
+MAX_HEADER_TAGS = 1000  # Kafka has defined none so far
+
 # (key, version) -> version of the request header, filled as they come.
 _request_headers: dict[tuple[int, int], int] = {}
 
@@ -49,12 +51,12 @@ def _request_header_version(key: int, version: int) -> int | None:
 
 
 def read_request_header(frame: Buffer) -> tuple[RequestHeader, int]:
-    """Read the header at the start of a frame (which is without its size). Returns it and where the body
-    starts.
+    """Read the header at the start of a frame (without its size). Returns it and where the body starts.
 
     For an API or version that has no schema here only the first three fields are read: `client_id` is what a
-    header of version 1 would hold there, if that can be read, and the position is of no use. Raises
-    Malformed.
+    header of version 1 would hold there, if that can be read, and the position is of no use.
+
+    Raises Malformed.
     """
     try:
         key, version, correlation_id, length = _CLIENT.unpack_from(frame)
@@ -77,6 +79,8 @@ def read_request_header(frame: Buffer) -> tuple[RequestHeader, int]:
         count, position = short_uvarint(frame, position)
         if count == 0:
             return RequestHeader(key, version, correlation_id, client_id), position
+        if count > MAX_HEADER_TAGS:
+            raise Bad(f"{count} tagged fields in a header")
         tags, position = unknown_tags(frame, count, position, len(frame))
         return RequestHeader(key, version, correlation_id, client_id, tags), position
     except UnicodeDecodeError as failure:
@@ -101,9 +105,7 @@ def _short_header(frame: Buffer) -> tuple[RequestHeader, int]:
 
 
 def _unknown_header(frame: Buffer) -> tuple[RequestHeader, int]:
-    """A header of an API or version that nobody here knows: the client id, if one can be made out, is for the
-    log.
-    """
+    """A header of an unknown API or version: the client id, if one can be made out, is for the log."""
     key, version, correlation_id, length = _CLIENT.unpack_from(frame)
     client_id = None
     if 0 <= length <= len(frame) - 10:
@@ -133,8 +135,7 @@ def write_response_header(out: bytearray, correlation_id: int, header_version: i
 
 
 def read_response_header(frame: Buffer, header_version: int) -> tuple[int, dict[int, bytes] | None, int]:
-    """Read a response header: correlation id, tagged fields (None if there are none), where the body starts.
-    """
+    """Read a response header: correlation id, tagged fields (None if there are none), where the body is."""
     try:
         (correlation_id,) = _INT32.unpack_from(frame)
         if header_version == 0:

@@ -9,6 +9,9 @@ from .errors import ErrorCode
 from .wire import Buffer
 
 MAX_STRING = 0x7FFF
+# Of structs in arrays and of unknown tagged fields, in one message. An object can take forty times the bytes
+# of the smallest struct: this bounds what the largest frame can make of that. Kafka sets no such limit.
+MAX_ELEMENTS = 1_000_000
 
 
 class Bad(Exception):
@@ -16,9 +19,7 @@ class Bad(Exception):
 
 
 def long_uvarint(buffer: Buffer, value: int, position: int) -> tuple[int, int]:
-    """Read on after the first byte (`value`, above 127) of an unsigned varint: at most five bytes and 31
-    bits.
-    """
+    """Read on after the first byte (`value`) of an unsigned varint: five bytes and 31 bits at most."""
     value &= 0x7F
     for shift in (7, 14, 21, 28):
         byte = buffer[position]
@@ -60,9 +61,7 @@ def put_uvarint(out: bytearray, value: int) -> None:
 
 
 def put_tags(out: bytearray, known: dict[int, bytearray] | None, unknown: dict[int, bytes] | None) -> None:
-    """Append the tagged fields of a struct, those declared and those kept from elsewhere, in order of their
-    tags.
-    """
+    """Append the tagged fields of a struct, declared ones and kept ones, in order of their tags."""
     tags: dict[int, bytes | bytearray] = {}
     if known:
         tags.update(known)
@@ -95,6 +94,11 @@ def wrong_count(count: int, left: int, null_allowed: bool) -> Bad:
     return Bad(f"{count} elements do not fit the {left} bytes left")
 
 
+def too_many(count: int) -> Bad:
+    """Say that a message has more parts than anybody needs."""
+    return Bad(f"with {count} more there are over {MAX_ELEMENTS} elements in the message")
+
+
 class _Codes(dict[int, ErrorCode]):
     def __missing__(self, code: int) -> ErrorCode:
         return ErrorCode(code)
@@ -106,9 +110,7 @@ _set = object.__setattr__
 
 
 def read_uuid(sixteen: bytes) -> UUID:
-    """A UUID from its bytes, three times as fast as its constructor; the two that stand for nothing are
-    shared.
-    """
+    """A UUID from its bytes, three times as fast as its constructor; the zero one is shared."""
     if sixteen == _ZERO_BYTES:
         return wire.ZERO_UUID
     made: UUID = new(UUID)

@@ -136,9 +136,7 @@ class Field:
         return self.default is REQUIRED and self.factory is None
 
     def make_default(self) -> Any:
-        """The value that stands for "not given": the declared default, else what Kafka takes when none is
-        declared.
-        """
+        """The value that stands for "not given": the declared default, else the one that Kafka takes then."""
         if self.factory is not None:
             return default_instance(self.factory)
         if self.default is not REQUIRED:
@@ -245,9 +243,7 @@ def string(
     ignorable: bool = False,
     never_compact: bool = False,
 ) -> Any:
-    """UTF-8 of at most 32767 bytes, its length in front: an int16, or an unsigned varint in flexible
-    versions.
-    """
+    """UTF-8 of at most 32767 bytes. Its length is an int16, in flexible versions an unsigned varint."""
     return Field(
         "string", versions, default, null=null, tag=tag, ignorable=ignorable, never_compact=never_compact
     )
@@ -281,9 +277,7 @@ def array(
     tag: int | None = None,
     ignorable: bool = False,
 ) -> Any:
-    """A list of structs (`array(Topic)`) or of plain values (`array(w.int32())`). `default=[]` makes a new
-    list each time.
-    """
+    """A list of structs, `array(Topic)`, or of plain values, `array(w.int32())`."""
     return Field("array", versions, default, null=null, tag=tag, ignorable=ignorable, element=element)
 
 
@@ -297,9 +291,7 @@ def struct(
     tag: int | None = None,
     ignorable: bool = False,
 ) -> Any:
-    """One struct inside another. `default_factory=` names its class if the default is that struct with all
-    its defaults.
-    """
+    """One struct inside another. `default_factory=` names its class if all its defaults are the default."""
     return Field(
         "struct",
         versions,
@@ -325,9 +317,7 @@ def _unknown_tags(*, default: Any) -> Any:
     ),
 )  # fmt: skip
 class _StructType(type):
-    """Turns the fields of a class body into slots. The one metaclass: slots must be known before the class
-    exists.
-    """
+    """Turns fields into slots. The one metaclass: slots must be known before the class exists."""
 
     def __new__(mcs, name: str, bases: tuple[type, ...], body: dict[str, Any], **options: Any) -> _StructType:
         fields = [(key, value) for key, value in body.items() if isinstance(value, Field)]
@@ -354,8 +344,7 @@ class Root(NamedTuple):
 class Struct(metaclass=_StructType):
     """A message or a part of one: plain data, compared by value, not to be changed once built.
 
-    `unknown_tags` holds the tagged fields that kwire has no declaration for, by tag number; they are written
-    back.
+    `unknown_tags` holds, by number, the tagged fields that nobody declared; they are written back.
     """
 
     __fields__: ClassVar[tuple[Field, ...]]
@@ -434,9 +423,7 @@ class Api:
 
     @classmethod
     def response_header_version(cls, version: int) -> int:
-        """1 in flexible versions, else 0; ApiVersions always 0, so that any client can read the answer
-        (KIP-511).
-        """
+        """1 in flexible versions, else 0; ApiVersions always 0, so that any client can read it (KIP-511)."""
         if cls.key == 18:
             return 0
         return 1 if version in cls.flexible else 0

@@ -23,6 +23,8 @@ from kwire_codecs.compile import decoder, encode_bytes
 from kwire_codecs.errors import Malformed
 from kwire_codecs.wire import ZERO_UUID, Struct
 
+from tests.codecs import reference
+
 UNKNOWN = {999: b""}
 
 
@@ -88,6 +90,29 @@ def test_memory_stays_below_eighty_times_the_input(make: Callable[[int], Struct]
         tracemalloc.stop()
     assert kept == message
     assert peak <= 80 * len(data)
+
+
+def test_a_message_of_more_than_a_million_elements_is_refused_before_they_are_made() -> None:
+    topics = b"\x80\x89\x7a" + b"\1\0" * 2_000_000  # two bytes each, and objects of forty times that
+    decode = decoder(Metadata.Request, 9)
+    tracemalloc.start()
+    try:
+        with pytest.raises(Malformed, match="topics: with 1999999 more there are over 1000000 elements"):
+            decode(topics)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20_000
+
+
+@pytest.mark.slow
+def test_elements_are_counted_over_the_whole_message() -> None:
+    # Two topics, each with an empty name and 600,000 times the same tagged field.
+    topic = b"\1" + reference.uvarint(600_000) + b"\x63\0" * 600_000
+    with pytest.raises(
+        Malformed, match=r"topics\[1\]\.tagged fields: with 600000 more there are over 1000000"
+    ):
+        decoder(Metadata.Request, 9)(b"\3" + topic + topic + b"\0\0\0\0")
 
 
 @pytest.mark.parametrize("count", [1000, 0x7FFFFFFF])

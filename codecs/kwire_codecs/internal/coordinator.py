@@ -55,8 +55,7 @@ def encode_value(value: Message | None, version: int) -> bytes | None:
 def decode_with(
     types: Mapping[int, tuple[type[Message], type[Message]]], key: Buffer, value: Buffer | None
 ) -> CoordinatorRecord | UnknownRecord:
-    """Read a record of a log whose record types are `types`. Raises Malformed if a known one can't be read.
-    """
+    """Read a record of a log with record types `types`. Raises Malformed if a known one can't be read."""
     if len(key) < 2:
         raise Malformed("record key", -1, "", "the type is missing")
     found = types.get(int.from_bytes(key[:2], signed=True))

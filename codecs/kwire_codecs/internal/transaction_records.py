@@ -1,5 +1,4 @@
-"""The records of `__transaction_state`: one transactional id a key, its producer and transaction the value.
-"""
+"""The records of `__transaction_state`: a key is a transactional id, its value producer and transaction."""
 
 from .. import wire as w
 from .coordinator import CoordinatorRecord as CoordinatorRecord
