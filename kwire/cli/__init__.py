@@ -32,6 +32,9 @@ def run(arguments: list[str]) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(subparser)
-    parsed = parser.parse_args(arguments)
+    parsed, surplus = parser.parse_known_args(arguments)
+    if surplus:
+        # argparse would blame the command as a whole; the subcommand's usage is what helps.
+        subparsers.choices[parsed.subcommand].error(f"unrecognized arguments: {' '.join(surplus)}")
     exit_code: int = _SUBCOMMANDS[parsed.subcommand].run(parsed)
     return exit_code

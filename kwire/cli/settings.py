@@ -7,13 +7,17 @@ refused with the nearest name or the limit, before anything is opened.
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from kwire.cli.effect import is_retired, without_effect
 from kwire.cli.refusal import Refusal
 from kwire.config import BrokerConfig, load_properties, unknown_settings
 from kwire.config_def import InvalidValue
 from kwire.server.launch import DEFAULT_PORT, Settings
+
+logger = logging.getLogger("kwire.cli")
 
 
 def settings_from(arguments: argparse.Namespace, default_data: Callable[[], Path]) -> Settings:
@@ -26,9 +30,13 @@ def settings_from(arguments: argparse.Namespace, default_data: Callable[[], Path
         if not equals or not name.strip():
             raise Refusal(f"--set {entry} is not of the form KEY=VALUE, e.g. --set num.partitions=3")
         properties[name.strip()] = value.strip()
-    for name, near in unknown_settings(properties).items():
+    unknown = unknown_settings(name for name in properties if not is_retired(name))
+    for name, near in unknown.items():
         hint = f"; did you mean {near}?" if near else ""
         raise Refusal(f"there is no setting {name}{hint}")
+    idle = without_effect(properties)
+    if idle:
+        logger.warning("settings without effect in kwire: %s", ", ".join(idle))
     host = arguments.host
     port = arguments.port
     if host is not None or port is not None:

@@ -141,6 +141,8 @@ def _offsets_before(ctx: Context, request: ListOffsets.Request, asked: Any, part
         return _refused(asked.partition_index, ErrorCode.UNSUPPORTED_VERSION)
     candidates = partition.log.segment_starts()
     end = partition.high_watermark if request.replica_id == CONSUMER_REPLICA else partition.log_end_offset
+    if asked.timestamp < EARLIEST:
+        return _refused(asked.partition_index, ErrorCode.UNSUPPORTED_VERSION)
     if asked.timestamp == LATEST:
         offsets = [end, *(offset for _, offset in reversed(candidates) if offset < end)]
     elif asked.timestamp == EARLIEST:

@@ -1,0 +1,53 @@
+"""Which settings kwire acts on, and which of older Kafkas it takes without a word of complaint.
+
+`ACTED_ON` is kept true by a test that looks for each name in the code. Everything else in the table of
+settings is accepted, so that a server.properties works as it is, and said to have no effect when it is set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+ACTED_ON: Final = frozenset(
+    (
+        "advertised.listeners", "auto.create.topics.enable", "broker.id", "broker.rack",
+        "compression.gzip.level", "compression.lz4.level", "compression.type", "compression.zstd.level",
+        "connections.max.idle.ms", "controller.listener.names", "default.replication.factor",
+        "delete.topic.enable", "group.initial.rebalance.delay.ms", "group.max.session.timeout.ms",
+        "group.max.size", "group.min.session.timeout.ms", "listener.security.protocol.map", "listeners",
+        "log.cleanup.policy", "log.dir", "log.dirs", "log.index.interval.bytes",
+        "log.index.size.max.bytes", "log.message.timestamp.after.max.ms",
+        "log.message.timestamp.before.max.ms", "log.message.timestamp.type", "log.roll.hours",
+        "log.roll.jitter.hours", "log.roll.jitter.ms", "log.roll.ms", "log.segment.bytes",
+        "max.connections", "max.decompressed.message.bytes",
+        "max.incremental.fetch.session.cache.slots", "max.request.partition.size.limit",
+        "message.max.bytes", "metadata.log.segment.bytes", "min.insync.replicas", "node.id",
+        "num.partitions", "offset.metadata.max.bytes", "offsets.retention.check.interval.ms",
+        "offsets.retention.minutes", "offsets.topic.num.partitions", "offsets.topic.replication.factor",
+        "offsets.topic.segment.bytes", "producer.id.expiration.ms", "socket.request.max.bytes",
+        "transaction.max.timeout.ms",
+    )
+)  # fmt: skip
+
+_RETIRED: Final = frozenset(
+    (
+        "advertised.host.name", "advertised.port", "broker.id.generation.enable",
+        "control.plane.listener.name", "delegation.token.master.key", "host.name",
+        "inter.broker.protocol.version", "log.cleaner.enable", "log.message.downconversion.enable",
+        "log.message.format.version", "log.message.timestamp.difference.max.ms",
+        "offsets.commit.required.acks", "port", "quota.consumer.default", "quota.producer.default",
+        "reserved.broker.max.id",
+    )
+)  # fmt: skip
+_RETIRED_PREFIXES: Final = ("zookeeper.", "password.encoder.")
+
+
+def is_retired(name: str) -> bool:
+    """Whether Kafka had a setting of this name once (the ZooKeeper years), and has it no more."""
+    return name in _RETIRED or name.startswith(_RETIRED_PREFIXES)
+
+
+def without_effect(names: Iterable[str]) -> list[str]:
+    """Those of the names that kwire takes and does not act on."""
+    return sorted(name for name in names if name not in ACTED_ON)
