@@ -7,7 +7,6 @@ in any order within a batch; `build()` checks that none is missing.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from dataclasses import replace
 from uuid import UUID
 
 from .image import (
@@ -220,7 +219,7 @@ class ImageBuilder:
                     f"topic {name!r}: {len(changed)} partitions, but one is numbered {max(changed)}"
                 )
             ordered = tuple(changed[index] for index in range(len(changed)))
-            self._topics[name] = replace(self._topics[name], partitions=ordered)
+            self._topics[name] = self._topics[name]._replace(partitions=ordered)
         return ClusterImage(
             cluster_id=self._cluster_id,
             offset=self._offset,

@@ -7,7 +7,7 @@ another unit (log.retention.hours) shows the value, but no synonym and the sourc
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kwire_codecs.errors import ErrorCode
 
@@ -35,8 +35,7 @@ from .topic_settings import SYNONYMS, TOPIC_SETTINGS
 UNKNOWN_KIND = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ShownConfig:
+class ShownConfig(NamedTuple):
     """One config as an answer shows it; `value` None is hidden or unset."""
 
     name: str

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 NO_LEADER: Final = -1
@@ -50,8 +50,7 @@ class SecurityProtocol(IntEnum):
     SASL_SSL = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """Where one listener of a node is reached: its name, and the advertised host and port."""
 
     name: str
@@ -60,8 +59,7 @@ class Endpoint:
     security_protocol: int = SecurityProtocol.PLAINTEXT
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureRange:
+class FeatureRange(NamedTuple):
     """The levels of one feature that a node can run."""
 
     name: str
@@ -69,8 +67,7 @@ class FeatureRange:
     max_level: int
 
 
-@dataclass(frozen=True, slots=True)
-class BrokerImage:
+class BrokerImage(NamedTuple):
     """A registered broker; `epoch` is the offset of its registration and never falls."""
 
     id: int
@@ -95,8 +92,7 @@ class BrokerImage:
         return next((endpoint for endpoint in self.endpoints if endpoint.name == listener_name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class ControllerImage:
+class ControllerImage(NamedTuple):
     """A registered controller (KIP-919)."""
 
     id: int
@@ -124,8 +120,7 @@ class PartitionImage:
     leader_recovery_state: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class TopicImage:
+class TopicImage(NamedTuple):
     """A topic; `partitions[i].index == i`."""
 
     name: str

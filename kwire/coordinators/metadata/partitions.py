@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 from kwire_codecs.errors import ErrorCode
 
@@ -92,17 +91,15 @@ def _registration(
     return PartitionImage(index, replicas, isr, leader=isr[0], directories=tuple(directories))
 
 
-@dataclass(frozen=True, slots=True)
-class MorePartitions:
-    """A topic that shall have `count` partitions; the brokers of each new one, or None to place them."""
+class MorePartitions(NamedTuple):
+    """A topic that shall have `num_partitions`; the brokers of each new one, or None to place them."""
 
     name: str
-    count: int
+    num_partitions: int
     assignments: Sequence[Sequence[int]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PartitionsResult:
+class PartitionsResult(NamedTuple):
     """What came of it."""
 
     name: str
@@ -140,15 +137,15 @@ def _added(
     image: ClusterImage, topic: TopicImage, wanted: MorePartitions, random: Random, room: int
 ) -> ApiError | list[Registration]:
     present = len(topic.partitions)
-    if wanted.count == present:
+    if wanted.num_partitions == present:
         return ApiError(ErrorCode.INVALID_PARTITIONS, f"Topic already has {present} partition(s).")
-    if wanted.count < present:
+    if wanted.num_partitions < present:
         return ApiError(
             ErrorCode.INVALID_PARTITIONS,
             f"The topic {topic.name} currently has {present} partition(s); "
-            f"{wanted.count} would not be an increase.",
+            f"{wanted.num_partitions} would not be an increase.",
         )
-    additional = wanted.count - present
+    additional = wanted.num_partitions - present
     if wanted.assignments is not None and len(wanted.assignments) != additional:
         return ApiError(
             ErrorCode.INVALID_REPLICA_ASSIGNMENT,

@@ -145,11 +145,11 @@ def _unregister_broker(builder: ImageBuilder, record: r.UnregisterBrokerRecord) 
 
 
 def _fence(builder: ImageBuilder, record: r.FenceBrokerRecord) -> None:
-    builder.set_broker(replace(_known_broker(builder, record.id, record.epoch), fenced=True))
+    builder.set_broker(_known_broker(builder, record.id, record.epoch)._replace(fenced=True))
 
 
 def _unfence(builder: ImageBuilder, record: r.UnfenceBrokerRecord) -> None:
-    builder.set_broker(replace(_known_broker(builder, record.id, record.epoch), fenced=False))
+    builder.set_broker(_known_broker(builder, record.id, record.epoch)._replace(fenced=False))
 
 
 def _change_broker(builder: ImageBuilder, record: r.BrokerRegistrationChangeRecord) -> None:
@@ -163,7 +163,7 @@ def _change_broker(builder: ImageBuilder, record: r.BrokerRegistrationChangeReco
         changes["log_dirs"] = tuple(record.log_dirs)
     if record.cordoned_log_dirs is not None:
         changes["cordoned_log_dirs"] = tuple(record.cordoned_log_dirs)
-    builder.set_broker(replace(broker, **changes))
+    builder.set_broker(broker._replace(**changes))
 
 
 def _register_controller(builder: ImageBuilder, record: r.RegisterControllerRecord) -> None:

@@ -12,9 +12,8 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from kwire_codecs.errors import ErrorCode
@@ -34,23 +33,22 @@ MAX_PARTITIONS: Final = 10_000
 """New partitions that one request may ask for (Kafka: MAX_PARTITIONS_PER_BATCH)."""
 
 NO_ID: Final = UUID(int=0)
+_NO_CONFIGS: Final[Mapping[str, str | None]] = {}
 RESERVED_IDS: Final = frozenset((UUID(int=0), UUID(int=1)))
 """Ids with a meaning of their own, which no topic may get."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewTopic:
+class NewTopic(NamedTuple):
     """What is asked for: -1 is the broker's default; an assignment is (partition, brokers)."""
 
     name: str
     num_partitions: int = -1
     replication_factor: int = -1
     assignments: Sequence[tuple[int, Sequence[int]]] = ()
-    configs: Mapping[str, str | None] = field(default_factory=dict)
+    configs: Mapping[str, str | None] = _NO_CONFIGS
 
 
-@dataclass(frozen=True, slots=True)
-class CreatedTopic:
+class CreatedTopic(NamedTuple):
     """What came of it; the numbers are -1 and the configs empty when `error` says why nothing did."""
 
     name: str
@@ -209,16 +207,14 @@ def _assigned_registrations(image: ClusterImage, topic: NewTopic) -> ApiError | 
     return [parts[index] for index in range(len(parts))]
 
 
-@dataclass(frozen=True, slots=True)
-class TopicToDelete:
+class TopicToDelete(NamedTuple):
     """A topic to delete, named by `name` or by `topic_id`, never by both."""
 
     name: str | None = None
     topic_id: UUID = NO_ID
 
 
-@dataclass(frozen=True, slots=True)
-class DeletedTopic:
+class DeletedTopic(NamedTuple):
     """What came of it; `name` None and `topic_id` zero where neither the request nor the cluster tells."""
 
     name: str | None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace as replaced
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -34,7 +33,7 @@ def broker(broker_id: int, **changes: Any) -> BrokerImage:
         fenced=False,
         log_dirs=(UUID(int=1000 + broker_id),),
     )
-    return replaced(image, **changes)
+    return image._replace(**changes)
 
 
 def cluster(*brokers: BrokerImage | int) -> ClusterImage:
