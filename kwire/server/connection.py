@@ -43,7 +43,7 @@ class Connection:
     """
 
     def __init__(
-        self, sock: socket.socket, requests: Requests, node: Node, endpoint: Endpoint, max_frame_bytes: int
+        self, sock: socket.socket, requests: Requests, node: Node, endpoint: Endpoint, frames: Frames
     ) -> None:
         self.socket = sock
         self.node = node
@@ -60,7 +60,7 @@ class Connection:
         self.scope = trio.CancelScope()
         self.draining = False
         self._requests = requests
-        self._frames = Frames(max_frame_bytes)
+        self._frames = frames
         self._out: list[Any] = []
         self._turn_started = 0.0
         self._waiting_for_input = False

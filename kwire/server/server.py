@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 
 import trio
+from kwire_codecs.framing import SCRATCH_BYTES, Frames
 
 from kwire.broker.cluster import Cluster
 from kwire.broker.listeners import Listener
@@ -37,6 +38,8 @@ class Server:
         self._room = trio.Event()
         self._max_connections = 2**31
         self._accepting = trio.CancelScope()
+        # One for all connections: each is done with it before another gets its turn.
+        self._scratch = bytearray(SCRATCH_BYTES)
 
     def __enter__(self) -> Server:
         return self
@@ -94,7 +97,8 @@ class Server:
         max_frame_bytes = requests.cluster.config.integer("socket.request.max.bytes")
 
         def take(sock: socket.socket) -> None:
-            connection = Connection(sock, requests, node, endpoint, max_frame_bytes)
+            frames = Frames(max_frame_bytes, self._scratch)
+            connection = Connection(sock, requests, node, endpoint, frames)
             self._connections.add(connection)
             serving.start_soon(self._run, connection)
 
