@@ -53,6 +53,8 @@ OFFSETS_TOPIC = "__consumer_offsets"
 R = TypeVar("R")
 GroupShard = Shard[GroupCoordinator]
 _REMEMBERED_GROUPS = 10_000
+_REMEMBERED_LENGTH = 100
+"""The partitions of this many groups, with ids no longer than this, are not worked out anew each time."""
 
 
 class Settings(Protocol):
@@ -155,9 +157,11 @@ class GroupCoordinatorService:
             count = self._partition_count()
             if not count:
                 return None
-            if len(self._indexes) >= _REMEMBERED_GROUPS:
-                self._indexes.clear()
-            index = self._indexes[group_id] = partition_for(group_id, count)
+            index = partition_for(group_id, count)
+            if len(group_id) <= _REMEMBERED_LENGTH:
+                if len(self._indexes) >= _REMEMBERED_GROUPS:
+                    self._indexes.clear()
+                self._indexes[group_id] = index
         return index
 
     def coordinator_of(self, group_id: str) -> int:

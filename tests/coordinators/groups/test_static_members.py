@@ -179,6 +179,6 @@ def test_a_replaced_static_member_changes_what_the_group_is_subscribed_to() -> N
     for instance in ("one", "two"):
         shard.join(instance=instance, protocols=reads_other)
     assert shard.state() is State.STABLE
-    assert shard.group().subscribed_topics == {"other"}
+    assert shard.group().subscribed_topics == frozenset({"other"})
     shard.restart()
-    assert shard.group().subscribed_topics == {"other"}
+    assert shard.group().subscribed_topics == frozenset({"other"})
