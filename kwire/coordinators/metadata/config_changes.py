@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from kwire_codecs.errors import ErrorCode
 
@@ -26,6 +26,9 @@ from .image import ClusterImage, Configs, ResourceKey, ResourceType
 from .topic_configs import effective_values
 from .topic_names import problem_with
 from .topic_settings import TOPIC_SETTINGS
+
+MAX_VALUE_BYTES: Final = 32_767
+"""What a string of the wire and of a record has room for; APPEND could go beyond it step by step."""
 
 
 class Op(IntEnum):
@@ -135,6 +138,9 @@ def _alter_one(
         touched = {change.name for change in changes}
     else:
         raise _Refused(ErrorCode.INVALID_REQUEST, f"Unknown resource type {resource_type}")
+    if any(len(value.encode()) > MAX_VALUE_BYTES for value in after.values()):
+        message = f"The configuration value would be longer than {MAX_VALUE_BYTES} bytes."
+        raise _Refused(ErrorCode.INVALID_CONFIG, message)
     names = dict.fromkeys([*(change.name for change in changes), *current])
     return [
         m.config_record(resource_type, resource, name, after.get(name))

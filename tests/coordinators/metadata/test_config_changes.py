@@ -187,6 +187,17 @@ def test_a_change_that_cannot_be_is_refused_as_a_whole(
     assert answered[2].configs is before.configs
 
 
+def test_a_list_cannot_grow_beyond_what_a_record_holds() -> None:
+    image = image_with()
+    key = "leader.replication.throttled.replicas"
+    code = ErrorCode.NONE
+    for step in range(9):
+        entries = ",".join(f"{number}:1" for number in range(step * 1000, step * 1000 + 1000))
+        code, _, image = altered(image, TOPIC, Change(key, Op.APPEND, entries))
+        assert len(image.config(*TOPIC)[key]) <= 32_767
+    assert code is ErrorCode.INVALID_CONFIG
+
+
 def test_one_resource_fails_and_the_other_changes() -> None:
     image = image_with()
     outcome = alter_incrementally(
