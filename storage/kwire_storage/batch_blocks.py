@@ -13,6 +13,7 @@ Rules
 """
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 
 from .engine import LogRead, Slice
 
@@ -125,15 +126,13 @@ class BatchBlocks:
             at += 1
         return parts
 
-    def batches_from(self, offset: int) -> list[tuple[int, memoryview]]:
+    def batches_from(self, offset: int) -> Iterator[tuple[int, memoryview]]:
         """Base offset and bytes of each batch from the one that holds `offset` on."""
-        found = []
         for at in range(bisect_left(self._last_offsets, offset), len(self._ends)):
             start = self._ends[at - 1] if at else self._blocks[0].start
             (view,) = self._bytes(start, self._ends[at])
             assert isinstance(view, memoryview)
-            found.append((self._base_offsets[at], view))
-        return found
+            yield self._base_offsets[at], view
 
     def drop_oldest_block(self) -> None:
         """Let go of the oldest block and its batches."""

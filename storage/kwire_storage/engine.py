@@ -248,6 +248,14 @@ class PartitionLog(Protocol):
         """
         ...
 
+    def retain(self, now_ms: int) -> int:
+        """Remove what `retention_ms` and `retention_bytes` let go; gives the log start offset.
+
+        For logs whose cleanup.policy has `delete`: the caller knows. Housekeeping calls it (Kafka: every 5
+        minutes).
+        """
+        ...
+
     def configure(self, config: LogConfig) -> None:
         """From now on these settings."""
         ...
@@ -261,6 +269,12 @@ class PartitionLog(Protocol):
         snapshot).
         """
         ...
+
+
+class FlushJob(Protocol):
+    """Files to be synced; `work` may be called in a thread, and may raise StorageError."""
+
+    def work(self) -> None: ...
 
 
 class LogDirectories(Protocol):
@@ -301,8 +315,28 @@ class LogDirectories(Protocol):
         """What DescribeLogDirs tells of each directory."""
         ...
 
+    # Housekeeping: what the owner of the directories calls now and then.
+
     def checkpoint(self) -> None:
-        """Write the checkpoint files: housekeeping calls it now and then."""
+        """Write the checkpoint files (Kafka: every minute)."""
+        ...
+
+    def sweep(self) -> int:
+        """Remove what is left of deleted logs; gives how many. Touches nothing else: may be called in a
+        thread.
+        """
+        ...
+
+    def plan_flush(self) -> FlushJob | None:
+        """What must be synced so that a restart after a kill need not read sealed segments again; None:
+        nothing.
+
+        Then `job.work()` in a thread, and `commit_flush(job)` and `checkpoint()` on the loop.
+        """
+        ...
+
+    def commit_flush(self, job: FlushJob) -> None:
+        """The job's work is done."""
         ...
 
     def close(self, *, clean: bool, broker_epoch: int = -1) -> None:

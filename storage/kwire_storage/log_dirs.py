@@ -19,16 +19,18 @@ from uuid import UUID
 
 from . import checkpoints, uuids
 from .checkpoints import BadCheckpoint
-from .engine import DirectoryUsage, ExistingLog, LogConfig, LogUsage, StorageError
+from .engine import DirectoryUsage, ExistingLog, FlushJob, LogConfig, LogUsage, StorageError
 from .files import Files, OpenFiles, storing
 from .segments import file_names, recovery
-from .segments.log import SegmentedLog
+from .segments.log import FlushPlan, SegmentedLog
 from .segments.segment import Shared
 from .tail import TailBudget
 
 log = logging.getLogger("kwire.storage")
 
 Partition = tuple[str, int]
+
+REMOVED_AT_ONCE_BYTES = 16 << 20  # unlinking more takes longer than the loop should wait
 
 
 class LockedError(Exception):
@@ -155,6 +157,18 @@ class _Open:
         self.directory = directory
         self.topic_id = topic_id
         self.log = opened
+
+
+class SealedFlush:
+    """The sealed segments of some logs, to be synced; `LogDirs.plan_flush` makes it."""
+
+    def __init__(self, plans: Sequence[tuple[SegmentedLog, FlushPlan]], files: Files) -> None:
+        self.plans = plans
+        self._files = files
+
+    def work(self) -> None:
+        for _, plan in self.plans:
+            plan.work(self._files)
 
 
 class LogDirs:
@@ -370,10 +384,13 @@ class LogDirs:
                 self._files.write_file(metadata, checkpoints.encode_partition_metadata(topic_id), sync=False)
 
     def delete(self, topic: str, partition: int) -> None:
-        """Take a log away: its directory is renamed at once, and removed by `sweep`."""
+        """Take a log away: its directory is renamed at once, and removed at once if it is small, else by
+        `sweep`.
+        """
         key = topic, partition
         directory = self._found.get(key)
         opened = self._open.pop(key, None)
+        is_small = opened is not None and opened.log.size_bytes <= REMOVED_AT_ONCE_BYTES
         if opened is not None:
             opened.log.remove_files()
         if directory is None:
@@ -383,7 +400,10 @@ class LogDirs:
         with storing("renaming", path):
             if self._files.is_directory(path):
                 self._files.rename(path, directory.file(name))
-                self._doomed.append(directory.file(name))
+                if is_small:
+                    self._remove(directory.file(name))
+                else:
+                    self._doomed.append(directory.file(name))
         self._forget(key)
 
     def _forget(self, key: Partition) -> None:
@@ -400,13 +420,18 @@ class LogDirs:
         """
         removed = 0
         while self._doomed:
-            path = self._doomed.pop()
-            with storing("removing", path):
-                for name in self._files.listdir(path):
-                    self._files.remove(f"{path}/{name}")
-                self._files.rmdir(path)
-            removed += 1
+            removed += self._remove(self._doomed.pop())
         return removed
+
+    def _remove(self, path: str) -> bool:
+        try:
+            for name in self._files.listdir(path):
+                self._files.remove(f"{path}/{name}")
+            self._files.rmdir(path)
+        except OSError as error:
+            log.warning("removing %s failed, the next start tries again: %s", path, error)
+            return False
+        return True
 
     def directory_of(self, topic: str, partition: int) -> UUID:
         directory = self._found.get((topic, partition))
@@ -454,6 +479,19 @@ class LogDirs:
         directory.write_offsets(file_names.RECOVERY_POINTS, directory.recovery_points, sync=sync)
         directory.write_offsets(file_names.HIGH_WATERMARKS, directory.high_watermarks, sync=sync)
 
+    def plan_flush(self) -> SealedFlush | None:
+        plans = []
+        for opened in self._open.values():
+            plan = opened.log.plan_flush(sealed_only=True)
+            if plan is not None:
+                plans.append((opened.log, plan))
+        return SealedFlush(plans, self._files) if plans else None
+
+    def commit_flush(self, job: FlushJob) -> None:
+        if isinstance(job, SealedFlush):
+            for flushed, plan in job.plans:
+                flushed.commit_flush(plan)
+
     # The end
 
     def close(self, *, clean: bool, broker_epoch: int = -1) -> None:
@@ -478,6 +516,8 @@ class LogDirs:
                 except StorageError as error:
                     log.error("%s", error)
         self._open.clear()
+        if clean:
+            self.sweep()
         self._let_go()
 
     def _let_go(self) -> None:

@@ -19,6 +19,7 @@ class MemoryLog:
     """One partition's log in memory. `PartitionLog` says what the methods do."""
 
     def __init__(self, config: LogConfig) -> None:
+        self._config = config
         self._blocks = BatchBlocks()
         self._log_start_offset = 0
         self._log_end_offset = 0
@@ -109,7 +110,20 @@ class MemoryLog:
         self._blocks.drop_before(offset)
         self.epochs.truncate_from_start(offset)
 
+    def retain(self, now_ms: int) -> int:
+        # Batch by batch: there are no segments whose youngest record keeps the others.
+        start, size = self._log_start_offset, self.size_bytes
+        retention_ms, retention_bytes = self._config.retention_ms, self._config.retention_bytes
+        for header, _ in self._batches(start):
+            aged = 0 <= retention_ms < now_ms - header.max_timestamp and header.max_timestamp >= 0
+            if not aged and not 0 <= retention_bytes <= size - header.size:
+                break
+            start, size = header.next_offset, size - header.size
+        self.advance_log_start(start)
+        return self._log_start_offset
+
     def configure(self, config: LogConfig) -> None:
+        self._config = config
         self.producers.expiration_ms = config.producer_id_expiration_ms
 
     def flush(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from uuid import UUID
 
-from .engine import DirectoryUsage, ExistingLog, LogConfig, LogUsage
+from .engine import DirectoryUsage, ExistingLog, FlushJob, LogConfig, LogUsage
 from .memory import MemoryLog
 from .uuids import to_text, usable
 
@@ -59,6 +59,15 @@ class MemoryDirs:
 
     def checkpoint(self) -> None:
         """Nothing: there is nowhere to write to."""
+
+    def sweep(self) -> int:
+        return 0
+
+    def plan_flush(self) -> FlushJob | None:
+        return None
+
+    def commit_flush(self, job: FlushJob) -> None:
+        pass
 
     def close(self, *, clean: bool, broker_epoch: int = -1) -> None:
         """Let go of everything."""

@@ -236,6 +236,21 @@ class LogContract:
         log.truncate_to(0)
         assert log.producers.get(9) is None
 
+    def test_retention_removes_the_old_and_the_surplus(self, log: PartitionLog) -> None:
+        log.configure(LogConfig(segment_bytes=400, retention_ms=-1))
+        fill(log, 30)
+        assert log.retain(1 << 40) == 0
+        log.configure(LogConfig(segment_bytes=400, retention_ms=-1, retention_bytes=500))
+        start = log.retain(0)
+        assert start == log.log_start_offset
+        kept = sum(len(batch(at).buffer) for at in range(start, 30))
+        assert kept >= min(500, 30 * len(batch(0).buffer))
+        log.configure(LogConfig(segment_bytes=400, retention_ms=100))
+        assert log.retain(1029) == start
+        assert log.retain(1 << 40) == 30
+        fill(log, 1)
+        assert offsets(log) == [(30, 30)]
+
     def test_closing_and_flushing_are_quiet(self, log: PartitionLog) -> None:
         fill(log, 3)
         log.flush()

@@ -217,6 +217,27 @@ def test_what_was_flushed_is_not_read_again(tmp_path: Path, filled: tuple[LogDir
     again.close(clean=False)
 
 
+def test_housekeeping_spares_a_restart_the_sealed_segments(
+    tmp_path: Path, filled: tuple[LogDirs, SegmentedLog]
+) -> None:
+    dirs, log = filled
+    job = dirs.plan_flush()
+    assert job is not None
+    job.work()
+    dirs.commit_flush(job)
+    dirs.checkpoint()
+    assert dirs.plan_flush() is None
+    assert log.recovery_point == log.segment_offsets[-1]
+    dirs.close(clean=False)
+    first = min((tmp_path / "topic-0").glob("*.log"))
+    data = bytearray(first.read_bytes())
+    data[70] ^= 1
+    first.write_bytes(data)
+    again = open_dirs(tmp_path)
+    assert open_log(again).log_end_offset == 40
+    again.close(clean=False)
+
+
 @pytest.mark.parametrize("suffix", [".index", ".timeindex"])
 @pytest.mark.parametrize("clean", [True, False])
 @pytest.mark.parametrize("damage", ["remove", "half an entry", "zeros", "falling", "beyond the log"])

@@ -465,18 +465,26 @@ class SegmentedLog:
         for segment in self._segments:
             segment.index_interval_bytes = config.index_interval_bytes
 
-    def plan_flush(self) -> FlushPlan | None:
-        """What must be synced for all that is appended now to be on the device; None when it is. Then:
-        `FlushPlan.work` in a thread, and `commit_flush`.
+    def plan_flush(self, *, sealed_only: bool = False) -> FlushPlan | None:
+        """What must be synced for all that is appended now to be on the device; None when it is.
+
+        `sealed_only` leaves out the last segment. Then: `FlushPlan.work` in a thread, and `commit_flush`.
         """
-        if self.recovery_point >= self._log_end_offset:
+        end = self._log_end_offset
+        if sealed_only:
+            end = self._bases[-1] if self._bases else 0
+        if self.recovery_point >= end:
             return None
-        segments = [segment for segment in self._segments_from(self.recovery_point) if segment.size]
+        segments = [
+            segment
+            for segment in self._segments_from(self.recovery_point)
+            if segment.size and segment.base_offset < end
+        ]
         named = self._names_version == self._names_synced
         return FlushPlan(
             slices=[segment.slice(0, segment.size) for segment in segments],
             directories=[] if named else [self.directory, os.path.dirname(self.directory)],
-            end_offset=self._log_end_offset,
+            end_offset=end,
             generation=self._generation,
             names_version=self._names_version,
         )
