@@ -333,9 +333,10 @@ class GroupCoordinatorService:
     def _image_changed(self, old: ClusterImage, new: ClusterImage) -> None:
         if old.topics is new.topics:
             return
-        gone = [name for topic_id, name in old.topic_names.items() if topic_id not in new.topic_names]
-        if gone:
-            self._forget_topics(frozenset(gone))
+        # One change either makes topics or deletes some; looking for deleted ones takes time with many topics.
+        if len(new.topic_names) < len(old.topic_names):
+            gone = old.topic_names.keys() - new.topic_names.keys()
+            self._forget_topics(frozenset(old.topic_names[topic_id] for topic_id in gone))
         for index, opened in list(self._opened.items()):
             found = new.partition(OFFSETS_TOPIC, index)
             leadership = (NO_LEADER, -1) if found is None else (found.leader, found.leader_epoch)
