@@ -19,6 +19,7 @@ from random import Random
 from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
+from kwire_codecs.internal.metadata_records import FeatureLevelRecord
 from kwire_storage.uuids import usable
 
 from kwire.broker.metadata_log import LoggedBatch, MetadataLog, Opener
@@ -193,12 +194,7 @@ class Controller:
         self._log = log
         self._replayer = Replayer(ClusterImage(cluster_id=home.cluster_id))
         self._load(log)
-        unknown = features.unsupported(self.image.features)
-        if unknown:
-            raise ClusterError(
-                f"this cluster has metadata.version {unknown[METADATA_VERSION_FEATURE]}, but kwire knows up "
-                f"to {features.METADATA_VERSION}: open it with the Kafka that wrote it, or a newer kwire"
-            )
+
         offset = log.begin_epoch(self.node_id, home.directory_ids[0], now_ms)
         self._replayer.replay((), last_offset=offset, epoch=log.epoch)
         if self._replayer.in_transaction:  # its writer died in the midst of it
@@ -218,6 +214,7 @@ class Controller:
         for batch in log.read():
             last = batch
             records += batch.records
+            _refuse_newer(batch.records)
             if len(records) >= _LOADED_AT_ONCE:
                 self._replayer.replay(records, last_offset=batch.last_offset, epoch=batch.epoch)
                 records = []
@@ -290,6 +287,16 @@ class Controller:
         if error.failed:
             raise ClusterError(f"{wanted.name} can't be made: {error.message}")
         self._commit(outcome.records)
+
+
+def _refuse_newer(records: Sequence[m.Record]) -> None:
+    """Stop at the record that says that what follows may not be readable."""
+    for record in records:
+        if isinstance(record, FeatureLevelRecord) and features.is_newer(record.name, record.feature_level):
+            raise ClusterError(
+                f"this cluster has metadata.version {record.feature_level}, but kwire knows up "
+                f"to {features.METADATA_VERSION}: open it with the Kafka that wrote it, or a newer kwire"
+            )
 
 
 def _registered(endpoint: NodeEndpoint) -> Endpoint:

@@ -308,3 +308,17 @@ async def test_ids_can_be_arguments_of_kafkas_tools() -> None:
 
     controller = await Home(seed=3).start()
     assert not [new for _ in range(500) if (new := to_text(controller.new_uuid())).startswith("-")]
+
+
+async def test_a_start_that_was_cut_off_anywhere_is_made_good_by_the_next() -> None:
+    whole = Home()
+    await whole.start()
+    for cut in range(whole.log().log_end_offset + 1):
+        home = Home()
+        await home.start()
+        home.log().truncate_to(cut)
+        image = (await home.start()).image
+        assert image.features == {"metadata.version": 33}
+        assert not image.brokers[1].fenced
+        assert [part.leader for part in image.topics["__consumer_offsets"].partitions] == [1, 1, 1]
+        assert (await home.start()).image.topics == image.topics

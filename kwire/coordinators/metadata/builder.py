@@ -87,10 +87,6 @@ class ImageBuilder:
 
     # Changes
 
-    def set_cluster_id(self, cluster_id: str) -> None:
-        """The id that clients see."""
-        self._cluster_id = cluster_id
-
     def set_position(self, offset: int, epoch: int) -> None:
         """The offset and the epoch of the last record of the batch."""
         self._offset = offset

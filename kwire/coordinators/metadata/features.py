@@ -29,7 +29,6 @@ def supported_ranges() -> tuple[FeatureRange, ...]:
     return tuple(FeatureRange(name, low, high) for name, (low, high) in sorted(SUPPORTED.items()))
 
 
-def unsupported(features: Mapping[str, int]) -> dict[str, int]:
-    """Finalised features whose level kwire does not know: a cluster with a metadata.version above ours."""
-    level = features.get(METADATA_VERSION_FEATURE, METADATA_VERSION)
-    return {} if level <= METADATA_VERSION else {METADATA_VERSION_FEATURE: level}
+def is_newer(name: str, level: int) -> bool:
+    """Whether a finalised level means that the log may hold records that kwire can't read."""
+    return name == METADATA_VERSION_FEATURE and level > METADATA_VERSION

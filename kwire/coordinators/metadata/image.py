@@ -22,10 +22,8 @@ NO_LEADER: Final = -1
 METADATA_TOPIC_ID: Final = UUID(int=1)
 """The id of `__cluster_metadata`; never an id of a user's topic (Kafka: Uuid.METADATA_TOPIC_ID)."""
 
-# Directory ids that name a state, not a directory (KIP-858, Kafka's DirectoryId).
-MIGRATING_DIRECTORY: Final = UUID(int=0)
 UNASSIGNED_DIRECTORY: Final = UUID(int=1)
-LOST_DIRECTORY: Final = UUID(int=2)
+"""Stands for the directory of a replica whose broker has not told which one it is (KIP-858)."""
 
 METADATA_VERSION_FEATURE: Final = "metadata.version"
 
@@ -184,10 +182,3 @@ class ClusterImage:
     def unfenced_brokers(self) -> Iterator[BrokerImage]:
         """Brokers that clients are told of, by id (one that is shutting down still is)."""
         return (broker for _, broker in sorted(self.brokers.items()) if not broker.fenced)
-
-    def controller_id(self) -> int:
-        """A broker to name as the controller: the lowest live one, -1 if none lives.
-
-        Kafka in KRaft names any live broker and forwards; clients look the id up among the brokers.
-        """
-        return min((broker.id for broker in self.brokers.values() if not broker.fenced), default=-1)

@@ -83,7 +83,5 @@ def test_internal_topics_have_no_more_replicas_than_there_are_brokers() -> None:
     assert internal_topics.transaction_state(cluster(1), config).configs["min.insync.replicas"] == "1"
 
 
-def test_the_controller_that_clients_are_told_of_is_a_live_broker() -> None:
-    assert cluster(broker(1, fenced=True), 2, 3).controller_id() == 2
-    assert cluster(broker(1, fenced=True)).controller_id() == -1
+def test_a_change_that_names_no_leader_leaves_the_leader_as_it_is() -> None:
     assert m.partition_change_record(broker(1).incarnation_id, 0).leader == -2
