@@ -23,7 +23,7 @@ from tests.codecs.strategies import messages
 ALL = list(messages_and_versions())
 EXAMPLES = os.environ.get("KWIRE_EXAMPLES")
 FEW = settings(
-    max_examples=int(EXAMPLES or 4),
+    max_examples=int(EXAMPLES or 3),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     database=None,
