@@ -13,7 +13,6 @@ Rules
 """
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
@@ -21,131 +20,18 @@ from . import checkpoints, uuids
 from .checkpoints import BadCheckpoint
 from .engine import DirectoryUsage, ExistingLog, FlushJob, LogConfig, LogUsage, StorageError
 from .files import Files, OpenFiles, storing
+from .log_directory import ForeignDirectory, LockedError, LogDirectory, Partition
 from .segments import file_names, recovery
-from .segments.log import FlushPlan, SegmentedLog
+from .segments.flush import FlushPlan
+from .segments.log import SegmentedLog
 from .segments.segment import Shared
 from .tail import TailBudget
 
+__all__ = ["ForeignDirectory", "LockedError", "LogDirs", "SealedFlush"]
+
 log = logging.getLogger("kwire.storage")
 
-Partition = tuple[str, int]
-
 REMOVED_AT_ONCE_BYTES = 16 << 20  # unlinking more takes longer than the loop should wait
-
-
-class LockedError(Exception):
-    """Another process uses the directory."""
-
-
-class ForeignDirectory(Exception):
-    """The directory belongs to another cluster or node, or was written by something that can't be read
-    here.
-    """
-
-
-class _Directory:
-    """One log directory: its identity and its checkpoints."""
-
-    def __init__(self, path: str, files: Files) -> None:
-        self.path = os.path.abspath(path)
-        self.files = files
-        self.directory_id = UUID(int=0)
-        self.cluster_id: str | None = None
-        self.logs = 0
-        """How many logs are, or will be, in it."""
-        self.was_clean = False
-        self.previous_broker_epoch = -1
-        self.recovery_points: dict[Partition, int] = {}
-        self.high_watermarks: dict[Partition, int] = {}
-        self.log_start_offsets: dict[Partition, int] = {}
-        self._lock = -1
-
-    def file(self, name: str) -> str:
-        return f"{self.path}/{name}"
-
-    def take(self) -> None:
-        """Make the directory if need be, and lock it."""
-        with storing("making", self.path):
-            self.files.makedirs(self.path)
-        path = self.file(file_names.LOCK)
-        with storing("locking", path):
-            self._lock = self.files.open(path, os.O_RDWR | os.O_CREAT)
-            if self.files.lock(self._lock):
-                self.files.truncate(self._lock, 0)
-                self.files.write_all(self._lock, [f"{os.getpid()}\n".encode()], 0)
-                return
-            holder = self.files.read_file(path) or b""
-            self.let_go()
-        pid = holder.decode(errors="replace").strip()
-        who = f"process {pid}" if pid.isdecimal() else "another broker"
-        raise LockedError(f"{self.path} is in use by {who}: stop it, or choose another data directory")
-
-    def let_go(self) -> None:
-        if self._lock >= 0:
-            descriptor, self._lock = self._lock, -1
-            self.files.close(descriptor)
-
-    def identify(self, node_id: int) -> None:
-        """Read `meta.properties`, if there is one; the node must be this one."""
-        path = self.file(file_names.META_PROPERTIES)
-        with storing("reading", path):
-            data = self.files.read_file(path)
-        if data is None:
-            return
-        found = checkpoints.decode_properties(data)
-        if found.get("version") != str(checkpoints.META_VERSION):
-            raise ForeignDirectory(
-                f"{path} has version {found.get('version')!r}, and only version 1 (KRaft) can be used: "
-                "choose another data directory"
-            )
-        if found.get("node.id") != str(node_id):
-            raise ForeignDirectory(
-                f"{path} belongs to node {found.get('node.id')}, and this is node {node_id}: "
-                "start with that node id, or choose another data directory"
-            )
-        try:
-            self.directory_id = uuids.from_text(found.get("directory.id", ""))
-        except ValueError as wrong:
-            raise ForeignDirectory(f"{path} has no usable directory.id: {wrong}") from None
-        self.cluster_id = found.get("cluster.id")
-        if not self.cluster_id:
-            raise ForeignDirectory(f"{path} names no cluster.id")
-
-    def write_identity(self, cluster_id: str, node_id: int) -> None:
-        data = checkpoints.encode_meta_properties(cluster_id, node_id, self.directory_id)
-        path = self.file(file_names.META_PROPERTIES)
-        with storing("writing", path):
-            self.files.write_file(path, data, sync=True)
-
-    def load(self) -> None:
-        """Read the checkpoints, and whether the last stop was clean; that is true once."""
-        path = self.file(file_names.CLEAN_SHUTDOWN)
-        with storing("reading", path):
-            data = self.files.read_file(path)
-            if data is not None:
-                self.was_clean = True
-                self.previous_broker_epoch = checkpoints.decode_clean_shutdown(data)
-                self.files.remove(path)
-        self.recovery_points = self._read_offsets(file_names.RECOVERY_POINTS)
-        self.high_watermarks = self._read_offsets(file_names.HIGH_WATERMARKS)
-        self.log_start_offsets = self._read_offsets(file_names.LOG_START_OFFSETS)
-
-    def _read_offsets(self, name: str) -> dict[Partition, int]:
-        path = self.file(name)
-        with storing("reading", path):
-            data = self.files.read_file(path)
-        if data is None:
-            return {}
-        try:
-            return checkpoints.decode_offsets(data)
-        except BadCheckpoint as bad:
-            log.warning("%s is not readable (%s); logs are read from their beginnings", path, bad)
-            return {}
-
-    def write_offsets(self, name: str, offsets: dict[Partition, int], *, sync: bool) -> None:
-        path = self.file(name)
-        with storing("writing", path):
-            self.files.write_file(path, checkpoints.encode_offsets(offsets), sync=sync)
 
 
 class _Open:
@@ -153,7 +39,7 @@ class _Open:
 
     __slots__ = ("directory", "log", "topic_id")
 
-    def __init__(self, directory: _Directory, topic_id: UUID, opened: SegmentedLog) -> None:
+    def __init__(self, directory: LogDirectory, topic_id: UUID, opened: SegmentedLog) -> None:
         self.directory = directory
         self.topic_id = topic_id
         self.log = opened
@@ -196,7 +82,7 @@ class LogDirs:
         self._files = files if files is not None else Files()
         open_files = OpenFiles(self._files, max_open_files)
         self._shared = Shared(self._files, open_files, tails if tails is not None else TailBudget())
-        self._directories = [_Directory(path, self._files) for path in directories]
+        self._directories = [LogDirectory(path, self._files) for path in directories]
         self._open: dict[Partition, _Open] = {}
         self._doomed: list[str] = []
         try:
@@ -248,8 +134,8 @@ class LogDirs:
                 directory.write_identity(cluster_id, self.node_id)
         return cluster_id
 
-    def _find(self) -> dict[Partition, _Directory]:
-        found: dict[Partition, _Directory] = {}
+    def _find(self) -> dict[Partition, LogDirectory]:
+        found: dict[Partition, LogDirectory] = {}
         for directory in self._directories:
             with storing("reading", directory.path):
                 names = self._files.listdir(directory.path)
@@ -305,7 +191,9 @@ class LogDirs:
         if directory is not None:
             path = directory.file(file_names.partition_directory(topic, partition))
             on_disk = self._topic_id(path)
-            if on_disk is not None and on_disk != topic_id:
+            if on_disk is None:
+                self._make(path, topic_id)
+            elif on_disk != topic_id:
                 self._set_aside(directory, key, path, on_disk)
                 directory = None
         if directory is None:
@@ -318,10 +206,10 @@ class LogDirs:
         self._open[key] = _Open(directory, topic_id, made)
         return made
 
-    def _emptiest(self) -> _Directory:
+    def _emptiest(self) -> LogDirectory:
         return min(self._directories, key=lambda directory: directory.logs)
 
-    def _set_aside(self, directory: _Directory, key: Partition, path: str, on_disk: UUID) -> None:
+    def _set_aside(self, directory: LogDirectory, key: Partition, path: str, on_disk: UUID) -> None:
         name = file_names.set_aside_directory(*key, file_names.STRAY_DIRECTORY, self._new_uuid())
         log.warning(
             "%s belongs to topic id %s, which is not %s any more; renamed to %s",
@@ -335,7 +223,7 @@ class LogDirs:
         self._forget(key)
 
     def _new_log(
-        self, directory: _Directory, key: Partition, topic_id: UUID, config: LogConfig
+        self, directory: LogDirectory, key: Partition, topic_id: UUID, config: LogConfig
     ) -> SegmentedLog:
         path = directory.file(file_names.partition_directory(*key))
         return SegmentedLog(
@@ -348,10 +236,9 @@ class LogDirs:
         )
 
     def _load(
-        self, directory: _Directory, key: Partition, topic_id: UUID, config: LogConfig, now_ms: int
+        self, directory: LogDirectory, key: Partition, topic_id: UUID, config: LogConfig, now_ms: int
     ) -> SegmentedLog:
         path = directory.file(file_names.partition_directory(*key))
-        self._make(path, topic_id)
         recovery_point = directory.recovery_points.get(key, 0)
         loaded = recovery.load(
             path,
@@ -452,7 +339,7 @@ class LogDirs:
 
     # Checkpoints
 
-    def _log_start_changed(self, directory: _Directory) -> None:
+    def _log_start_changed(self, directory: LogDirectory) -> None:
         starts = dict(directory.log_start_offsets)
         for key, opened in self._open.items():
             if opened.directory is directory:
@@ -464,14 +351,14 @@ class LogDirs:
             directory.log_start_offsets = starts
             self._write_log_start_offsets(directory)
 
-    def _write_log_start_offsets(self, directory: _Directory) -> None:
+    def _write_log_start_offsets(self, directory: LogDirectory) -> None:
         directory.write_offsets(file_names.LOG_START_OFFSETS, directory.log_start_offsets, sync=False)
 
     def checkpoint(self) -> None:
         for directory in self._directories:
             self._checkpoint(directory, sync=False)
 
-    def _checkpoint(self, directory: _Directory, *, sync: bool) -> None:
+    def _checkpoint(self, directory: LogDirectory, *, sync: bool) -> None:
         for key, opened in self._open.items():
             if opened.directory is directory:
                 directory.recovery_points[key] = opened.log.recovery_point
@@ -496,7 +383,7 @@ class LogDirs:
 
     def close(self, *, clean: bool, broker_epoch: int = -1) -> None:
         """Close every log; a directory in which all of that went well is marked as cleanly stopped."""
-        failed: set[_Directory] = set()
+        failed: set[LogDirectory] = set()
         for opened in self._open.values():
             try:
                 opened.log.close(clean=clean)

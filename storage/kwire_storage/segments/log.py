@@ -15,7 +15,6 @@ import logging
 import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from zlib import crc32
 
 from ..batch_blocks import BatchBlocks
@@ -30,41 +29,23 @@ from ..engine import (
     TimestampOffset,
     ValidBatch,
 )
-from ..files import Files, storing
+from ..files import storing
 from ..leader_epochs import LeaderEpochs
-from ..producer_state import CorruptSnapshot, ProducerState
+from ..producer_state import ProducerState
 from ..timestamps import check_ascending, first_record_at_or_after, first_record_with_max_timestamp
 from . import file_names
+from .flush import FlushPlan
 from .offset_index import MAX_RELATIVE_OFFSET
 from .recovery import LoadedLog
 from .retention import SegmentFacts, segments_to_delete
 from .segment import Place, Segment, Shared
+from .snapshots import Snapshots
 
 log = logging.getLogger("kwire.storage")
 
 
 def _nothing() -> None:
     pass
-
-
-@dataclass(frozen=True, slots=True)
-class FlushPlan:
-    """What `plan_flush` decided: files to sync, held open, and up to where the log is then on the device."""
-
-    slices: list[FileSlice]
-    directories: list[str]
-    end_offset: int
-    generation: int
-    names_version: int
-
-    def work(self, files: Files) -> None:
-        """Sync the files, and the directories that name them; in a thread."""
-        for part in self.slices:
-            with storing("syncing", part.file.path):
-                files.fdatasync(part.descriptor)
-        for directory in self.directories:
-            with storing("syncing", directory):
-                files.sync_directory(directory)
 
 
 class SegmentedLog:
@@ -94,7 +75,7 @@ class SegmentedLog:
         loaded = loaded or LoadedLog([], 0, 0, [], [])
         self._segments = loaded.segments
         self._bases = [segment.base_offset for segment in self._segments]
-        self._snapshots = loaded.snapshots
+        self._snapshots = Snapshots(directory, shared.files, loaded.snapshots)
         self._log_start_offset = loaded.log_start_offset
         self._log_end_offset = loaded.log_end_offset
         self._size_bytes = sum(segment.size for segment in self._segments)
@@ -206,7 +187,7 @@ class SegmentedLog:
             if last.size:
                 last.save_indexes()
                 last.end_offset = max(last.end_offset, self._log_end_offset)
-                self._take_snapshot()
+                self._snapshots.take(self.producers)
             else:
                 last.remove()
                 self._segments.pop()
@@ -328,8 +309,7 @@ class SegmentedLog:
         if self.recovery_point > offset:
             self.recovery_point = offset
             self._recovery_point_fell()
-        for taken_at in [taken_at for taken_at in self._snapshots if taken_at > offset]:
-            self._drop_snapshot(taken_at)
+        self._snapshots.drop_above(offset)
         self._tail.truncate(offset)
         self._shared.tails.shrunk(self._tail)
         while len(self._segments) > 1 and self._bases[-1] >= offset:
@@ -363,9 +343,7 @@ class SegmentedLog:
         while len(self._segments) > 1 and self._bases[1] <= offset:
             self._drop(0)
         self._size_bytes = sum(segment.size for segment in self._segments)
-        for taken_at in [taken_at for taken_at in self._snapshots if taken_at <= self.first_segment_offset]:
-            if taken_at != self._snapshots[-1]:
-                self._drop_snapshot(taken_at)
+        self._snapshots.drop_up_to(self.first_segment_offset)
 
     def retain(self, now_ms: int) -> int:
         """Remove what `retention.ms` and `retention.bytes` let go; gives the new log start offset.
@@ -392,46 +370,17 @@ class SegmentedLog:
 
     # Producer state
 
-    def _take_snapshot(self) -> None:
-        offset = self.producers.end_offset
-        if offset in self._snapshots:
-            return
-        path = f"{self.directory}/{file_names.segment_file(offset, file_names.SNAPSHOT)}"
-        with storing("writing", path):
-            self._shared.files.write_file(path, self.producers.encode_snapshot(), sync=False)
-        self._snapshots.append(offset)
-
-    def _drop_snapshot(self, offset: int) -> None:
-        path = f"{self.directory}/{file_names.segment_file(offset, file_names.SNAPSHOT)}"
-        with storing("removing", path):
-            self._shared.files.remove(path)
-        self._snapshots.remove(offset)
-
     def _rebuild_producers(self, now_ms: int, *, trust_absence: bool) -> None:
-        """Derive the producers from the newest snapshot that can be used and the batches behind it.
+        """Derive the producers from the newest snapshot and the batches behind it.
 
         `trust_absence`: no snapshot at all means that a clean stop found no producers to write down.
         """
         producers = self.producers
         producers.clear(self._log_start_offset)
-        trust_absence = trust_absence and not self._snapshots
-        for taken_at in sorted(self._snapshots, reverse=True):
-            path = f"{self.directory}/{file_names.segment_file(taken_at, file_names.SNAPSHOT)}"
-            if taken_at > self._log_end_offset:
-                self._drop_snapshot(taken_at)
-                continue
-            with storing("reading", path):
-                data = self._shared.files.read_file(path)
-            try:
-                producers.load_snapshot(data or b"", taken_at, now_ms)
-            except CorruptSnapshot as corrupt:
-                log.warning("%s can't be used (%s); removed", path, corrupt)
-                self._drop_snapshot(taken_at)
-                continue
-            break
-        else:
-            if trust_absence:
-                producers.end_offset = self._log_end_offset
+        trust_absence = trust_absence and not len(self._snapshots)
+        self._snapshots.drop_above(self._log_end_offset)
+        if not self._snapshots.load_newest(producers, now_ms) and trust_absence:
+            producers.end_offset = self._log_end_offset
         start = max(producers.end_offset, self._log_start_offset)
         if start < self._log_end_offset:
             for segment in self._segments_from(start):
@@ -509,8 +458,8 @@ class SegmentedLog:
                 self._save_epochs()
                 for segment in self._segments:
                     segment.save_indexes(sync=True)
-                if len(self.producers) or self._snapshots:
-                    self._take_snapshot()
+                if len(self.producers) or len(self._snapshots):
+                    self._snapshots.take(self.producers)
         finally:
             for segment in self._segments:
                 segment.close()

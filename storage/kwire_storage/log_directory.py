@@ -1,0 +1,135 @@
+"""One log directory: who may use it, whose it is, and its checkpoints (Kafka: LogManager,
+MetaPropertiesEnsemble).
+
+A directory belongs to one process at a time (`.lock`), and to one cluster and one node (`meta.properties`).
+`LogDirs` puts several together. Taking one raises LockedError, ForeignDirectory or StorageError; each says
+what to do.
+"""
+
+import logging
+import os
+from uuid import UUID
+
+from . import checkpoints, uuids
+from .checkpoints import BadCheckpoint
+from .files import Files, storing
+from .segments import file_names
+
+log = logging.getLogger("kwire.storage")
+
+Partition = tuple[str, int]
+
+
+class LockedError(Exception):
+    """Another process uses the directory."""
+
+
+class ForeignDirectory(Exception):
+    """The directory belongs to another cluster or node, or was written by something that can't be read
+    here.
+    """
+
+
+class LogDirectory:
+    """One log directory. Whoever takes it lets it go."""
+
+    def __init__(self, path: str, files: Files) -> None:
+        self.path = os.path.abspath(path)
+        self.files = files
+        self.directory_id = UUID(int=0)
+        self.cluster_id: str | None = None
+        self.logs = 0
+        """How many logs are, or will be, in it."""
+        self.was_clean = False
+        self.previous_broker_epoch = -1
+        self.recovery_points: dict[Partition, int] = {}
+        self.high_watermarks: dict[Partition, int] = {}
+        self.log_start_offsets: dict[Partition, int] = {}
+        self._lock = -1
+
+    def file(self, name: str) -> str:
+        return f"{self.path}/{name}"
+
+    def take(self) -> None:
+        """Make the directory if need be, and lock it."""
+        with storing("making", self.path):
+            self.files.makedirs(self.path)
+        path = self.file(file_names.LOCK)
+        with storing("locking", path):
+            self._lock = self.files.open(path, os.O_RDWR | os.O_CREAT)
+            if self.files.lock(self._lock):
+                self.files.truncate(self._lock, 0)
+                self.files.write_all(self._lock, [f"{os.getpid()}\n".encode()], 0)
+                return
+            holder = self.files.read_file(path) or b""
+            self.let_go()
+        pid = holder.decode(errors="replace").strip()
+        who = f"process {pid}" if pid.isdecimal() else "another broker"
+        raise LockedError(f"{self.path} is in use by {who}: stop it, or choose another data directory")
+
+    def let_go(self) -> None:
+        if self._lock >= 0:
+            descriptor, self._lock = self._lock, -1
+            self.files.close(descriptor)
+
+    def identify(self, node_id: int) -> None:
+        """Read `meta.properties`, if there is one; the node must be this one."""
+        path = self.file(file_names.META_PROPERTIES)
+        with storing("reading", path):
+            data = self.files.read_file(path)
+        if data is None:
+            return
+        found = checkpoints.decode_properties(data)
+        if found.get("version") != str(checkpoints.META_VERSION):
+            raise ForeignDirectory(
+                f"{path} has version {found.get('version')!r}, and only version 1 (KRaft) can be used: "
+                "choose another data directory"
+            )
+        if found.get("node.id") != str(node_id):
+            raise ForeignDirectory(
+                f"{path} belongs to node {found.get('node.id')}, and this is node {node_id}: "
+                "start with that node id, or choose another data directory"
+            )
+        try:
+            self.directory_id = uuids.from_text(found.get("directory.id", ""))
+        except ValueError as wrong:
+            raise ForeignDirectory(f"{path} has no usable directory.id: {wrong}") from None
+        self.cluster_id = found.get("cluster.id")
+        if not self.cluster_id:
+            raise ForeignDirectory(f"{path} names no cluster.id")
+
+    def write_identity(self, cluster_id: str, node_id: int) -> None:
+        data = checkpoints.encode_meta_properties(cluster_id, node_id, self.directory_id)
+        path = self.file(file_names.META_PROPERTIES)
+        with storing("writing", path):
+            self.files.write_file(path, data, sync=True)
+
+    def load(self) -> None:
+        """Read the checkpoints, and whether the last stop was clean; that is true once."""
+        path = self.file(file_names.CLEAN_SHUTDOWN)
+        with storing("reading", path):
+            data = self.files.read_file(path)
+            if data is not None:
+                self.was_clean = True
+                self.previous_broker_epoch = checkpoints.decode_clean_shutdown(data)
+                self.files.remove(path)
+        self.recovery_points = self._read_offsets(file_names.RECOVERY_POINTS)
+        self.high_watermarks = self._read_offsets(file_names.HIGH_WATERMARKS)
+        self.log_start_offsets = self._read_offsets(file_names.LOG_START_OFFSETS)
+
+    def _read_offsets(self, name: str) -> dict[Partition, int]:
+        path = self.file(name)
+        with storing("reading", path):
+            data = self.files.read_file(path)
+        if data is None:
+            return {}
+        try:
+            return checkpoints.decode_offsets(data)
+        except BadCheckpoint as bad:
+            log.warning("%s is not readable (%s); logs are read from their beginnings", path, bad)
+            return {}
+
+    def write_offsets(self, name: str, offsets: dict[Partition, int], *, sync: bool) -> None:
+        path = self.file(name)
+        with storing("writing", path):
+            self.files.write_file(path, checkpoints.encode_offsets(offsets), sync=sync)

@@ -1,0 +1,28 @@
+"""Making a log durable without holding up the loop: what to sync is planned there, synced in a thread, and
+noted there again.
+"""
+
+from dataclasses import dataclass
+
+from ..engine import FileSlice
+from ..files import Files, storing
+
+
+@dataclass(frozen=True, slots=True)
+class FlushPlan:
+    """What `plan_flush` decided: files to sync, held open, and up to where the log is then on the device."""
+
+    slices: list[FileSlice]
+    directories: list[str]
+    end_offset: int
+    generation: int
+    names_version: int
+
+    def work(self, files: Files) -> None:
+        """Sync the files, and the directories that name them; in a thread."""
+        for part in self.slices:
+            with storing("syncing", part.file.path):
+                files.fdatasync(part.descriptor)
+        for directory in self.directories:
+            with storing("syncing", directory):
+                files.sync_directory(directory)
