@@ -333,7 +333,7 @@ class GroupCoordinatorService:
     def _image_changed(self, old: ClusterImage, new: ClusterImage) -> None:
         if old.topics is new.topics:
             return
-        # One change either makes topics or deletes some; looking for deleted ones takes time with many topics.
+        # One change either makes topics or deletes some; looking for deleted ones takes time with many.
         if len(new.topic_names) < len(old.topic_names):
             gone = old.topic_names.keys() - new.topic_names.keys()
             self._forget_topics(frozenset(old.topic_names[topic_id] for topic_id in gone))
