@@ -14,11 +14,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from kwire_codecs.apis import api
+from kwire_codecs.apis.metadata import Metadata
+from kwire_codecs.compile import decoder
+from kwire_codecs.framing import frame_request
+from kwire_codecs.headers import read_response_header
+from kwire_codecs.wire import Struct
 
 from kwire.broker_settings import BROKER_SETTINGS
 from kwire.cli.effect import ACTED_ON
+from tests.broker_client import fetch_request, one_partition, produce_request
+from tests.handlers.data import records, values_in
 
 COMMAND = [os.environ["KWIRE_COMMAND"]] if "KWIRE_COMMAND" in os.environ else [sys.executable, "-m", "kwire"]
 DEADLINE_SECONDS = 60
@@ -202,3 +211,45 @@ def test_settings_without_effect_are_taken_and_named(tmp_path: Path) -> None:
         process.terminate()
         said = process.communicate()[1]
     assert "without effect in kwire: num.network.threads, zookeeper.connect" in said
+
+
+def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
+    """Every produce that was answered before a SIGKILL is there after it, once, and the offsets go on."""
+    expected: list[bytes | None] = []
+    for _ in range(3):
+        with (
+            running("--port", "0", "--data", str(tmp_path)) as (process, [address]),
+            socket.create_connection(address, timeout=DEADLINE_SECONDS) as sock,
+        ):
+            ask(sock, Metadata.Request(topics=[Metadata.Request.Topic(name="t")]), 4)
+            fetched = one_partition(ask(sock, fetch_request("t", 0), 11))
+            # The one that was on its way when the broker died may be there or not; nothing else may.
+            found = values_in(fetched.records)
+            assert found in (expected, [*expected, b"late"])
+            expected = found
+            for _ in range(50):
+                value = b"%d" % len(expected)
+                answer = one_partition(ask(sock, produce_request("t", records(value)), 9))
+                assert answer.base_offset == len(expected)
+                expected.append(value)
+            sock.sendall(framed(produce_request("t", records(b"late")), 9))
+            process.kill()
+            process.wait(DEADLINE_SECONDS)
+
+
+def framed(request: Struct, version: int) -> bytes:
+    return b"".join(bytes(part) for part in frame_request(request, version, 1, "tests")[0])
+
+
+def ask(sock: socket.socket, request: Struct, version: int) -> Any:
+    """A request and its answer, over a blocking socket."""
+    root = type(request).__root__
+    assert root is not None
+    assert root.key is not None
+    sock.sendall(framed(request, version))
+    with sock.makefile("rb") as stream:
+        (size,) = struct.unpack(">i", stream.read(4))
+        frame = memoryview(stream.read(size))
+    declared = api(root.key)
+    _, _, position = read_response_header(frame, declared.response_header_version(version))
+    return decoder(declared.Response, version)(frame[position:])

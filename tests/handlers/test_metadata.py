@@ -31,7 +31,7 @@ def all_topics(version: int) -> Metadata.Request:
 
 
 @pytest.mark.parametrize("version", ALL_VERSIONS)
-async def test_all_topics_is_an_empty_list_in_v0_and_null_from_v1(version: int) -> None:
+async def test_rule_12_all_topics_is_an_empty_list_in_v0_and_null_from_v1(version: int) -> None:
     async with serving() as broker, connected(broker) as client:
         await create_topic(broker, "mine", 3)
         response = await client.ask(all_topics(version), version)
@@ -43,14 +43,16 @@ async def test_all_topics_is_an_empty_list_in_v0_and_null_from_v1(version: int) 
 
 
 @pytest.mark.parametrize("version", range(1, 14))
-async def test_an_empty_list_means_no_topics_from_v1(version: int) -> None:
+async def test_rule_12_an_empty_list_means_no_topics_from_v1(version: int) -> None:
     async with serving() as broker, connected(broker) as client:
         response = await client.ask(Metadata.Request(topics=[]), version)
         assert response.topics == []
 
 
 @pytest.mark.parametrize("version", ALL_VERSIONS)
-async def test_brokers_are_never_empty_and_the_controller_is_one_of_them(version: int) -> None:
+async def test_rules_13_and_14_there_are_brokers_and_the_controller_is_one_of_them(
+    version: int,
+) -> None:
     async with serving() as broker, connected(broker) as client:
         response = await client.ask(Metadata.Request(topics=[]), version)
         assert [known.node_id for known in response.brokers] == [1]
@@ -60,20 +62,20 @@ async def test_brokers_are_never_empty_and_the_controller_is_one_of_them(version
             assert response.cluster_id == broker.cluster.controller.image.cluster_id
 
 
-async def test_the_advertised_address_is_the_one_the_client_dialled() -> None:
+async def test_rule_15_the_advertised_address_is_the_one_the_client_dialled() -> None:
     async with serving() as broker, connected(broker) as client:
         response = await client.ask(all_topics(1), 1)
         assert f"{response.brokers[0].host}:{response.brokers[0].port}" == broker.addresses[0]
 
 
 @pytest.mark.parametrize("version", range(4))
-async def test_versions_before_4_always_allow_topics_to_be_created(version: int) -> None:
+async def test_rule_12_versions_before_4_always_allow_topics_to_be_created(version: int) -> None:
     async with serving() as broker, connected(broker) as client:
         assert await created_on_the_way(client, asking("new"), version)
 
 
 @pytest.mark.parametrize("version", range(4, 14))
-async def test_from_v4_the_client_says_whether_a_topic_may_be_created(version: int) -> None:
+async def test_rule_12_from_v4_the_client_says_whether_a_topic_may_be_created(version: int) -> None:
     async with serving() as broker, connected(broker) as client:
         assert not await created_on_the_way(client, asking("new", auto=False), version)
         assert await created_on_the_way(client, asking("new", auto=True), version)
@@ -140,7 +142,7 @@ async def test_ids_and_null_names_are_refused_in_v10_and_v11_which_have_them_on_
             assert {topic.error_code for topic in response.topics} == {ErrorCode.INVALID_REQUEST}
 
 
-async def test_topic_ids_are_stable_and_new_after_a_topic_is_made_again() -> None:
+async def test_rule_30_topic_ids_are_stable_and_new_after_a_topic_is_made_again() -> None:
     async with serving() as broker, connected(broker) as client:
         first = (await client.ask(asking("mine"), 12)).topics[0].topic_id
         assert (await client.ask(asking("mine"), 12)).topics[0].topic_id == first
@@ -152,7 +154,7 @@ async def test_topic_ids_are_stable_and_new_after_a_topic_is_made_again() -> Non
 
 
 @pytest.mark.parametrize("version", range(1, 14))
-async def test_internal_topics_are_there_from_the_start_and_marked(version: int) -> None:
+async def test_rule_26_internal_topics_are_there_from_the_start_and_marked(version: int) -> None:
     async with serving() as broker, connected(broker) as client:
         [topic] = (await client.ask(asking("__consumer_offsets"), version)).topics
         assert topic.is_internal
@@ -199,7 +201,9 @@ async def test_three_brokers_are_listed_with_leaders_spread_over_them() -> None:
         (12, ErrorCode.LEADER_NOT_AVAILABLE),
     ],
 )
-async def test_a_partition_whose_only_broker_is_down_has_no_leader(version: int, error: ErrorCode) -> None:
+async def test_rule_34_a_partition_whose_broker_is_down_has_no_leader(
+    version: int, error: ErrorCode
+) -> None:
     async with serving(brokers=2) as broker, connected(broker) as client:
         await create_topic(broker, "mine", 2)
         broker.cluster.nodes[2].up = False
@@ -219,7 +223,7 @@ async def test_a_partition_whose_only_broker_is_down_has_no_leader(version: int,
 @pytest.mark.parametrize(
     ("version", "error"), [(5, ErrorCode.LEADER_NOT_AVAILABLE), (6, ErrorCode.LISTENER_NOT_FOUND)]
 )
-async def test_a_leader_without_the_clients_listener_is_told_apart_from_v6(
+async def test_rule_34_a_leader_without_the_clients_listener_is_told_apart_from_v6(
     version: int, error: ErrorCode
 ) -> None:
     async with serving(brokers=2) as broker, connected(broker) as client:
@@ -229,7 +233,7 @@ async def test_a_leader_without_the_clients_listener_is_told_apart_from_v6(
         assert {part.error_code for part in response.topics[0].partitions} == {ErrorCode.NONE, error}
 
 
-async def test_in_v0_a_replica_that_is_down_is_an_error_of_the_partition() -> None:
+async def test_rule_34_in_v0_a_replica_that_is_down_is_an_error_of_the_partition() -> None:
     async with serving({"default.replication.factor": "2"}, brokers=2) as broker, connected(broker) as client:
         await client.ask(asking("mine"), 1)
         broker.cluster.nodes[2].up = False
@@ -240,7 +244,7 @@ async def test_in_v0_a_replica_that_is_down_is_an_error_of_the_partition() -> No
             assert [len(part.replica_nodes) for part in topic.partitions] == [replicas]
 
 
-async def test_the_controller_moves_on_when_its_node_is_down() -> None:
+async def test_rule_13_the_controller_moves_on_when_its_node_is_down() -> None:
     async with serving(brokers=2) as broker, connected(broker, node=1) as client:
         assert (await client.ask(asking(auto=None), 1)).controller_id == 1
         broker.cluster.nodes[1].up = False
