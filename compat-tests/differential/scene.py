@@ -23,7 +23,7 @@ from .values import Fields, resolve
 
 # Spoken by 3.9.2, 4.4.0 and kwire alike; none newer than 3.9.2's.
 STEP_VERSIONS = {
-    "ApiVersions": 3, "CreatePartitions": 3, "CreateTopics": 7, "DeleteRecords": 2, "DeleteTopics": 5,
+    "ApiVersions": 3, "CreatePartitions": 3, "CreateTopics": 7, "DeleteGroups": 2, "DeleteRecords": 2, "DeleteTopics": 5,
     "DescribeGroups": 5, "DescribeConfigs": 4, "Fetch": 12, "FindCoordinator": 3, "Heartbeat": 4,
     "IncrementalAlterConfigs": 1, "InitProducerId": 4, "JoinGroup": 7, "LeaveGroup": 4, "ListOffsets": 7,
     "Metadata": 12, "OffsetCommit": 8, "OffsetFetch": 7, "Produce": 9, "SyncGroup": 5,
@@ -122,13 +122,19 @@ class Scene:
 
 def _topic(scene: Scene, partitions: str = "1", configs: str = "", name: str = "topic") -> None:
     """`topic(partitions,key=value;key=value)`: create {topic}, and wait until it can be used."""
-    pairs = dict(pair.split("=") for pair in configs.split(";") if pair)
+    pairs = _configs(configs)
     answer = scene.must("CreateTopics", requests.create_topics(f"{{{name}}}", int(partitions), configs=pairs))
     scene.variables[f"{name}_id"] = answer["topics"][0]["topic_id"]
     # A broker that has heard of a topic need not lead its partitions yet.
     for partition in range(int(partitions)):
         wanted = requests.list_offsets(-1, topic=f"{{{name}}}", partition=partition)
         scene.until("ListOffsets", wanted, lambda answer: not error_names(answer))
+
+
+def _configs(text: str) -> dict[str, str]:
+    """`key=value;key=value`, a plus sign in a value standing for the comma that lists need."""
+    pairs = (pair.split("=") for pair in text.split(";") if pair)
+    return {key: value.replace("+", ",") for key, value in pairs}
 
 
 def _other(scene: Scene, partitions: str = "1", configs: str = "") -> None:
@@ -153,7 +159,7 @@ def _settled(scene: Scene) -> None:
 
 def _configured(scene: Scene, pairs: str) -> None:
     """`configured(key=value;key=value)`: set configs of {topic}."""
-    configs = dict(pair.split("=") for pair in pairs.split(";"))
+    configs = _configs(pairs)
     scene.must("IncrementalAlterConfigs", requests.incremental_alter("{topic}", set_to=configs))
     _settled(scene)
 
@@ -207,9 +213,13 @@ def _sequence(scene: Scene, base: str = "0", epoch: str = "") -> None:
     scene.must("Produce", requests.produce(fields))
 
 
-def _session(scene: Scene) -> None:
-    """A fetch session over partition 0 of {topic}: {session}."""
-    answer = scene.must("Fetch", requests.fetch(0, session_epoch=0))
+def _session(scene: Scene, version: str = "12") -> None:
+    """`session(version)`: a fetch session over partition 0 of {topic}, by its name or from 13 its id: {session}."""
+    fields = resolve(requests.fetch(0, session_epoch=0, max_wait_ms=0), scene.variables)
+    answer = scene.connection().ask("Fetch", int(version), fields)
+    if error_names(answer):
+        raise StepFailed(f"Fetch: {error_names(answer)}")
+    scene.canonical.of("Fetch", answer)
     scene.variables["session"] = answer["session_id"]
 
 
@@ -305,6 +315,11 @@ def _left(scene: Scene) -> None:
     scene.must("LeaveGroup", requests.leave("{group}", "{member}"))
 
 
+def _erased(scene: Scene) -> None:
+    """Delete {group}."""
+    scene.must("DeleteGroups", {"groups_names": ["{group}"]})
+
+
 def _committed(scene: Scene, offset: str = "5", topic: str = "topic", group: str = "group") -> None:
     """`committed(offset,topic,group)`: an offset committed from outside any generation."""
     if group == "group":
@@ -344,6 +359,6 @@ STEPS: Mapping[str, Callable[..., None]] = {
     "records": _records, "compressed": _compressed, "legacy": _legacy, "late": _late, "trimmed": _trimmed,
     "producer": _producer, "sequence": _sequence, "session": _session, "ready": _ready, "joined": _joined,
     "member": _member, "static": _static, "replaced": _replaced, "rebalancing": _rebalancing,
-    "rejoined": _rejoined, "two": _two, "pending": _pending, "left": _left, "committed": _committed,
+    "rejoined": _rejoined, "two": _two, "pending": _pending, "left": _left, "committed": _committed, "erased": _erased,
     "own_commit": _own_commit, "subscribed": _subscribed, "probe": _version_probe, "garbage": _garbage,
 }  # fmt: skip

@@ -18,6 +18,10 @@ def several(*groups: Fields) -> Fields:
     return {**groups[0], "groups": [group["groups"][0] for group in groups]}
 
 
+def two_topics(first: str, second: str) -> Fields:
+    return {**commit(G, 5), "topics": [commit(G, 5, topic=name)["topics"][0] for name in (first, second)]}
+
+
 CASES = [
     Case("OffsetCommit", "1-10", "from outside any generation", "topic ready", commit(G, 5), then=KEPT),
     Case("OffsetCommit", "0", "to where nothing is kept any more", "topic ready", commit(G, 5), "UNSUPPORTED_VERSION"),
@@ -33,6 +37,17 @@ CASES = [
     Case("OffsetCommit", "1-10", "group that is empty", "topic member left", commit(G, 5), then=KEPT),
     Case("OffsetCommit", "1-10", "while rebalancing", "topic member rebalancing", commit(G, 5, generation=GEN, member=M), then=KEPT),
     Case("OffsetCommit", "1-10", "by a member that has not synced", "topic joined", commit(G, 5, generation=GEN, member=M), "REBALANCE_IN_PROGRESS"),
+    Case("OffsetCommit", "1-9", "one known and one unknown topic", "topic ready", two_topics("{topic}", "{missing}"), "UNKNOWN_TOPIC_OR_PARTITION", then=KEPT),
+    Case("OffsetCommit", "10", "one known and one unknown topic", "topic ready", two_topics("{topic}", "{missing}"), "UNKNOWN_TOPIC_ID", then=KEPT),
+    Case("OffsetCommit", "1-10", "longest note", "topic ready", commit(G, 5, metadata="x" * 4096), then=KEPT),
+    Case("OffsetCommit", "1-10", "note just too long", "topic ready", commit(G, 5, metadata="x" * 4097), "OFFSET_METADATA_TOO_LARGE"),
+    Case("OffsetCommit", "1-10", "largest offset", "topic ready", commit(G, 2**63 - 1), then=KEPT),
+    Case("OffsetCommit", "1-10", "negative partition", "topic ready", commit(G, 5, partition=-1), "UNKNOWN_TOPIC_OR_PARTITION"),
+    Case("OffsetCommit", "1-10", "member without generation", "topic member", commit(G, 5, member=M), "ILLEGAL_GENERATION"),
+    Case("OffsetCommit", "1-10", "generation without member", "topic member", commit(G, 5, generation=GEN), "UNKNOWN_MEMBER_ID"),
+    Case("OffsetCommit", "7-10", "static member without its instance", "topic static", commit(G, 5, generation=GEN, member=M), then=KEPT),
+    Case("OffsetCommit", "7-10", "unknown instance", "topic member", commit(G, 5, generation=GEN, member=M, instance="nothing"), "UNKNOWN_MEMBER_ID"),
+    Case("OffsetCommit", "1-9", "internal topic", "ready", commit(G, 5, topic="__consumer_offsets")),
     Case("OffsetCommit", "0-9", "unknown topic", "ready", commit(G, 5, topic="{missing}"), "UNKNOWN_TOPIC_OR_PARTITION"),
     Case("OffsetCommit", "10", "unknown topic id", "ready", commit(G, 5, topic="{missing}"), "UNKNOWN_TOPIC_ID"),
     Case("OffsetCommit", "0-10", "partition out of range", "topic ready", commit(G, 5, partition=6), "UNKNOWN_TOPIC_OR_PARTITION"),
@@ -59,6 +74,10 @@ CASES = [
     Case("OffsetFetch", "1-10", "group with members", "topic member own_commit(7)", offset_fetch(G, "{topic}")),
     Case("OffsetFetch", "7-10", "stable offsets only", "topic committed(5)", offset_fetch(G, "{topic}", require_stable=True)),
     Case("OffsetFetch", "10", "after the topic was deleted", "topic committed(5) deleted", offset_fetch(G, "{topic}"), "UNKNOWN_TOPIC_ID"),
+    Case("OffsetFetch", "1-10", "partitions in no order", "topic(3) committed(5)", offset_fetch(G, "{topic}", partitions=[2, 0, 1])),
+    Case("OffsetFetch", "1-10", "no partition", "topic committed(5)", offset_fetch(G, "{topic}", partitions=[])),
+    Case("OffsetFetch", "1-10", "two topics", "topic other committed(5) committed(6,other)", offset_fetch(G, "{topic}", "{other}")),
+    Case("OffsetFetch", "8-10", "same group twice", "topic committed(5)", several(offset_fetch(G, "{topic}"), offset_fetch(G, "{topic}"))),
     Case("OffsetFetch", "8-10", "two groups", "topic committed(5)", several(offset_fetch(G, "{topic}"), offset_fetch("{missing_group}", "{topic}"))),
     Case("OffsetFetch", "8-10", "no group", "topic", {"groups": []}),
     Case("OffsetFetch", "9-10", "member epoch of a classic group", "topic committed(5)", offset_fetch(G, "{topic}", member="m", epoch=3)),

@@ -18,7 +18,57 @@ def one(name: str = "{topic}", partitions: int = 1, **more: object) -> Fields:
     return create_topics(name, partitions, **more)  # type: ignore[arg-type]
 
 
+def value(key: str, text: str, expect: str) -> Case:
+    """A topic with one config set; version 7 answers with what became of it."""
+    name = f"{key} set to {text.replace(' ', 'blank')}" if text else f"{key} set to nothing"
+    return Case("CreateTopics", "7", name, "", one(configs={key: text}), expect)
+
+
+VALUES = [
+    value("retention.ms", "-2", "INVALID_CONFIG"),
+    value("retention.ms", " 5000 ", "OK"),
+    value("retention.ms", "5.5", "INVALID_CONFIG"),
+    value("retention.ms", "9223372036854775808", "INVALID_CONFIG"),
+    value("retention.ms", "", "INVALID_CONFIG"),
+    value("segment.bytes", "10", "INVALID_CONFIG"),
+    value("segment.bytes", "1048576", "OK"),
+    value("segment.ms", "0", "INVALID_CONFIG"),
+    value("cleanup.policy", "compact,delete", "OK"),
+    value("cleanup.policy", "compact, delete", "OK"),
+    value("cleanup.policy", "", "OK"),
+    value("cleanup.policy", "delete,delete", "OK"),
+    value("cleanup.policy", "COMPACT", "INVALID_CONFIG"),
+    value("compression.type", "lz4", "OK"),
+    value("compression.type", "brotli", "INVALID_CONFIG"),
+    value("min.insync.replicas", "0", "INVALID_CONFIG"),
+    value("min.cleanable.dirty.ratio", "1.5", "INVALID_CONFIG"),
+    value("min.cleanable.dirty.ratio", "0.25", "OK"),
+    value("preallocate", "yes", "INVALID_CONFIG"),
+    value("preallocate", "TRUE", "OK"),
+    value("unclean.leader.election.enable", "true", "OK"),
+    value("message.timestamp.type", "NoTime", "INVALID_CONFIG"),
+    value("message.timestamp.type", "LogAppendTime", "OK"),
+    value("max.message.bytes", "0", "OK"),
+    value("max.message.bytes", "2147483648", "INVALID_CONFIG"),
+    value("message.format.version", "2.0", "INVALID_CONFIG"),
+    value("message.timestamp.difference.max.ms", "5", "INVALID_CONFIG"),
+    value("message.downconversion.enable", "false", "INVALID_CONFIG"),
+    value("follower.replication.throttled.replicas", "1:2,3:4", "OK"),
+    value("follower.replication.throttled.replicas", "odd", "INVALID_CONFIG"),
+    value("follower.replication.throttled.replicas", "*", "OK"),
+    value("remote.storage.enable", "true", "INVALID_CONFIG"),
+    value("compression.gzip.level", "3", "OK"),
+    value("compression.gzip.level", "33", "INVALID_CONFIG"),
+    value("local.retention.ms", "5", "OK"),
+    value("retention.bytes", "-1", "OK"),
+    value("retention.bytes", "-2", "OK"),
+    value("index.interval.bytes", "-1", "INVALID_CONFIG"),
+    value("max.compaction.lag.ms", "0", "INVALID_CONFIG"),
+    value("flush.messages", "0", "INVALID_CONFIG"),
+]
+
 CASES = [
+    *VALUES,
     # The answer comes before the broker has heard of it: whether it is there is seen by the steps of other cases.
     Case("CreateTopics", "0-7", "one topic", "", one()),
     Case("CreateTopics", "0-7", "three partitions", "", one(partitions=3)),
