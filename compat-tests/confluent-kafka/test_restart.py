@@ -51,7 +51,8 @@ def test_producer_and_group_outlive_the_broker(
     again = Consumer(options)
     assert committed(again, topic) == 15
     again.close()
-    found = admin_client(broker.bootstrap).describe_topics(TopicCollection([topic]))[topic].result(20)
+    admin = admin_client(broker.bootstrap)
+    found = admin.describe_topics(TopicCollection([topic]))[topic].result(20)
     assert str(found.topic_id) == topic_id
 
 

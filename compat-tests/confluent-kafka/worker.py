@@ -23,6 +23,8 @@ def main(mode: str, bootstrap: str, group: str, source: str, target: str = "") -
             "session.timeout.ms": 6000,
         }
     )
+    # first of all: it ends the transaction that a killed one left open, which otherwise holds the group's offsets back
+    producer = transactional(bootstrap, target) if mode == "exactly-once" else None
     consumer.subscribe([source])
     messages: list[Message] = []
     while len(messages) < BATCH:
@@ -37,14 +39,18 @@ def main(mode: str, bootstrap: str, group: str, source: str, target: str = "") -
         work(messages)
         worst_moment()
         consumer.commit(asynchronous=False)
-    elif mode == "exactly-once":
-        copy_in_a_transaction(bootstrap, consumer, messages, target)
+    elif producer is not None:
+        copy_in_a_transaction(producer, consumer, messages, target)
     consumer.close()
 
 
-def copy_in_a_transaction(bootstrap: str, consumer: Consumer, messages: list[Message], target: str) -> None:
+def transactional(bootstrap: str, target: str) -> Producer:
     producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": f"copy-to-{target}"})
     producer.init_transactions(30)
+    return producer
+
+
+def copy_in_a_transaction(producer: Producer, consumer: Consumer, messages: list[Message], target: str) -> None:
     producer.begin_transaction()
     for message in messages:
         producer.produce(target, message.value())

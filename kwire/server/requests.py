@@ -12,7 +12,7 @@ import logging
 import struct
 from typing import TYPE_CHECKING, Any, Final
 
-from kwire_codecs.compile import decoder
+from kwire_codecs.compile import decoder_at
 from kwire_codecs.errors import ErrorCode, Malformed
 from kwire_codecs.framing import frame_response
 from kwire_codecs.headers import read_request_header
@@ -69,7 +69,9 @@ class Requests:
         handler = registry.handler(key)
         api = handler.api
         try:
-            request = decoder(api.Request, version)(frame[body_position:])
+            # Bytes behind the request are passed over, as in Kafka: librdkafka leaves some behind its question
+            # for all topics (Metadata 9 and later).
+            request, _ = decoder_at(api.Request, version)(frame, body_position)
         except Malformed as error:
             logger.info(
                 "connection %s closed: client %r sent a request that does not parse: %s",

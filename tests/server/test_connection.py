@@ -9,6 +9,7 @@ import trio
 from kwire_codecs.apis.api_versions import ApiVersions
 from kwire_codecs.apis.fetch import Fetch
 from kwire_codecs.apis.list_offsets import ListOffsets
+from kwire_codecs.apis.metadata import Metadata
 from kwire_codecs.apis.produce import Produce
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.framing import frame_request
@@ -182,14 +183,26 @@ async def test_requests_that_come_a_byte_at_a_time_are_served() -> None:
         assert correlation_id == 1
 
 
-async def test_a_request_with_trailing_bytes_closes_the_connection_with_one_log_line(
+async def test_a_request_cut_short_closes_the_connection_with_one_log_line(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
     async with serving() as running, connected(running) as client:
-        await client.send_bytes(raw_request(18, 0, 1, b"\0"))
+        await client.send_bytes(raw_request(3, 1, 1, b"\0\0"))
         assert await client.closed_by_broker()
     assert len([each for each in caplog.records if "does not parse" in each.getMessage()]) == 1
+
+
+async def test_bytes_behind_a_request_are_passed_over_as_librdkafka_needs() -> None:
+    # librdkafka 2.16's question for all topics (null, three flags and tags) with three bytes of its own behind it
+    every_topic = bytes.fromhex("000000190003000d00000002000772646b61666b610000000000010000")
+    async with serving() as running, connected(running) as client:
+        await create_topic(running, "t")
+        await client.send_bytes(every_topic)
+        correlation_id, response = await client.receive(Metadata, 13)
+        assert correlation_id == 2
+        assert [topic.name for topic in response.topics if not topic.is_internal] == ["t"]
+        assert (await client.ask(hello(), 3)).error_code == ErrorCode.NONE
 
 
 async def test_half_a_frame_and_a_hang_up_leave_nothing_behind() -> None:
