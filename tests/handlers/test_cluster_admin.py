@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from random import Random
+
 import pytest
+from kwire_codecs.apis.api_versions import ApiVersions
 from kwire_codecs.apis.describe_cluster import DescribeCluster
 from kwire_codecs.apis.describe_topic_partitions import DescribeTopicPartitions
 from kwire_codecs.apis.init_producer_id import InitProducerId
 from kwire_codecs.errors import ErrorCode
 
+from kwire.coordinators.metadata import records as m
+from kwire.coordinators.metadata.image import ClusterImage
+from kwire.coordinators.outcome import Outcome
 from kwire.handlers.transactional_ids import NO_TRANSACTIONS
 from tests.broker_client import connected, create_topic, serving
 
@@ -154,3 +161,34 @@ async def test_the_cluster_id_stays_the_same_for_everyone_who_asks() -> None:
         request = DescribeCluster.Request(include_cluster_authorized_operations=False)
         ids = {(await client.ask(request, 2)).cluster_id for client in (first, second, first)}
         assert ids == {broker.cluster.controller.image.cluster_id}
+
+
+@pytest.mark.parametrize("version", [3, 4, 5])
+async def test_features_that_kwire_lacks_are_not_told_even_where_the_cluster_has_them(version: int) -> None:
+    async with serving() as broker, connected(broker) as client:
+        finalised = [
+            m.feature_level_record("transaction.version", 2),
+            m.feature_level_record("group.version", 1),
+        ]
+        await broker.cluster.controller.submit(lambda image: Outcome(None, finalised))
+        request = ApiVersions.Request(client_software_name="a", client_software_version="1")
+        response = await client.ask(request, version)
+        assert [(one.name, one.max_version_level) for one in response.finalized_features] == [
+            ("metadata.version", 33)
+        ]
+        assert response.finalized_features_epoch >= 0
+        assert all(one.min_version > 0 for one in response.supported_features)
+
+
+async def test_topics_their_ids_and_the_cluster_id_survive_a_restart(tmp_path: Path) -> None:
+    images: list[ClusterImage] = []
+    for _ in range(2):
+        async with serving(data=[tmp_path], rng=Random(len(images))) as broker:
+            if not images:
+                await create_topic(broker, "t", 3)
+            images.append(broker.cluster.controller.image)
+    first, second = images
+    assert second.cluster_id == first.cluster_id
+    assert second.topic_names == first.topic_names
+    assert len(second.topics["t"].partitions) == 3
+    assert second.epoch > first.epoch

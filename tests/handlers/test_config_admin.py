@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from kwire_codecs.apis.describe_configs import DescribeConfigs
 from kwire_codecs.apis.incremental_alter_configs import IncrementalAlterConfigs
 from kwire_codecs.errors import ErrorCode
 
-from tests.broker_client import Client, connected, create_topic, serving
+from tests.broker_client import Client, connected, create_topic, one_partition, produce_request, serving
+from tests.handlers.data import records
 
 TOPIC, BROKER = 2, 4
 
@@ -159,3 +161,47 @@ async def test_a_broker_answers_for_itself_alone() -> None:
         assert result.error_code is ErrorCode.NONE
         [result] = (await client.ask(describing(BROKER, "1"), 4)).results
         assert result.error_code is ErrorCode.INVALID_REQUEST
+
+
+async def alter_topic(client: Client, key: str, value: str) -> None:
+    [answer] = (await client.ask(setting(TOPIC, "t", 0, key, value), 1)).responses
+    assert answer.error_code is ErrorCode.NONE
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "refused"),
+    [
+        ("max.message.bytes", "100", ErrorCode.MESSAGE_TOO_LARGE),
+        ("cleanup.policy", "compact", ErrorCode.INVALID_RECORD),
+        ("message.timestamp.before.max.ms", "1000", ErrorCode.INVALID_TIMESTAMP),
+    ],
+)
+async def test_an_altered_topic_config_counts_from_the_next_produce_on(
+    key: str, value: str, refused: ErrorCode
+) -> None:
+    async with serving() as broker, connected(broker) as client:
+        await create_topic(broker, "t")
+        request = produce_request("t", records(b"x" * 200))
+        assert one_partition(await client.ask(request, 9)).error_code is ErrorCode.NONE
+        await alter_topic(client, key, value)
+        assert one_partition(await client.ask(request, 9)).error_code is refused
+
+
+async def test_a_topic_told_to_stamp_append_time_does_so_from_the_next_produce_on() -> None:
+    async with serving() as broker, connected(broker) as client:
+        await create_topic(broker, "t")
+        await alter_topic(client, "message.timestamp.type", "LogAppendTime")
+        produced = one_partition(await client.ask(produce_request("t", records(b"x")), 9))
+        assert produced.log_append_time_ms > 1_000_000
+
+
+async def test_configs_survive_a_restart(tmp_path: Path) -> None:
+    async with serving(data=[tmp_path]) as broker, connected(broker) as client:
+        await create_topic(broker, "t")
+        await alter_topic(client, "max.message.bytes", "100")
+        await client.ask(setting(BROKER, "", 0, "log.retention.ms", "12345"), 1)
+    async with serving(data=[tmp_path]) as broker, connected(broker) as client:
+        assert await value_of(client, TOPIC, "t", "max.message.bytes") == "100"
+        assert await value_of(client, TOPIC, "t", "retention.ms") == "12345"
+        produced = one_partition(await client.ask(produce_request("t", records(b"x" * 200)), 9))
+        assert produced.error_code is ErrorCode.MESSAGE_TOO_LARGE
