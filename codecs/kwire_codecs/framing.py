@@ -9,16 +9,19 @@ that is still arriving is received straight into it, through `get_buffer` and `b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from struct import Struct as Layout
 
 from .apis import api
 from .compile import writer
+from .emit import root_of
 from .errors import Malformed
-from .headers import RequestHeader, write_request_header, write_response_header
+from .headers import RequestHeader, write_request_header
 from .wire import Buffer, Struct
 
 SMALLEST_FRAME = 8
 _SIZE = Layout(">i")
+_SIZE_AND_ID = Layout(">ii")
 SCRATCH_BYTES = 64 * 1024
 _FIRST_ROOM = 256 * 1024
 
@@ -128,20 +131,29 @@ class Frames:
             self._at = 0
 
 
+# (class, version) -> what writes the body, and whether the header has tagged fields.
+_responses: dict[tuple[type[Struct], int], tuple[Callable[[Struct, bytearray, list[Buffer]], int], bool]] = {}
+
+
 def frame_response(response: Struct, version: int, correlation_id: int) -> tuple[list[Buffer], int]:
-    """A whole response frame as buffers to be sent one after the other, and its size in bytes with
-    everything.
+    """A whole response frame as buffers to be sent one after the other, and its size in bytes.
 
     Record batches are in it by reference, the parts of Chunks as they are. Raises NotEncodable.
     """
-    root = response.__root__
-    assert root is not None
-    assert root.key is not None
-    out = bytearray(4)
-    write_response_header(out, correlation_id, api(root.key).response_header_version(version))
+    cls = type(response)
+    found = _responses.get((cls, version))
+    if found is None:
+        root = root_of(cls)
+        assert root.key is not None
+        header_version = api(root.key).response_header_version(version)
+        found = _responses[cls, version] = writer(cls, version), header_version == 1
+    write, has_tags = found
+    out = bytearray(_SIZE_AND_ID.pack(0, correlation_id))
+    if has_tags:
+        out.append(0)
     parts: list[Buffer] = [out]
-    size = writer(type(response), version)(response, out, parts)
-    _SIZE.pack_into(out, 0, size - 4)
+    size = write(response, out, parts)
+    _SIZE.pack_into(out, 0, size - _SIZE.size)
     return parts, size
 
 
