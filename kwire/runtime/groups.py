@@ -126,6 +126,7 @@ class GroupCoordinatorService:
         self._opened: dict[int, _Opened] = {}
         self._indexes: dict[str, int] = {}
         self._nursery: trio.Nursery | None = None
+        self._draining = False
 
     def start(self, nursery: trio.Nursery) -> None:
         """Begin to load every partition that has something in it, and follow the cluster's metadata."""
@@ -135,6 +136,14 @@ class GroupCoordinatorService:
             partition = self._host.partition(OFFSETS_TOPIC, index)
             if partition is not None and partition.log_end_offset > partition.log_start_offset:
                 self._open(index, partition)
+
+    def drain(self) -> None:
+        """The broker is about to stop: joins and syncs that wait are told NOT_COORDINATOR, now and from now
+        on.
+        """
+        self._draining = True
+        for each in self._opened.values():
+            each.shard.drain()
 
     def close(self) -> None:
         """Stop coordinating: whoever waits is told NOT_COORDINATOR."""
@@ -198,6 +207,8 @@ class GroupCoordinatorService:
             self._spawn,
         )
         self._opened[index] = _Opened(shard, partition.leader_id, partition.leader_epoch)
+        if self._draining:
+            shard.drain()
         shard.open()
         return shard
 

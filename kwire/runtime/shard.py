@@ -171,6 +171,7 @@ class Shard(Generic[M]):
         self._waiting: set[Ticket[Any]] = set()
         self._unwritten: list[tuple[Sequence[object], _Held]] = []
         self._writing = False
+        self._draining = False
         self._incarnation = 0
 
     @property
@@ -252,6 +253,16 @@ class Shard(Generic[M]):
         self._incarnation += 1
         self._unload(ErrorCode.NOT_COORDINATOR)
 
+    def drain(self) -> None:
+        """The broker stops: nobody is kept waiting for others any more, all else goes on until `close()`."""
+        self._draining = True
+        self._refuse_waiting(ErrorCode.NOT_COORDINATOR)
+
+    def _refuse_waiting(self, error_code: ErrorCode) -> None:
+        waiting, self._waiting = self._waiting, set()
+        for ticket in waiting:
+            ticket.deliver(Refused(error_code))
+
     def _unload(self, error_code: ErrorCode) -> None:
         self.status = Status.UNLOADED
         self._machine = None
@@ -262,9 +273,7 @@ class Shard(Generic[M]):
         unwritten, self._unwritten = self._unwritten, []
         for _, held in unwritten:
             held.release(error_code)
-        waiting, self._waiting = self._waiting, set()
-        for ticket in waiting:
-            ticket.deliver(Refused(error_code))
+        self._refuse_waiting(error_code)
 
     # Operations
 
@@ -294,6 +303,8 @@ class Shard(Generic[M]):
 
     async def _wait_for(self, ticket: Ticket[R]) -> R | Refused:
         if not ticket.delivered:
+            if self._draining:
+                return Refused(ErrorCode.NOT_COORDINATOR)
             event = trio.Event()
             ticket.on_delivery(event.set)
             self._waiting.add(ticket)

@@ -69,6 +69,7 @@ class Running:
 
     def stop(self) -> None:
         """Answers what is in progress and closes; `run_broker` returns then."""
+        self.cluster.groups.drain()
         self.server.stop()
 
 

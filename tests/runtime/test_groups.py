@@ -101,9 +101,14 @@ async def test_whoever_waits_when_the_broker_stops_is_told_to_look_elsewhere() -
         await other.send(join_request("g", 3), 3)
         while (await client.ask(heartbeat_request("g", 1, member_id), 0)).error_code is ErrorCode.NONE:
             await trio.lowlevel.checkpoint()
-        running.cluster.groups.close()
+        running.cluster.groups.drain()
         _, response = await other.receive(JoinGroup, 3)
         assert response.error_code is ErrorCode.NOT_COORDINATOR
+        # Nor does anyone begin to wait, but what can be answered is.
+        response = await other.ask(join_request("g", 3), 3)
+        assert response.error_code is ErrorCode.NOT_COORDINATOR
+        response = await client.ask(heartbeat_request("g", 1, member_id), 0)
+        assert response.error_code is ErrorCode.REBALANCE_IN_PROGRESS
 
 
 async def test_every_node_lists_the_groups_that_it_coordinates_and_no_others() -> None:
