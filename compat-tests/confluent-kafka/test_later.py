@@ -159,7 +159,7 @@ def test_the_new_group_protocol(make_topic: MakeTopic, group: str, fill: Fill, m
         return make_consumer(topic, heartbeat_interval_ms=None, **options)
 
     first = member()
-    share(first, partitions=2)
+    share(first, partitions=2, timeout_s=15)
     second = member()
     share(first, second, partitions=2)
     fill(topic, 3, partition=1)

@@ -69,8 +69,8 @@ class Requests:
         handler = registry.handler(key)
         api = handler.api
         try:
-            # Bytes behind the request are passed over, as in Kafka: librdkafka leaves some behind its question
-            # for all topics (Metadata 9 and later).
+            # Bytes behind the request are passed over, as in Kafka: librdkafka leaves some behind its
+            # question for all topics (Metadata 9 and later).
             request, _ = decoder_at(api.Request, version)(frame, body_position)
         except Malformed as error:
             logger.info(

@@ -194,7 +194,7 @@ async def test_a_request_cut_short_closes_the_connection_with_one_log_line(
 
 
 async def test_bytes_behind_a_request_are_passed_over_as_librdkafka_needs() -> None:
-    # librdkafka 2.16's question for all topics (null, three flags and tags) with three bytes of its own behind it
+    # librdkafka 2.16's question for all topics (null, two flags, tags) with three bytes of its own behind it
     every_topic = bytes.fromhex("000000190003000d00000002000772646b61666b610000000000010000")
     async with serving() as running, connected(running) as client:
         await create_topic(running, "t")
