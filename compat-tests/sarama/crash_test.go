@@ -111,3 +111,36 @@ func TestIdempotentProducerGoesOnAfterTheBrokersCrash(t *testing.T) {
 		wantValues(t, got, 0, values)
 	})
 }
+
+// The broker dies when a group is in the middle of a rebalance; the members find each other again.
+func TestRebalanceOutlivesTheBrokersCrash(t *testing.T) {
+	t.Parallel()
+	for _, user := range []user{users[0], users[3], users[6]} {
+		t.Run(user.name, func(t *testing.T) {
+			scenarioWithin(t, 3*time.Minute, func(t testing.TB) {
+				broker := ownBroker(t)
+				topic := newTopicAt(t, broker, 4, nil)
+				group := newGroup(t, broker, topic)
+				config := func() *sarama.Config {
+					config := user.config()
+					config.Consumer.Group.Session.Timeout = 6 * time.Second
+					config.Consumer.Group.Heartbeat.Interval = time.Second
+					config.Consumer.Offsets.Initial = sarama.OffsetOldest
+					return config
+				}
+				group.join(t, "first", config())
+				produce(t, broker, topic, 0, numbered("before", 5)...)
+				group.settle(t, topic, 4)
+				group.awaitCommitted(t, topic, 0, 5)
+				// The first learns of the second with its next heartbeat, up to a second from now.
+				wire := newWire()
+				group.join(t, "second", wire.through(config()))
+				eventually(t, "the second has asked to join", func() bool { return len(wire.versions(joinGroupKey)) > 0 })
+				broker.kill()
+				must(t, "restarting the broker", broker.start())
+				group.settleWithin(t, time.Minute, topic, 2, 2)
+				group.awaitCommitted(t, topic, 0, 5)
+			})
+		})
+	}
+}

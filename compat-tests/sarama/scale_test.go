@@ -2,6 +2,7 @@ package sarama_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -81,9 +82,9 @@ func TestDeadMemberIsRemovedAfterItsSessionTimeOut(t *testing.T) {
 						return config
 					}
 					wire := newWire()
-					t.Cleanup(wire.close)
 					lives := group.join(t, "lives", config())
 					dies := group.join(t, "dies", wire.through(config()))
+					t.Cleanup(wire.close) // before the member is closed, which would wait for answers
 					group.settle(t, topic, 2, 2)
 					moved := dies.claims(topic)
 
@@ -102,5 +103,70 @@ func TestDeadMemberIsRemovedAfterItsSessionTimeOut(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// Members come and go, one of them without a word, while messages come in: each message is handed to some member.
+func TestNothingIsLostWhileMembersComeAndGo(t *testing.T) {
+	t.Parallel()
+	for _, user := range []user{users[0], users[2], users[6]} {
+		t.Run(user.name, func(t *testing.T) {
+			scenarioWithin(t, memberPatience, func(t testing.TB) {
+				needsVersion(t, user.version)
+				const partitions, rounds = 4, 6
+				topic := newTopic(t, partitions)
+				group := newGroup(t, theBroker, topic)
+				var mu sync.Mutex
+				missing := map[string]bool{}
+				var members []*member
+				join := func(wire *wire) *member {
+					config := user.config()
+					config.Consumer.Group.Session.Timeout = 6 * time.Second
+					config.Consumer.Group.Heartbeat.Interval = 300 * time.Millisecond
+					config.Consumer.Offsets.Initial = sarama.OffsetOldest
+					if wire != nil {
+						wire.through(config)
+					}
+					member := group.joinWith(t, fmt.Sprintf("member %d", len(members)+1), config,
+						func(session sarama.ConsumerGroupSession, m *sarama.ConsumerMessage) {
+							session.MarkMessage(m, "")
+							mu.Lock()
+							defer mu.Unlock()
+							delete(missing, string(m.Value))
+						})
+					members = append(members, member)
+					return member
+				}
+				dying := newWire()
+				join(nil)
+				for round := range rounds {
+					values := numbered(fmt.Sprintf("round-%d", round), 100)
+					mu.Lock()
+					for _, value := range values {
+						missing[value] = true
+					}
+					mu.Unlock()
+					for i := range partitions {
+						produce(t, theBroker, topic, int32(i), values[i*25:(i+1)*25]...)
+					}
+					switch round {
+					case 0, 1:
+						join(nil)
+					case 2:
+						join(dying)
+						t.Cleanup(dying.close) // before the member is closed, which would wait for answers
+					case 3:
+						members[0].leave(t)
+					case 4:
+						dying.silence()
+					}
+				}
+				eventuallyWithin(t, time.Minute, "every message was consumed", func() bool {
+					mu.Lock()
+					defer mu.Unlock()
+					return len(missing) == 0
+				})
+			})
+		})
 	}
 }
