@@ -148,19 +148,17 @@ class Files:
 
     def write_all(self, descriptor: int, buffers: Sequence[memoryview | bytes], position: int) -> int:
         """Write all of `buffers`, going on where a call took only a part; gives the bytes written."""
-        start = position
-        rest: list[memoryview | bytes] = list(buffers)
-        while rest:
+        size = sum(map(len, buffers))
+        rest, left = buffers, size
+        while left:
             wrote = self.pwritev(descriptor, rest[:IOV_MAX], position)
-            position += wrote
-            done = 0
-            while done < len(rest) and wrote >= len(rest[done]):
-                wrote -= len(rest[done])
-                done += 1
-            del rest[:done]
-            if wrote:
-                rest[0] = memoryview(rest[0])[wrote:]
-        return position - start
+            if not wrote:
+                raise OSError(errno.EIO, "nothing was written")
+            left -= wrote
+            if left:
+                position += wrote
+                rest = _behind(rest, wrote)
+        return size
 
     def write_file(self, path: str, data: bytes, *, sync: bool) -> None:
         """Put `data` in place of a file, whole or not at all: a temporary file beside it, then a rename."""
@@ -183,6 +181,15 @@ class Files:
         except FileNotFoundError:
             return False
         return True
+
+
+def _behind(buffers: Sequence[memoryview | bytes], done: int) -> Sequence[memoryview | bytes]:
+    """`buffers` without their first `done` bytes."""
+    for at, buffer in enumerate(buffers):
+        if done < len(buffer):
+            return [memoryview(buffer)[done:], *buffers[at + 1 :]]
+        done -= len(buffer)
+    return []
 
 
 class OpenFile:

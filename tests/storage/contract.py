@@ -39,6 +39,10 @@ class LogContract:
         fill(log, 50, each=2)
         assert offsets(log) == [(at, at + 1) for at in range(0, 100, 2)]
 
+    def test_an_append_may_hold_more_batches_than_one_system_call_takes(self, log: PartitionLog) -> None:
+        log.append([batch(at) for at in range(2500)], 0)
+        assert offsets(log) == [(at, at) for at in range(2500)]
+
     def test_any_offset_gives_the_whole_batch_that_holds_it(self, log: PartitionLog) -> None:
         fill(log, 10, each=5)
         for offset in range(50):

@@ -225,12 +225,14 @@ class Segment:
         """Whether an append of `size` bytes up to `last_offset` may still go into this segment."""
         if last_offset - self.base_offset > MAX_RELATIVE_OFFSET or self.size + size > LARGEST_SEGMENT_BYTES:
             return False
-        if self.size > max_bytes - size and self.size:
+        if not self.size:
+            return True
+        if self.size > max_bytes - size:
             return False
         # The time index keeps room for the entry that it gets when the segment is sealed.
         offsets_full = len(self.offsets) >= max_index_bytes // offset_index.ENTRY_BYTES
         times_full = len(self.times) >= max_index_bytes // time_index.ENTRY_BYTES - 1
-        return not self.size or not (offsets_full or times_full)
+        return not (offsets_full or times_full)
 
     def waited_ms(self, now_ms: int, newest_timestamp: int) -> int:
         """How long this segment has been in use, by the records' time: from its first batch to
