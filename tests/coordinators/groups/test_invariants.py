@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -328,5 +329,5 @@ def _hard_member(member: Member, protocol: str | None) -> tuple[object, ...]:
     )
 
 
-TestGroupUnderFire = GroupUnderFire.TestCase
+TestGroupUnderFire = pytest.mark.slow(GroupUnderFire.TestCase)
 TestGroupUnderFire.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
