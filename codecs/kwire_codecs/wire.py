@@ -359,7 +359,10 @@ class Struct(metaclass=_StructType):
         constructor(self, **values)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Struct) or self.__fields__ is not other.__fields__:
+        # A shared default is of a subclass of its class.
+        if not isinstance(other, Struct) or not (
+            isinstance(other, type(self)) or isinstance(self, type(other))
+        ):
             return NotImplemented
         return self.unknown_tags == other.unknown_tags and all(
             getattr(self, field.name) == getattr(other, field.name) for field in self.__fields__

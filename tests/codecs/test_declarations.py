@@ -124,6 +124,14 @@ def test_structs_are_equal_by_value_and_can_be_read_in_a_log() -> None:
         left: int = w.int32()
         right: list[int] = w.array(w.int32(), default=[])
 
+    class Nothing(w.Struct):
+        pass
+
+    class Void(w.Struct):
+        pass
+
+    assert Nothing() == Nothing()
+    assert Nothing() != Void()
     assert Pair(left=1) == Pair(left=1, right=[])
     assert Pair(left=1) != Pair(left=2)
     assert Pair(left=1) != Pair(left=1, unknown_tags={1: b""})
