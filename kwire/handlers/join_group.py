@@ -8,6 +8,8 @@ v3 throttling moves to the client (KIP-219) Â· v4 MEMBER_ID_REQUIRED (KIP-394) Â
 
 from __future__ import annotations
 
+import socket
+import struct
 from uuid import UUID
 
 from kwire_codecs.apis.join_group import JoinGroup
@@ -17,6 +19,16 @@ from kwire.handlers.context import Context
 
 API = JoinGroup
 VERSIONS = (0, 9)
+
+
+def client_host(host: str) -> str:
+    """An address as Java's InetAddress writes it, which is what DescribeGroups shows: a slash, and IPv6 in
+    full.
+    """
+    if ":" not in host:
+        return f"/{host}"
+    groups = struct.unpack(">8H", socket.inet_pton(socket.AF_INET6, host.partition("%")[0]))
+    return "/" + ":".join(f"{group:x}" for group in groups)
 
 
 async def handle(ctx: Context, request: JoinGroup.Request) -> JoinGroup.Response:
@@ -32,7 +44,7 @@ async def handle(ctx: Context, request: JoinGroup.Request) -> JoinGroup.Response
             member_id=request.member_id,
             group_instance_id=request.group_instance_id,
             client_id=ctx.client_id or "",
-            client_host=f"/{ctx.peer.peer_host}",
+            client_host=client_host(ctx.peer.peer_host),
             session_timeout_ms=request.session_timeout_ms,
             rebalance_timeout_ms=rebalance_timeout_ms,
             protocol_type=request.protocol_type,

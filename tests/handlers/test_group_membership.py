@@ -9,6 +9,7 @@ from kwire_codecs.apis.join_group import JoinGroup
 from kwire_codecs.apis.leave_group import LeaveGroup
 from kwire_codecs.errors import ErrorCode
 
+from kwire.handlers.join_group import client_host
 from tests.broker_client import connected, serving
 from tests.handlers.group_requests import (
     METADATA,
@@ -123,6 +124,18 @@ async def test_rule_11_a_null_client_id_joins_like_any_other() -> None:
         assert joined.error_code is ErrorCode.NONE
         [member] = (await described(client, "g")).members
         assert member.client_id == ""
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("127.0.0.1", "/127.0.0.1"),
+        ("::1", "/0:0:0:0:0:0:0:1"),
+        ("fe80::a:0bcd%eth0", "/fe80:0:0:0:0:0:a:bcd"),
+    ],
+)
+def test_a_members_host_is_shown_as_java_writes_it(host: str, shown: str) -> None:
+    assert client_host(host) == shown
 
 
 @pytest.mark.parametrize("version", range(10))

@@ -1,0 +1,90 @@
+"""What was acknowledged is in the log, whatever the log does: appends that wait, fail, or fail after a
+wait.
+"""
+
+from __future__ import annotations
+
+import trio
+import trio.testing
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kwire_codecs.errors import ErrorCode
+
+from kwire.coordinators.groups.coordinator import GroupCoordinator
+from kwire.coordinators.groups.records import GroupsFormat, OffsetKey
+from kwire.coordinators.groups.settings import GroupSettings
+from kwire.coordinators.groups.values import CommitRequest, CommittedPartition, CommittedTopic
+from kwire.runtime.shard import Refused, Shard
+from tests.runtime.stepped_time import SteppedTime
+from tests.runtime.test_shard import Log
+
+appends = st.sampled_from(["works", "works", "works", "fails", "waits", "waits and fails"])
+
+
+class MoodyLog(Log):
+    """A log whose appends do what a list says, and afterwards work."""
+
+    def __init__(self, moods: list[str]) -> None:
+        super().__init__()
+        self.moods = moods
+
+    async def append(self, batches: memoryview) -> ErrorCode:
+        mood = self.moods.pop(0) if self.moods else "works"
+        if "waits" in mood:
+            await trio.sleep(1)
+        self.error = ErrorCode.KAFKA_STORAGE_ERROR if "fails" in mood else ErrorCode.NONE
+        return await super().append(batches)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(appends, max_size=12), st.lists(st.tuples(st.integers(0, 1), st.booleans()), max_size=25))
+def test_what_was_acknowledged_is_in_the_log_and_memory_is_what_the_log_says(
+    moods: list[str], commits: list[tuple[int, bool]]
+) -> None:
+    async def main() -> None:
+        log = MoodyLog(list(moods))
+        acknowledged: dict[int, int] = {}
+        async with trio.open_nursery() as nursery:
+            clock = SteppedTime().clock
+
+            def shard() -> Shard[GroupCoordinator]:
+                made: Shard[GroupCoordinator] = Shard(
+                    "groups",
+                    log,
+                    lambda: GroupCoordinator(GroupSettings()),
+                    GroupsFormat(),
+                    clock,
+                    nursery.start_soon,
+                )
+                made.open()
+                return made
+
+            first = shard()
+
+            async def commit(partition: int, offset: int) -> None:
+                request = CommitRequest(
+                    "g", -1, "", None, [CommittedTopic("t", [CommittedPartition(partition, offset)])]
+                )
+                result = await first.run(lambda machine, now_ms: machine.commit_offsets(request, now_ms))
+                if not isinstance(result, Refused):
+                    acknowledged[partition] = max(offset, acknowledged.get(partition, -1))
+
+            for offset, (partition, waits_for_it) in enumerate(commits):
+                if waits_for_it:
+                    await commit(partition, offset)
+                else:
+                    nursery.start_soon(commit, partition, offset)
+                    await trio.lowlevel.checkpoint()
+            await trio.testing.wait_all_tasks_blocked()
+            await trio.sleep(100)
+            second = shard()
+            await trio.testing.wait_all_tasks_blocked()
+            assert first.machine is not None
+            assert second.machine is not None
+            found = second.machine.committed()
+            assert first.machine.committed() == found
+            for partition, offset in acknowledged.items():
+                assert found[OffsetKey("g", "t", partition)].offset >= offset
+            nursery.cancel_scope.cancel()
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
