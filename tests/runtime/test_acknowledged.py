@@ -4,6 +4,8 @@ wait.
 
 from __future__ import annotations
 
+import itertools
+
 import trio
 import trio.testing
 from hypothesis import given, settings
@@ -11,9 +13,10 @@ from hypothesis import strategies as st
 from kwire_codecs.errors import ErrorCode
 
 from kwire.coordinators.groups.coordinator import GroupCoordinator
-from kwire.coordinators.groups.records import GroupsFormat, OffsetKey
+from kwire.coordinators.groups.records import GroupsFormat, GroupsRecord, OffsetKey
 from kwire.coordinators.groups.settings import GroupSettings
-from kwire.coordinators.groups.values import CommitRequest, CommittedPartition, CommittedTopic
+from kwire.coordinators.groups.values import CommitRequest, CommitResult, CommittedPartition, CommittedTopic
+from kwire.coordinators.outcome import Outcome
 from kwire.runtime.shard import Refused, Shard
 from tests.runtime.stepped_time import SteppedTime
 from tests.runtime.test_shard import Log
@@ -61,19 +64,26 @@ def test_what_was_acknowledged_is_in_the_log_and_memory_is_what_the_log_says(
 
             first = shard()
 
-            async def commit(partition: int, offset: int) -> None:
-                request = CommitRequest(
-                    "g", -1, "", None, [CommittedTopic("t", [CommittedPartition(partition, offset)])]
-                )
-                result = await first.run(lambda machine, now_ms: machine.commit_offsets(request, now_ms))
-                if not isinstance(result, Refused):
+            decided = itertools.count()
+
+            async def commit(partition: int) -> None:
+                offset = -1
+
+                def decide(machine: GroupCoordinator, now_ms: int) -> Outcome[CommitResult, GroupsRecord]:
+                    # Offsets rise in the order in which the shard sees the commits.
+                    nonlocal offset
+                    offset = next(decided)
+                    topic = CommittedTopic("t", [CommittedPartition(partition, offset)])
+                    return machine.commit_offsets(CommitRequest("g", -1, "", None, [topic]), now_ms)
+
+                if not isinstance(await first.run(decide), Refused):
                     acknowledged[partition] = max(offset, acknowledged.get(partition, -1))
 
-            for offset, (partition, waits_for_it) in enumerate(commits):
+            for partition, waits_for_it in commits:
                 if waits_for_it:
-                    await commit(partition, offset)
+                    await commit(partition)
                 else:
-                    nursery.start_soon(commit, partition, offset)
+                    nursery.start_soon(commit, partition)
                     await trio.lowlevel.checkpoint()
             await trio.testing.wait_all_tasks_blocked()
             await trio.sleep(100)
