@@ -76,7 +76,8 @@ def test_what_was_acknowledged_is_in_the_log_and_memory_is_what_the_log_says(
                     topic = CommittedTopic("t", [CommittedPartition(partition, offset)])
                     return machine.commit_offsets(CommitRequest("g", -1, "", None, [topic]), now_ms)
 
-                if not isinstance(await first.run(decide), Refused):
+                result: CommitResult | Refused = await first.run(decide)
+                if not isinstance(result, Refused):
                     acknowledged[partition] = max(offset, acknowledged.get(partition, -1))
 
             for partition, waits_for_it in commits:
