@@ -52,7 +52,6 @@ async def handle(ctx: Context, request: JoinGroup.Request) -> JoinGroup.Response
             new_member_uuid=UUID(int=ctx.cluster.random.getrandbits(128), version=4),
             requires_known_member_id=ctx.version >= 4,
             supports_skipping_assignment=ctx.version >= 9,
-            reason=request.reason,
         ),
     )
     return JoinGroup.Response(

@@ -30,10 +30,7 @@ async def handle(ctx: Context, request: LeaveGroup.Request) -> LeaveGroup.Respon
     result = await ctx.cluster.groups.leave(
         ctx.node.id,
         request.group_id,
-        [
-            LeavingMember(member.member_id, member.group_instance_id, member.reason)
-            for member in request.members
-        ],
+        [LeavingMember(member.member_id, member.group_instance_id) for member in request.members],
     )
     return LeaveGroup.Response(
         error_code=result.error_code,

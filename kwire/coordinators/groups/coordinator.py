@@ -295,10 +295,6 @@ class GroupCoordinator:
         """The group of that id; not to be changed."""
         return self._groups.get(group_id)
 
-    def group_count(self) -> int:
-        """How many groups there are."""
-        return len(self._groups)
-
     def committed(self) -> dict[OffsetKey, OffsetValue]:
         """All committed offsets."""
         return self._offsets.snapshot()

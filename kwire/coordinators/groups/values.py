@@ -47,7 +47,6 @@ class JoinRequest(NamedTuple):
     """From v4 on (KIP-394)."""
     supports_skipping_assignment: bool = True
     """From v9 on (KIP-814)."""
-    reason: str | None = None
 
 
 class JoinedMember(NamedTuple):
@@ -97,7 +96,6 @@ class LeavingMember(NamedTuple):
 
     member_id: str
     group_instance_id: str | None = None
-    reason: str | None = None
 
 
 class LeftMember(NamedTuple):
