@@ -17,7 +17,7 @@ from uuid import UUID
 
 import trio
 from kwire_codecs.errors import ErrorCode
-from kwire_storage.engine import ExistingLog, LogDirectories
+from kwire_storage.engine import ExistingLog, LogDirectories, StorageError
 from kwire_storage.validation import ProduceRules
 
 from kwire.broker.controller import Controller
@@ -88,7 +88,7 @@ class Cluster:
 
     def partition(self, topic_name: str, index: int) -> Partition | None:
         """The open partition, opened now if this is the first that anyone asks of it; None where there is
-        none.
+        none. StorageError where its files cannot be opened.
         """
         found = self._partitions.get((topic_name, index))
         if found is None:
@@ -97,6 +97,17 @@ class Cluster:
                 return None
             found = self._open(image, index)
         return found
+
+    def reach(self, topic_name: str, index: int) -> Partition | ErrorCode:
+        """The partition for a client's request, or why there is none: UNKNOWN_TOPIC_OR_PARTITION, or
+        KAFKA_STORAGE_ERROR and one log line where its files cannot be opened.
+        """
+        try:
+            found = self.partition(topic_name, index)
+        except StorageError as error:
+            logger.error("opening %s-%d failed: %s", topic_name, index, error)
+            return ErrorCode.KAFKA_STORAGE_ERROR
+        return found if found is not None else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
     def topic_config(self, topic: str) -> TopicConfig:
         """The topic's effective settings."""
@@ -177,10 +188,13 @@ class Cluster:
                 self._homes[topic.name, existing.partition] = node_id
                 self._known[topic.name] = topic
                 if not directories.was_clean:
-                    await trio.to_thread.run_sync(self._open, topic, existing.partition)
+                    try:
+                        await trio.to_thread.run_sync(self._open, topic, existing.partition)
+                    except StorageError as error:
+                        logger.error("recovering %s-%d failed: %s", topic.name, existing.partition, error)
 
     def _topic_of(self, existing: ExistingLog) -> TopicImage | None:
-        """The topic that a log found on disk belongs to: by its id, or by name where no id was written yet."""
+        """The topic that a log found on disk belongs to: by its id, or by name where it has none yet."""
         if existing.topic_id is None:
             return self.controller.image.topics.get(existing.topic)
         return self.controller.image.topic_by_id(existing.topic_id)

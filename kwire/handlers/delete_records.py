@@ -43,9 +43,9 @@ def _delete(ctx: Context, topic: str, asked: Any) -> Any:
 
 def _low_watermark(ctx: Context, topic: str, asked: Any) -> tuple[ErrorCode, int]:
     cluster = ctx.cluster
-    partition = cluster.partition(topic, asked.partition_index)
-    if partition is None:
-        return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, -1
+    partition = cluster.reach(topic, asked.partition_index)
+    if isinstance(partition, ErrorCode):
+        return partition, -1
     if cluster.is_internal(topic):
         return ErrorCode.INVALID_TOPIC_EXCEPTION, -1
     refusal = partition.refusal_for(ctx.node.id, -1)

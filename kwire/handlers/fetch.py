@@ -78,7 +78,9 @@ async def handle(ctx: Context, request: Fetch.Request) -> Fetch.Response:
             session = None
     looked = await _look_until_satisfied(ctx, request, partitions)
     if ctx.version < 4:
-        answers = await down_converted(ctx.version, looked.answers)
+        answers = await down_converted(
+            ctx.version, looked.answers, lambda asked: ctx.cluster.reach(str(asked.topic), asked.index)
+        )
     else:
         answers = looked.answers
     if session is None and ctx.version >= 7 and request.session_epoch == INITIAL_EPOCH:
@@ -174,9 +176,9 @@ def _look(ctx: Context, request: Fetch.Request, partitions: list[FetchedPartitio
                 urgent = True
                 continue
             topic = found
-        partition = cluster.partition(topic, asked.index)
-        if partition is None:
-            answers.append((asked, _refused(asked, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION), 0))
+        partition = cluster.reach(topic, asked.index)
+        if isinstance(partition, ErrorCode):
+            answers.append((asked, _refused(asked, partition), 0))
             urgent = True
             continue
         refusal = partition.refusal_for(node_id, asked.current_leader_epoch)

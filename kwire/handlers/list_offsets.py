@@ -11,14 +11,18 @@ Nothing is tiered here, so earliest local is the log's start, and latest tiered 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
 from kwire_codecs.apis.list_offsets import ListOffsets
 from kwire_codecs.errors import ErrorCode
+from kwire_storage.engine import StorageError
 
 from kwire.handlers.context import Context
 from kwire.partitions.partition import Partition
+
+logger = logging.getLogger("kwire.handlers")
 
 API = ListOffsets
 VERSIONS = (0, 11)
@@ -82,14 +86,18 @@ def _checked(
     asked: Any,
     answer: Callable[[Context, ListOffsets.Request, Any, Partition], Any],
 ) -> Any:
-    partition = ctx.cluster.partition(topic, asked.partition_index)
-    if partition is None:
-        return _refused(asked.partition_index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    partition = ctx.cluster.reach(topic, asked.partition_index)
+    if isinstance(partition, ErrorCode):
+        return _refused(asked.partition_index, partition)
     leader_only = request.replica_id != DEBUGGING_REPLICA
     refusal = partition.refusal_for(ctx.node.id, asked.current_leader_epoch, leader_only=leader_only)
     if refusal:
         return _refused(asked.partition_index, refusal)
-    return answer(ctx, request, asked, partition)
+    try:
+        return answer(ctx, request, asked, partition)
+    except StorageError as error:
+        logger.error("looking up an offset of %s failed: %s", partition, error)
+        return _refused(asked.partition_index, ErrorCode.KAFKA_STORAGE_ERROR)
 
 
 def _refused(index: int, error_code: ErrorCode) -> Any:
@@ -141,10 +149,10 @@ def _offsets_before(ctx: Context, request: ListOffsets.Request, asked: Any, part
         return _refused(asked.partition_index, ErrorCode.UNSUPPORTED_VERSION)
     candidates = partition.log.segment_starts()
     end = partition.high_watermark if request.replica_id == CONSUMER_REPLICA else partition.log_end_offset
-    if asked.timestamp < EARLIEST:
-        return _refused(asked.partition_index, ErrorCode.UNSUPPORTED_VERSION)
     if asked.timestamp == LATEST:
-        offsets = [end, *(offset for _, offset in reversed(candidates) if offset < end)]
+        # A segment whose records are all deleted still counts; that of a log nobody has written to does not.
+        used = 0 < partition.log_start_offset == end
+        offsets = [end, *(offset for _, offset in reversed(candidates) if offset < end or used)]
     elif asked.timestamp == EARLIEST:
         offsets = [partition.log_start_offset]
     else:

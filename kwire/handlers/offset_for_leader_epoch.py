@@ -32,9 +32,9 @@ async def handle(ctx: Context, request: OffsetForLeaderEpoch.Request) -> OffsetF
 
 
 def _end_of(ctx: Context, topic: str, asked: Any) -> Any:
-    partition = ctx.cluster.partition(topic, asked.partition)
-    if partition is None:
-        return EpochEndOffset(error_code=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, partition=asked.partition)
+    partition = ctx.cluster.reach(topic, asked.partition)
+    if isinstance(partition, ErrorCode):
+        return EpochEndOffset(error_code=partition, partition=asked.partition)
     refusal = partition.refusal_for(ctx.node.id, asked.current_leader_epoch)
     if refusal:
         return EpochEndOffset(error_code=refusal, partition=asked.partition)

@@ -67,9 +67,9 @@ async def _append(ctx: Context, request: Produce.Request, name: str | None, data
     if name is None:
         return AppendResult(ErrorCode.UNKNOWN_TOPIC_ID)
     cluster = ctx.cluster
-    partition = cluster.partition(name, data.index)
-    if partition is None:
-        return AppendResult(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    partition = cluster.reach(name, data.index)
+    if isinstance(partition, ErrorCode):
+        return AppendResult(partition)
     if cluster.is_internal(name):
         return AppendResult(ErrorCode.INVALID_TOPIC_EXCEPTION)
     refusal = partition.refusal_for(ctx.node.id, -1)
@@ -94,8 +94,8 @@ def _answer(ctx: Context, name: str | None, index: int, result: AppendResult, le
         )
     leader = NOT_NAMED
     if ctx.version >= 10 and result.error_code is ErrorCode.NOT_LEADER_OR_FOLLOWER and name is not None:
-        partition = ctx.cluster.partition(name, index)
-        if partition is not None:
+        partition = ctx.cluster.reach(name, index)
+        if not isinstance(partition, ErrorCode):
             leader_ids.add(partition.leader_id)
             leader = PartitionAnswer.CurrentLeader(
                 leader_id=partition.leader_id, leader_epoch=partition.leader_epoch

@@ -10,6 +10,7 @@ from kwire_codecs.wire import ZERO_UUID
 
 from kwire.coordinators.metadata.records import remove_topic_record
 from kwire.coordinators.outcome import Outcome
+from kwire.partitions.partition import Origin
 from tests.broker_client import (
     Client,
     connected,
@@ -130,6 +131,28 @@ async def test_rule_33_old_versions_read_the_magic_that_they_know(version: int, 
         messages = [message for _, message in legacy.walk(fetched.records)]
         assert [message.magic for message in messages] == [magic, magic]
         assert [message.offset for message in messages] == [0, 1]
+
+
+@pytest.mark.parametrize("version", range(4))
+async def test_rule_33_control_batches_are_read_over_however_many_there_are(version: int) -> None:
+    async with serving() as running, connected(running) as client:
+        await create_topic(running, "t")
+        partition = running.cluster.partition("t", 0)
+        assert partition is not None
+        marker = records(
+            b"\0\0\0\0\0\0", is_control=True, is_transactional=True, producer_id=7, producer_epoch=0
+        )
+        for _ in range(5):
+            await partition.append(
+                memoryview(bytearray(marker)),
+                running.cluster.produce_rules("t", 9),
+                origin=Origin.COORDINATOR,
+            )
+        nothing = one_partition(await client.ask(fetch_request("t", 0, max_bytes=100), version))
+        assert (nothing.error_code, bytes(nothing.records)) == (ErrorCode.NONE, b"")
+        await produce(client, "t", b"a")
+        fetched = one_partition(await client.ask(fetch_request("t", 0, max_bytes=100), version))
+        assert [(m.offset, bytes(m.value)) for _, m in legacy.walk(fetched.records)] == [(5, b"a")]
 
 
 async def test_rule_33_zstd_cannot_be_converted_down() -> None:
