@@ -21,6 +21,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("differential")
     group.addoption("--recorded", action="store_true", help="compare kwire with Kafka's recorded answers")
     group.addoption("--record", action="store_true", help="ask Kafka alone and write the recording")
+    group.addoption("--seeds", type=int, default=25, help="how many random logs to live through")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "seed" in metafunc.fixturenames:
+        metafunc.parametrize("seed", range(metafunc.config.getoption("--seeds")))
 
 
 @pytest.fixture(scope="session")

@@ -23,8 +23,9 @@ from .values import Fields, resolve
 
 # Spoken by 3.9.2, 4.4.0 and kwire alike; none newer than 3.9.2's.
 STEP_VERSIONS = {
-    "ApiVersions": 3, "CreatePartitions": 3, "CreateTopics": 7, "DeleteGroups": 2, "DeleteRecords": 2, "DeleteTopics": 5,
-    "DescribeGroups": 5, "DescribeConfigs": 4, "Fetch": 12, "FindCoordinator": 3, "Heartbeat": 4,
+    "ApiVersions": 3, "CreatePartitions": 3, "CreateTopics": 7, "DeleteGroups": 2, "DeleteRecords": 2,
+    "DeleteTopics": 5, "DescribeGroups": 5, "DescribeConfigs": 4, "Fetch": 12, "FindCoordinator": 3,
+    "Heartbeat": 4,
     "IncrementalAlterConfigs": 1, "InitProducerId": 4, "JoinGroup": 7, "LeaveGroup": 4, "ListOffsets": 7,
     "Metadata": 12, "OffsetCommit": 8, "OffsetFetch": 7, "Produce": 9, "SyncGroup": 5,
 }  # fmt: skip
@@ -214,7 +215,7 @@ def _sequence(scene: Scene, base: str = "0", epoch: str = "") -> None:
 
 
 def _session(scene: Scene, version: str = "12") -> None:
-    """`session(version)`: a fetch session over partition 0 of {topic}, by its name or from 13 its id: {session}."""
+    """`session(version)`: a fetch session over {topic}, by its name or from 13 its id: {session}."""
     fields = resolve(requests.fetch(0, session_epoch=0, max_wait_ms=0), scene.variables)
     answer = scene.connection().ask("Fetch", int(version), fields)
     if error_names(answer):
@@ -359,6 +360,7 @@ STEPS: Mapping[str, Callable[..., None]] = {
     "records": _records, "compressed": _compressed, "legacy": _legacy, "late": _late, "trimmed": _trimmed,
     "producer": _producer, "sequence": _sequence, "session": _session, "ready": _ready, "joined": _joined,
     "member": _member, "static": _static, "replaced": _replaced, "rebalancing": _rebalancing,
-    "rejoined": _rejoined, "two": _two, "pending": _pending, "left": _left, "committed": _committed, "erased": _erased,
+    "rejoined": _rejoined, "two": _two, "pending": _pending, "left": _left, "committed": _committed,
+    "erased": _erased,
     "own_commit": _own_commit, "subscribed": _subscribed, "probe": _version_probe, "garbage": _garbage,
 }  # fmt: skip

@@ -26,6 +26,7 @@ CASES = [
     Case("ListOffsets", "0-11", "time after all", THREE_BATCHES, list_offsets(STAMP + 100_000)),
     Case("ListOffsets", "0-11", "time zero", THREE_BATCHES, list_offsets(0)),
     Case("ListOffsets", "0", "one offset only", THREE_BATCHES, list_offsets(-1, most=1)),
+    Case("ListOffsets", "0", "latest after everything was deleted", "topic records(3) trimmed(3)", list_offsets(-1)),
     Case("ListOffsets", "0", "no offset at all", THREE_BATCHES, list_offsets(-1, most=0)),
     Case("ListOffsets", "1-11", "time in gzip", "topic compressed(gzip)", list_offsets(STAMP + 1)),
     Case("ListOffsets", "2-11", "latest read committed", THREE_BATCHES, list_offsets(-1, isolation_level=1)),
