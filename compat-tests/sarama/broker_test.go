@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -213,13 +215,28 @@ func ownBroker(t testing.TB, settings ...string) *broker {
 	return b
 }
 
-// freePort is a port that nobody listens on, so that a broker can come back on it.
+const clusterPorts = 5 // the ports that a cluster may take from its first one on
+
+// nextPort is where to look for a free port; scenarios that run at the same time must not find the same one.
+var nextPort atomic.Int32
+
+func init() { nextPort.Store(10_000 + rand.Int32N(18_000)) } // below the ports that the system gives to clients
+
+// freePort is a port that nobody listens on, nor on the few after it, which the further brokers of a cluster take.
 func freePort(t testing.TB) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+search:
+	for range 100 {
+		first := int(nextPort.Add(clusterPorts))
+		for port := first; port < first+clusterPorts; port++ {
+			listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+			if err != nil {
+				continue search
+			}
+			_ = listener.Close()
+		}
+		return first
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	t.Fatal("no free ports found")
+	return 0
 }
