@@ -32,7 +32,9 @@ def create_topic(
     return name
 
 
-def produce_values(bootstrap: str, topic: str, values: list[bytes], partition: int = 0, **config: Any) -> None:
+def produce_values(
+    bootstrap: str, topic: str, values: list[bytes], partition: int = 0, **config: Any
+) -> None:
     producer = Producer({"bootstrap.servers": bootstrap, **config})
     errors: list[Any] = []
     for value in values:

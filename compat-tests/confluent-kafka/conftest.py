@@ -87,4 +87,6 @@ def _close(consumer: Consumer) -> None:
 
 
 def _dotted(config: dict[str, Any]) -> dict[str, Any]:
-    return {name if name.startswith("on_") else name.replace("_", "."): value for name, value in config.items()}
+    return {
+        name if name.startswith("on_") else name.replace("_", "."): value for name, value in config.items()
+    }

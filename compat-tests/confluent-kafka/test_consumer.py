@@ -254,7 +254,9 @@ def test_a_static_member_comes_back_without_a_rebalance(
     assigned: list[int] = []
 
     def member(name: str, **callbacks: Any) -> Consumer:
-        consumer = make_consumer(**{"group.id": group, "group.instance.id": name, "session.timeout.ms": 20_000})
+        consumer = make_consumer(
+            **{"group.id": group, "group.instance.id": name, "session.timeout.ms": 20_000}
+        )
         consumer.subscribe([topic], **callbacks)
         return consumer
 

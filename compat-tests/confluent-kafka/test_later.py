@@ -125,7 +125,9 @@ def test_sasl(own_broker: Callable[..., ServedBroker], mechanism: str) -> None:
     address = broker.listeners["SAFE"]
     topic = create_topic(AdminClient({"bootstrap.servers": address, **safe}), unique("topic"))
     produce_values(address, topic, [b"v"], **safe)
-    consumer = Consumer({"bootstrap.servers": address, "group.id": "g", "auto.offset.reset": "earliest", **safe})
+    consumer = Consumer(
+        {"bootstrap.servers": address, "group.id": "g", "auto.offset.reset": "earliest", **safe}
+    )
     consumer.subscribe([topic])
     assert [m.value() for m in read(consumer, 1)] == [b"v"]
     consumer.close()
@@ -150,7 +152,9 @@ def test_leaders_need_no_election(admin: AdminClient, topic: str) -> None:
     assert answer[partition].code() == KafkaError.ELECTION_NOT_NEEDED
 
 
-def test_the_new_group_protocol(make_topic: MakeTopic, group: str, fill: Fill, make_consumer: MakeConsumer) -> None:
+def test_the_new_group_protocol(
+    make_topic: MakeTopic, group: str, fill: Fill, make_consumer: MakeConsumer
+) -> None:
     """KIP-848: the broker assigns, and members change one by one."""
     topic = make_topic(partitions=2)
     options = {"group.id": group, "group.protocol": "consumer"}

@@ -83,7 +83,13 @@ def test_keys_headers_empty_values_and_tombstones(
     topic: str, make_producer: MakeProducer, make_consumer: MakeConsumer
 ) -> None:
     producer = make_producer()
-    headers = [("name", b"value"), ("name", b"again"), ("empty", b""), ("null", None), ("größe", "é".encode())]
+    headers = [
+        ("name", b"value"),
+        ("name", b"again"),
+        ("empty", b""),
+        ("null", None),
+        ("größe", "é".encode()),
+    ]
     producer.produce(topic, b"v", b"k", headers=headers)
     producer.produce(topic, b"", b"")
     producer.produce(topic, None, b"tombstone")
@@ -121,7 +127,9 @@ def test_a_message_of_a_million_bytes(
     assert [m.value() for m in read(consumer, 2)] == [value, b"after"]
 
 
-def test_a_message_over_the_topics_limit_is_refused(make_topic: MakeTopic, make_producer: MakeProducer) -> None:
+def test_a_message_over_the_topics_limit_is_refused(
+    make_topic: MakeTopic, make_producer: MakeProducer
+) -> None:
     small, reports = make_topic(config={"max.message.bytes": "1000"}), Reports()
     producer = make_producer()
     producer.produce(small, b"x" * 5000, on_delivery=reports)

@@ -50,7 +50,9 @@ def transactional(bootstrap: str, target: str) -> Producer:
     return producer
 
 
-def copy_in_a_transaction(producer: Producer, consumer: Consumer, messages: list[Message], target: str) -> None:
+def copy_in_a_transaction(
+    producer: Producer, consumer: Consumer, messages: list[Message], target: str
+) -> None:
     producer.begin_transaction()
     for message in messages:
         producer.produce(target, message.value())

@@ -42,7 +42,9 @@ def client(broker: Broker) -> KafkaClient:
 def make_topic(broker: Broker, client: KafkaClient) -> Callable[..., Topic]:
     def make(partitions: int = 1, **configs: str) -> Topic:
         name = f"topic-{uuid.uuid4().hex[:12]}"
-        create_topic(broker, name, partitions, {key.replace("_", "."): value for key, value in configs.items()})
+        create_topic(
+            broker, name, partitions, {key.replace("_", "."): value for key, value in configs.items()}
+        )
         client.update_cluster()
         return client.topics[name]
 
@@ -88,4 +90,3 @@ def simple() -> Iterator[Callable[..., Any]]:
 @pytest.fixture(autouse=True)
 def _quiet() -> None:
     logging.getLogger("pykafka").setLevel(logging.WARNING)
-

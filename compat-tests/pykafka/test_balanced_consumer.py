@@ -101,7 +101,9 @@ def test_a_member_that_stops_gives_its_partitions_back(
     shared(topic, first)
 
 
-def test_the_member_too_many_idles(make_topic: Callable[..., Topic], group: bytes, member: MakeMember) -> None:
+def test_the_member_too_many_idles(
+    make_topic: Callable[..., Topic], group: bytes, member: MakeMember
+) -> None:
     topic = make_topic(partitions=2)
     members = [member(topic, group) for _ in range(3)]
     shared(topic, *members)

@@ -43,7 +43,9 @@ def test_latest_with_reset_on_start(topic: Topic, group: bytes, fill: Fill, simp
 
 
 @pytest.mark.fast
-def test_commits_are_where_the_next_one_goes_on(topic: Topic, group: bytes, fill: Fill, simple: Simple) -> None:
+def test_commits_are_where_the_next_one_goes_on(
+    topic: Topic, group: bytes, fill: Fill, simple: Simple
+) -> None:
     fill(topic, 20)
     first = simple(topic, consumer_group=group)
     take(first, 7)

@@ -6,6 +6,7 @@ cordoned directories (KIP-1066). Null topics mean all.
 
 from __future__ import annotations
 
+import trio
 from kwire_codecs.apis.describe_log_dirs import DescribeLogDirs
 from kwire_codecs.errors import ErrorCode
 
@@ -14,6 +15,8 @@ from kwire.handlers.context import Context
 
 API = DescribeLogDirs
 VERSIONS = (0, 5)
+
+_OPENED_A_TURN = 20
 
 Result = DescribeLogDirs.Response.Result
 
@@ -26,6 +29,7 @@ async def handle(ctx: Context, request: DescribeLogDirs.Request) -> DescribeLogD
     if request.topics is not None:
         wanted = {(topic.topic, index) for topic in request.topics for index in topic.partitions}
         # A topic without partitions means none of it; Kafka answers nothing for it.
+    await _open(ctx, wanted)
     results = []
     for directory in ctx.cluster.directories[ctx.node.id].usage():
         topics: dict[str, list[Result.Topic.Partition]] = {}
@@ -52,3 +56,15 @@ async def handle(ctx: Context, request: DescribeLogDirs.Request) -> DescribeLogD
             )
         )
     return DescribeLogDirs.Response(results=results)
+
+
+async def _open(ctx: Context, wanted: set[tuple[str, int]] | None) -> None:
+    """Opens the partitions that the answer tells of: a log unused since the start has no size yet."""
+    opened = 0
+    for topic in ctx.cluster.image.topics.values():
+        for state in topic.partitions:
+            if ctx.node.id in state.replicas and (wanted is None or (topic.name, state.index) in wanted):
+                ctx.cluster.reach(topic.name, state.index)
+                opened += 1
+                if not opened % _OPENED_A_TURN:
+                    await trio.lowlevel.checkpoint()

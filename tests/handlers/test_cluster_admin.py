@@ -8,6 +8,7 @@ from random import Random
 import pytest
 from kwire_codecs.apis.api_versions import ApiVersions
 from kwire_codecs.apis.describe_cluster import DescribeCluster
+from kwire_codecs.apis.describe_log_dirs import DescribeLogDirs
 from kwire_codecs.apis.describe_topic_partitions import DescribeTopicPartitions
 from kwire_codecs.apis.init_producer_id import InitProducerId
 from kwire_codecs.errors import ErrorCode
@@ -55,6 +56,18 @@ async def test_a_broker_does_not_answer_for_controllers(endpoint_type: int, code
         )
         for version in (1, 2):
             assert (await client.ask(request, version)).error_code is code
+
+
+@pytest.mark.parametrize("version", range(6))
+async def test_log_directories_tell_of_partitions_that_nobody_has_used_yet(version: int) -> None:
+    async with serving() as broker, connected(broker) as client:
+        await create_topic(broker, "t", 2)
+        asked = DescribeLogDirs.Request.Topic(topic="t", partitions=[0, 1])
+        for topics in ([asked], None):
+            response = await client.ask(DescribeLogDirs.Request(topics=topics), version)
+            [found] = [topic for topic in response.results[0].topics if topic.name == "t"]
+            sizes = {each.partition_index: each.partition_size for each in found.partitions}
+            assert sizes == {0: 0, 1: 0}
 
 
 def paging(

@@ -43,6 +43,10 @@ def join(*consumers: KafkaConsumer, partitions: int, timeout_s: float = 30.0) ->
     Each member polls in a thread of its own, as members do in life: taking turns in one thread, a member whose poll
     ends before the others joined starts over, and they can miss each other for ever.  Records that come are lost.
     """
+    for consumer in consumers:
+        # 3.0.12 can stay without partitions for ever where the leader assigns before it knows the topic
+        for topic in consumer.subscription() or ():
+            consumer.partitions_for_topic(topic)
     stop = threading.Event()
 
     def poll(consumer: KafkaConsumer) -> None:
