@@ -35,7 +35,8 @@ from kwire.coordinators.metadata.image import (
     SecurityProtocol,
 )
 from kwire.coordinators.metadata.replay import Replayer
-from kwire.coordinators.metadata.topics import NewTopic, create_topics
+from kwire.coordinators.metadata.topic_names import CONSUMER_OFFSETS
+from kwire.coordinators.metadata.topics import create_topics
 from kwire.coordinators.outcome import Outcome, Ticket
 
 logger = logging.getLogger("kwire.broker")
@@ -152,6 +153,10 @@ class Controller:
         assert not isinstance(outcome.response, Ticket)  # a change of metadata waits for nobody
         if outcome.records:
             self._commit(outcome.records)
+            try:
+                self._make_internal_topics()
+            except ClusterError as refused:
+                logger.warning("%s", refused)
         return outcome.response
 
     async def next_producer_id(self, node_id: int | None = None) -> int:
@@ -275,10 +280,14 @@ class Controller:
             self._commit(brokers.fence(broker, fenced=False))
 
     def _make_internal_topics(self) -> None:
-        cluster = self._cluster
-        wanted: NewTopic = internal_topics.consumer_offsets(self.image, cluster.config)
-        if self.image.topic(wanted.name) is not None:
+        """Make the topics that clients look for from the start; again, and empty, where one was deleted.
+
+        :raises ClusterError: they can't be made; while the cluster runs, `submit` tries at the next change.
+        """
+        if CONSUMER_OFFSETS in self.image.topics:
             return
+        cluster = self._cluster
+        wanted = internal_topics.consumer_offsets(self.image, cluster.config)
         outcome = create_topics(
             self.image, [wanted], config=cluster.config, random=cluster.random, new_id=self.new_uuid
         )

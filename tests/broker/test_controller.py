@@ -251,6 +251,17 @@ async def test_nothing_changes_when_the_log_cannot_be_written(monkeypatch: pytes
     assert not (await create(controller, "t")).error.failed
 
 
+async def test_an_offsets_topic_that_is_deleted_is_there_again_at_once() -> None:
+    controller = await Home().start()
+    name = "__consumer_offsets"
+    before = controller.image.topics[name]
+    await controller.submit(lambda image: delete_topics(image, [TopicToDelete(name)]))
+    after = controller.image.topics[name]
+    assert after.id != before.id
+    assert len(after.partitions) == len(before.partitions)
+    assert controller.image.config(2, name)["cleanup.policy"] == "compact"
+
+
 async def test_a_question_that_changes_nothing_writes_nothing() -> None:
     home = Home()
     controller = await home.start()
