@@ -22,6 +22,7 @@ from kwire_storage.validation import ProduceRules
 
 from kwire.broker.controller import Controller
 from kwire.broker.fetch_sessions import FetchSessions
+from kwire.broker.housekeeping import Housekeeping
 from kwire.broker.log_settings import log_config, produce_rules
 from kwire.broker.node import Node
 from kwire.coordinators.metadata.image import ClusterImage, TopicImage
@@ -58,6 +59,8 @@ class Cluster:
         self.directories = directories
         self.clock = clock
         self.random = rng
+        self.fetch_max_bytes = config.integer("fetch.max.bytes")
+        """The most that one Fetch is answered, but for a first batch that is larger."""
         for node in nodes:
             node.fetch_sessions = FetchSessions(
                 clock.now_ms,
@@ -71,6 +74,12 @@ class Cluster:
         self._homes: dict[tuple[str, int], int] = {}
         self._known: dict[str, TopicImage] = {}
         self._rules: dict[tuple[str, int], ProduceRules] = {}
+        self.housekeeping = Housekeeping(
+            clock,
+            directories,
+            self._partitions.values,
+            lambda topic: self.topic_config(topic).deletes,
+        )
 
     # -- what there is
 
@@ -159,6 +168,10 @@ class Cluster:
         await self._recover()
         self.groups.start(nursery)
         nursery.start_soon(self.clock.run)
+        flush_ms = self.config.integer("log.flush.offset.checkpoint.interval.ms")
+        nursery.start_soon(self.housekeeping.run_checkpoints, flush_ms)
+        retention_ms = self.config.integer("log.retention.check.interval.ms")
+        nursery.start_soon(self.housekeeping.run_retention, retention_ms)
 
     async def close(self, *, clean: bool = True) -> None:
         """Closes every log; `clean` leaves the marks by which the next start needs no recovery."""

@@ -75,8 +75,8 @@ class FetchSession:
     def news(self, partition: FetchedPartition, answer: Any, size: int) -> bool:
         """Whether an incremental answer must hold this partition; notes what the client is told by it."""
         told = size > 0
-        if told:
-            del self.partitions[partition.key]
+        # Another request of the session, on another connection, may have dropped it while this one waited.
+        if told and self.partitions.pop(partition.key, None) is not None:
             self.partitions[partition.key] = partition
         if partition.told_high_watermark != answer.high_watermark:
             partition.told_high_watermark = answer.high_watermark

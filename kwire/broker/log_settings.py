@@ -16,6 +16,8 @@ _LEVELS = {
 }
 _STORED_AS_PRODUCED = "producer"
 _UNCOMPRESSED = "uncompressed"
+_LARGEST_DECOMPRESSED_BYTES = 100 * 1024 * 1024
+"""Where records are looked into, a whole batch is in memory; Kafka, which allows 2 GB, holds one record."""
 
 
 def log_config(topic: TopicConfig, broker: BrokerConfig) -> LogConfig:
@@ -52,5 +54,5 @@ def produce_rules(topic: TopicConfig, version: int) -> ProduceRules:
         log_append_time=topic.log_append_time,
         timestamp_before_max_ms=topic.message_timestamp_before_max_ms,
         timestamp_after_max_ms=topic.message_timestamp_after_max_ms,
-        max_decompressed_bytes=topic.max_decompressed_message_bytes,
+        max_decompressed_bytes=min(topic.max_decompressed_message_bytes, _LARGEST_DECOMPRESSED_BYTES),
     )

@@ -103,6 +103,15 @@ class Clock:
             self._wake.set()
         return handle
 
+    async def sleep(self, duration_ms: int) -> None:
+        """Waits until `duration_ms` of semantic time have passed."""
+        rang = trio.Event()
+        timer = self.schedule(self.now_ms() + duration_ms, rang.set)
+        try:
+            await rang.wait()
+        finally:
+            timer.cancel()
+
     def _sweep(self) -> None:
         self._heap[:] = [entry for entry in self._heap if entry[2].callback is not None]
         heapq.heapify(self._heap)

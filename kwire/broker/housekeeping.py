@@ -1,0 +1,82 @@
+"""What a cluster does for its logs now and then: sync and checkpoint, let old records go, forget idle
+producers.
+
+Rules: paced by semantic time, so that a test can step it; what waits for a disk is done in a thread; a disk's
+refusal is logged and tried again the next time. Without syncing, a restart after a kill would read every log
+from the last clean stop on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+
+import trio
+from kwire_storage.engine import LogDirectories, StorageError
+
+from kwire.partitions.clock import Clock
+from kwire.partitions.partition import Partition
+
+logger = logging.getLogger("kwire.broker")
+
+PARTITIONS_A_TURN = 100
+"""How many partitions are looked after before others get their turn."""
+
+
+class Housekeeping:
+    """The housekeeping tasks of one cluster; `run_...` go on until they are cancelled."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        directories: Mapping[int, LogDirectories],
+        partitions: Callable[[], Iterable[Partition]],
+        deletes_old: Callable[[str], bool],
+    ) -> None:
+        self._clock = clock
+        self._directories = directories
+        self._partitions = partitions
+        self._deletes_old = deletes_old
+
+    async def run_checkpoints(self, interval_ms: int) -> None:
+        """Syncs what was written and writes the checkpoints, every `interval_ms`."""
+        while True:
+            await self._clock.sleep(max(1, interval_ms))
+            for node_id, directories in self._directories.items():
+                try:
+                    await self.checkpoint(directories)
+                except StorageError as error:
+                    logger.error("checkpoint of broker %d failed: %s", node_id, error)
+
+    async def checkpoint(self, directories: LogDirectories) -> None:
+        """One round for one node's directories. Raises StorageError."""
+        job = directories.plan_flush()
+        if job is not None:
+            await trio.to_thread.run_sync(job.work)
+            directories.commit_flush(job)
+        await trio.to_thread.run_sync(directories.sweep)
+        directories.checkpoint()
+
+    async def run_retention(self, interval_ms: int) -> None:
+        """Lets go of what topics no longer keep, and of idle producers, every `interval_ms`."""
+        while True:
+            await self._clock.sleep(interval_ms)
+            await self.retain()
+
+    async def retain(self) -> None:
+        """One round over all open partitions, a few at a time."""
+        now_ms = self._clock.now_ms()
+        for position, partition in enumerate(list(self._partitions())):
+            if position % PARTITIONS_A_TURN == PARTITIONS_A_TURN - 1:
+                await trio.lowlevel.checkpoint()
+            partition.log.producers.expire(now_ms)
+            if not self._deletes_old(partition.topic):
+                continue
+            before = partition.log_start_offset
+            try:
+                partition.log.retain(now_ms)
+            except StorageError as error:
+                logger.error("retention of %s failed: %s", partition, error)
+            if partition.log_start_offset != before:
+                logger.info("%s starts at offset %d now: retention", partition, partition.log_start_offset)
+                partition.wake_all()

@@ -1,0 +1,61 @@
+"""What a cluster does for its logs now and then, on time that a test steps."""
+
+from pathlib import Path
+
+import trio
+from kwire_codecs.errors import ErrorCode
+from kwire_codecs.records import batch
+from kwire_codecs.records.record import Record
+
+from tests.broker_client import (
+    connected,
+    create_topic,
+    fetch_request,
+    one_partition,
+    produce_request,
+    serving,
+)
+from tests.handlers.data import records
+from tests.runtime.stepped_time import START_MS, SteppedTime
+
+MINUTE_MS = 60_000
+DAY_MS = 24 * 60 * MINUTE_MS
+
+
+async def test_old_segments_go_and_readers_below_are_told(tmp_path: Path) -> None:
+    time = SteppedTime()
+    configs = {"retention.ms": str(DAY_MS), "segment.ms": "1000"}
+    async with serving(clock=time.clock, data=[tmp_path]) as running, connected(running) as client:
+        await create_topic(running, "t", configs=configs)
+        await create_topic(running, "kept", configs={**configs, "cleanup.policy": "compact"})
+        for age_ms in (0, 2_000):
+            for topic in ("t", "kept"):
+                data = batch.build([Record(b"k", b"x", timestamp=START_MS + age_ms)])
+                answer = one_partition(await client.ask(produce_request(topic, data), 9))
+                assert answer.error_code == ErrorCode.NONE
+        await time.step(DAY_MS + 10 * MINUTE_MS)
+        told = one_partition(await client.ask(fetch_request("t", 0, max_wait_ms=60_000), 11))
+        assert told.error_code == ErrorCode.OFFSET_OUT_OF_RANGE
+        kept = one_partition(await client.ask(fetch_request("kept", 0), 11))
+        assert kept.error_code == ErrorCode.NONE
+
+
+async def test_what_was_written_is_synced_and_its_recovery_point_written_down(tmp_path: Path) -> None:
+    time = SteppedTime()
+    async with serving(clock=time.clock, data=[tmp_path]) as running, connected(running) as client:
+        await create_topic(running, "t", configs={"segment.ms": "1000"})
+        for age_ms in (0, 2_000):
+            await client.ask(produce_request("t", records(b"x", timestamp=START_MS + age_ms)), 9)
+        await running.cluster.housekeeping.checkpoint(running.cluster.directories[1])
+        checkpoint = trio.Path(tmp_path / "recovery-point-offset-checkpoint")
+        assert "t 0 1" in await checkpoint.read_text()
+
+
+async def test_checkpoints_are_written_as_time_goes_by(tmp_path: Path) -> None:
+    time = SteppedTime()
+    async with serving(clock=time.clock, data=[tmp_path]) as running:
+        directories = running.cluster.directories[1]
+        written = trio.Event()
+        directories.checkpoint = written.set  # type: ignore[method-assign]
+        await time.step(2 * MINUTE_MS)
+        await written.wait()
