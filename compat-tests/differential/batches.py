@@ -32,7 +32,7 @@ class Batch:
     """A batch of magic 2. Record i has timestamp `timestamp + i`; `damage` names what is wrong with it.
 
     `producer_id` and `producer_epoch` may be placeholders. Damages: crc, magic, count, length,
-    last_offset_delta, truncated, trailing, offsets, codec.
+    negative_length, last_offset_delta, truncated, trailing, offsets, codec.
     """
 
     values: tuple[Value, ...] = (b"one", b"two", b"three")
@@ -73,6 +73,7 @@ class Batch:
         checksum = crc32c(body) ^ (self.damage == "crc")
         magic = 9 if self.damage == "magic" else 2
         length = len(body) + 9 + (100 if self.damage == "length" else 0)
+        length = -length if self.damage == "negative_length" else length
         batch = struct.pack(">qiibI", 0, length, self.leader_epoch, magic, checksum) + body
         if self.damage == "truncated":
             return batch[:-5]

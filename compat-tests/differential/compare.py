@@ -118,6 +118,11 @@ ALLOWED = [
         for path in ("error_code", "topic_authorized_operations")
     ),
     Allowed("Fetch", "answer.*", How.ANYTHING, "Kafka fails; kwire takes it as 0", "no such isolation level"),
+    *(
+        Allowed(api, "answer.*", How.ANYTHING, "transactions come later; until then one fatal error", case)
+        for api in ("FindCoordinator", "InitProducerId")
+        for case in ("transactional id", "transactional id with no time")
+    ),
     Allowed("IncrementalAlterConfigs", "error_*", How.ANYTHING, _BUG, "no such operation"),
     Allowed("Produce", "error_*", How.ANYTHING, _BUG, "unknown codec"),
 ]

@@ -316,6 +316,12 @@ def _left(scene: Scene) -> None:
     scene.must("LeaveGroup", requests.leave("{group}", "{member}"))
 
 
+def _transactions(scene: Scene) -> None:
+    """Wait until the coordinator of the transactional id {group} has loaded, where there are transactions."""
+    fields = requests.init_producer_id("{group}-first")
+    scene.until("InitProducerId", fields, lambda answer: not error_names(answer) & _NOT_YET)
+
+
 def _erased(scene: Scene) -> None:
     """Delete {group}."""
     scene.must("DeleteGroups", {"groups_names": ["{group}"]})
@@ -355,7 +361,8 @@ def _garbage(scene: Scene) -> None:
 
 
 STEPS: Mapping[str, Callable[..., None]] = {
-    "synced": _synced, "topic": _topic, "other": _other, "deleted": _deleted, "settled": _settled,
+    "synced": _synced, "topic": _topic, "transactions": _transactions, "other": _other,
+    "deleted": _deleted, "settled": _settled,
     "configured": _configured,
     "records": _records, "compressed": _compressed, "legacy": _legacy, "late": _late, "trimmed": _trimmed,
     "producer": _producer, "sequence": _sequence, "session": _session, "ready": _ready, "joined": _joined,

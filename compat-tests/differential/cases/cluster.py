@@ -18,6 +18,8 @@ CASES = [
     Case("ApiVersions", "3-5", "twice", "probe", api_versions()),
     Case("ApiVersions", "5", "wrong cluster id", "", api_versions(cluster_id="not-this-cluster", node_id=1), "REBOOTSTRAP_REQUIRED"),
     Case("ApiVersions", "5", "node id without cluster id", "", api_versions(node_id=1), "INVALID_REQUEST"),
+    Case("ApiVersions", "5", "empty cluster id", "", api_versions(cluster_id=""), "INVALID_REQUEST"),
+    Case("ApiVersions", "5", "cluster id without node id", "", api_versions(cluster_id="not-this-cluster"), "INVALID_REQUEST"),
     #
     Case("DescribeCluster", "0-2", "brokers", "", describe_cluster()),
     Case("DescribeCluster", "0-2", "operations", "", describe_cluster(operations=True)),
@@ -30,6 +32,7 @@ CASES = [
     Case("FindCoordinator", "4-6", "no group", "", find_coordinator()),
     Case("FindCoordinator", "4-6", "same group twice", "ready", find_coordinator("{group}", "{group}")),
     Case("FindCoordinator", "0-6", "empty group", "", find_coordinator("")),
+    Case("FindCoordinator", "1-6", "transactional id", "", find_coordinator("{group}", kind=1)),
     Case("FindCoordinator", "1-6", "no such kind", "", find_coordinator("{group}", kind=9), "INVALID_REQUEST"),
     Case("FindCoordinator", "1-5", "share group too early", "", find_coordinator("{group}", kind=2), "INVALID_REQUEST"),
 ]

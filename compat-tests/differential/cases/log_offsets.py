@@ -42,6 +42,7 @@ CASES = [
     Case("ListOffsets", "0", "maximum timestamp too early", THREE_BATCHES, list_offsets(-3), "UNSUPPORTED_VERSION"),
     Case("ListOffsets", "0-11", "no such special timestamp", THREE_BATCHES, list_offsets(-9), "UNSUPPORTED_VERSION"),
     Case("ListOffsets", "0-11", "unknown topic", "", list_offsets(-1, topic="{missing}"), "UNKNOWN_TOPIC_OR_PARTITION"),
+    Case("ListOffsets", "1-11", "no such special timestamp of an unknown topic", "", list_offsets(-9, topic="{missing}"), "UNSUPPORTED_VERSION"),
     Case("ListOffsets", "0-11", "partition out of range", "topic", list_offsets(-1, partition=4), "UNKNOWN_TOPIC_OR_PARTITION"),
     Case("ListOffsets", "0", "same partition twice", "topic", TWICE),
     Case("ListOffsets", "1-11", "same partition twice", "topic", TWICE, "INVALID_REQUEST"),

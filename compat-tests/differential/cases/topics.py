@@ -109,7 +109,10 @@ CASES = [
     Case("CreateTopics", "0-7", "config of no choice", "", one(configs={"cleanup.policy": "burn"}), "INVALID_CONFIG"),
     Case("CreateTopics", "0-7", "null config", "", one(configs={"retention.ms": None}), "INVALID_CONFIG"),
     Case("CreateTopics", "0-7", "one good and one bad", "", create_topics("{topic}", 1, "a/b", 1), "INVALID_TOPIC_EXCEPTION"),
+    Case("CreateTopics", "2-7", "no time at all", "", one(timeout_ms=-1), "REQUEST_TIMED_OUT"),
+    Case("CreateTopics", "2-7", "no time at all for a bad name", "", one("a/b", timeout_ms=-1), "REQUEST_TIMED_OUT"),
     #
+    Case("DeleteTopics", "1-6", "no time at all", "", delete_topics("{missing}", timeout_ms=-1), "REQUEST_TIMED_OUT"),
     Case("DeleteTopics", "0-6", "one topic", "topic", delete_topics("{topic}")),
     Case("DeleteTopics", "0-6", "two topics", "topic other", delete_topics("{topic}", "{other}")),
     Case("DeleteTopics", "0-6", "no topic", "", delete_topics()),
@@ -130,6 +133,7 @@ CASES = [
     Case("CreatePartitions", "0-3", "one more", "topic", create_partitions("{topic}", 2)),
     Case("CreatePartitions", "0-3", "placed by hand", "topic", create_partitions("{topic}", 3, [(1,), (1,)])),
     Case("CreatePartitions", "0-3", "validate only", "topic", create_partitions("{topic}", 3, validate_only=True), then=THERE),
+    Case("CreatePartitions", "0-3", "no time at all", "topic", {**create_partitions("{topic}", 3), "timeout_ms": -1}, "REQUEST_TIMED_OUT"),
     Case("CreatePartitions", "0-3", "no topic", "", {"topics": [], "timeout_ms": 5000, "validate_only": False}),
     Case("CreatePartitions", "0-3", "as many as there are", "topic(2)", create_partitions("{topic}", 2), "INVALID_PARTITIONS"),
     Case("CreatePartitions", "0-3", "fewer than there are", "topic(3)", create_partitions("{topic}", 2), "INVALID_PARTITIONS"),
