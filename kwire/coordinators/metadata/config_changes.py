@@ -189,12 +189,13 @@ def _not_a_list(name: str, op: Op, setting: Setting | None, resource_type: int) 
 
 
 def _list_after(name: str, op: Op, value: str, current: Configs, setting: Setting) -> str:
-    entries = [entry for entry in (current.get(name, setting.default) or "").split(",") if entry]
+    # A dict: a list of some thousand entries against as many others would take seconds.
+    entries = dict.fromkeys(entry for entry in (current.get(name, setting.default) or "").split(",") if entry)
     for entry in value.split(","):
-        if op is Op.APPEND and entry not in entries:
-            entries.append(entry)
-        elif op is Op.SUBTRACT and entry in entries:
-            entries.remove(entry)
+        if op is Op.APPEND:
+            entries[entry] = None
+        else:
+            entries.pop(entry, None)
     return ",".join(entries)
 
 
