@@ -105,7 +105,9 @@ def _serve(arguments: argparse.Namespace) -> int:
         trio.run(serve)
     except* CannotStart as refusals:
         # What an except* clause raises would come out as a group.
-        refusal = refusals.exceptions[0]
+        refusal = refusals
+        while isinstance(refusal, BaseExceptionGroup):
+            refusal = refusal.exceptions[0]
     if refusal is not None:
         raise Refusal(str(refusal)) from refusal
     return 0

@@ -24,6 +24,8 @@ from kwire_codecs.records.legacy import NotConvertible, convert_down
 from kwire_codecs.wire import Buffer, Chunks, Records
 from kwire_storage.engine import FileSlice, StorageError
 
+from kwire.partitions.threads import decode_in_thread
+
 if TYPE_CHECKING:
     from kwire.broker.fetch_sessions import FetchedPartition
     from kwire.partitions.partition import Partition
@@ -89,7 +91,7 @@ async def _told(
     """What was read as a message set; where that is nothing, what follows it; nothing at the log's end."""
     while True:
         if size > THREAD_ABOVE_BYTES:
-            told, behind = await trio.to_thread.run_sync(_convert, records, magic, asked.fetch_offset)
+            told, behind = await decode_in_thread(_convert, records, magic, asked.fetch_offset)
         else:
             told, behind = _convert(records, magic, asked.fetch_offset)
         if told:

@@ -54,7 +54,7 @@ class Round(NamedTuple):
     answers: list[tuple[FetchedPartition, Any, int]]
     size: int
     urgent: bool
-    watched: list[Partition]
+    watched: list[tuple[FetchedPartition, Partition]]
 
 
 async def handle(ctx: Context, request: Fetch.Request) -> Fetch.Response:
@@ -138,35 +138,57 @@ async def _look_until_satisfied(
 ) -> Round:
     looked = _look(ctx, request, partitions)
     wait_ms = request.max_wait_ms
-    if wait_ms <= 0 or looked.urgent or looked.size >= request.min_bytes or not partitions:
+    # More than the limits let through is not waited for.
+    min_bytes = min(request.min_bytes, ctx.cluster.fetch_max_bytes)
+    if ctx.version >= 3:
+        min_bytes = min(min_bytes, request.max_bytes)
+    if wait_ms <= 0 or looked.urgent or looked.size >= min_bytes or not partitions:
         return looked
     deadline = trio.current_time() + wait_ms / 1000
     while True:
-        waiter = Waiter(request.min_bytes - looked.size)
-        for partition in looked.watched:
+        missing = min_bytes - (_available(request, looked) if min_bytes > 1 else looked.size)
+        if missing <= 0:
+            return looked
+        waiter = Waiter(missing)
+        for _, partition in looked.watched:
             partition.watch(waiter)
         try:
             with trio.move_on_at(deadline) as scope:
                 await waiter.event.wait()
         finally:
-            for partition in looked.watched:
+            for _, partition in looked.watched:
                 partition.unwatch(waiter)
         looked = _look(ctx, request, partitions)
-        if scope.cancelled_caught or looked.urgent or looked.size >= request.min_bytes:
+        if scope.cancelled_caught or looked.urgent or looked.size >= min_bytes:
             return looked
+
+
+def _available(request: Fetch.Request, looked: Round) -> int:
+    """How much there is to read, whatever the limit of the whole answer left out: what counts towards
+    `min_bytes`, else a fetch would wait for what does not fit (Kafka's DelayedFetch.tryComplete).
+    """
+    available = 0
+    for asked, partition in looked.watched:
+        read = partition.read(
+            asked.fetch_offset, UNLIMITED, read_committed=request.isolation_level == READ_COMMITTED
+        )
+        if not isinstance(read, ErrorCode):
+            available += min(read.size, max(0, asked.max_bytes))
+    return available
 
 
 def _look(ctx: Context, request: Fetch.Request, partitions: list[FetchedPartition]) -> Round:
     """Reads every partition once, within the limits (Kafka: ReplicaManager.readFromLog)."""
     read_committed = request.isolation_level == READ_COMMITTED
     strict = ctx.version <= 2
-    left = UNLIMITED if strict else request.max_bytes
+    cluster, node_id = ctx.cluster, ctx.node.id
+    # The broker's own limit holds for every version (Kafka: KafkaApis.handleFetchRequest).
+    left = cluster.fetch_max_bytes if strict else min(request.max_bytes, cluster.fetch_max_bytes)
     whole_first = True
     answers = []
     total = 0
     urgent = False
     watched = []
-    cluster, node_id = ctx.cluster, ctx.node.id
     for asked in partitions:
         topic = asked.topic
         if isinstance(topic, UUID):
@@ -196,7 +218,7 @@ def _look(ctx: Context, request: Fetch.Request, partitions: list[FetchedPartitio
             asked.fetch_offset,
             min(asked.max_bytes, left),
             read_committed=read_committed,
-            at_least_one=strict or whole_first,
+            at_least_one=whole_first or (strict and left > 0),
         )
         if isinstance(read, ErrorCode):
             answers.append((asked, _refused(asked, read), 0))
@@ -212,7 +234,7 @@ def _look(ctx: Context, request: Fetch.Request, partitions: list[FetchedPartitio
             records = (
                 parts[0] if len(parts) == 1 and isinstance(parts[0], memoryview) else Chunks(size, parts)
             )
-        watched.append(partition)
+        watched.append((asked, partition))
         log = partition.log
         answers.append(
             (

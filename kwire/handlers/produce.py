@@ -5,8 +5,9 @@ zstd (KIP-110) · v8 record errors (KIP-467) · v9 flexible · v10 newer leaders
 partition adds (KIP-890) · v13 topic ids (KIP-516)
 
 The magic found in the records counts, not the one that the version implies: pykafka sends magic 1 in version
-0. `acks=0` gets no answer; a failure then closes the connection, as Kafka does. Left out: transactional
-batches.
+0. `acks=0` gets no answer; a failure then closes the connection, as Kafka does. Transactional batches are
+refused: all of the request (TRANSACTIONAL_ID_AUTHORIZATION_FAILED) if it names no transactional id, as
+Kafka's handleProduceRequest does; else each for itself, since no transaction is open.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from kwire_codecs.apis.produce import Produce
 from kwire_codecs.errors import ErrorCode
+from kwire_codecs.records import batch as record_batch
 
 from kwire.handlers.context import CloseConnection, Context
 from kwire.handlers.leaders import newer_leaders
@@ -26,12 +28,19 @@ VERSIONS = (0, 13)
 TopicAnswer = Produce.Response.Topic
 PartitionAnswer = TopicAnswer.Partition
 VALID_ACKS = (-1, 0, 1)
+FLAGS_POSITION = record_batch.ATTRIBUTES_POSITION + 1
+"""The low byte of the attributes."""
 NOT_NAMED = PartitionAnswer.CurrentLeader()
 
 
 async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | None:
     """Appends each partition's batches in request order; every acks waits for the append."""
     by_id = ctx.version >= 13
+    refusal = ErrorCode.NONE
+    if request.acks not in VALID_ACKS:
+        refusal = ErrorCode.INVALID_REQUIRED_ACKS
+    if request.transactional_id is None and _is_transactional(request):
+        refusal = ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
     failure: ErrorCode | None = None
     topics = []
     leader_ids: set[int] = set()
@@ -39,8 +48,8 @@ async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | N
         name: str | None = ctx.cluster.topic_name(topic.topic_id) if by_id else topic.name
         partitions = []
         for data in topic.partition_data:
-            if request.acks not in VALID_ACKS:
-                result = AppendResult(ErrorCode.INVALID_REQUIRED_ACKS)
+            if refusal:
+                result = AppendResult(refusal)
             else:
                 result = await _append(ctx, request, name, data)
             if result.error_code:
@@ -61,6 +70,21 @@ async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | N
         if ctx.version >= 10
         else [],
     )
+
+
+def _is_transactional(request: Produce.Request) -> bool:
+    """Whether any partition's first batch is flagged so (Kafka's RequestUtils looks no further either)."""
+    for topic in request.topic_data:
+        for data in topic.partition_data:
+            records = data.records
+            if (
+                records is not None
+                and len(records) > FLAGS_POSITION
+                and records[record_batch.MAGIC_POSITION] == 2
+                and records[FLAGS_POSITION] & record_batch.TRANSACTIONAL
+            ):
+                return True
+    return False
 
 
 async def _append(ctx: Context, request: Produce.Request, name: str | None, data: Any) -> AppendResult:

@@ -15,12 +15,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
-import trio
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
 from kwire_storage.engine import LogRead, OffsetOutOfRange, PartitionLog, StorageError
 from kwire_storage.producer_state import Duplicate
 from kwire_storage.validation import ProduceRules, Refusal, ValidBatch, accept_usual, takes_long, validate
+
+from kwire.partitions.threads import decode_in_thread
 
 if TYPE_CHECKING:
     from kwire.partitions.waiting import Waiter
@@ -144,7 +145,11 @@ class Partition:
         checked: list[ValidBatch] | Refusal | None = accept_usual(records, rules, now_ms)
         if checked is None:
             if takes_long(records, rules, now_ms):
-                checked = await trio.to_thread.run_sync(validate, records, rules, now_ms)
+                leader = (self.leader_id, self.leader_epoch)
+                checked = await decode_in_thread(validate, records, rules, now_ms)
+                if leader != (self.leader_id, self.leader_epoch):
+                    # The topic went, or its leader moved, meanwhile.
+                    return AppendResult(ErrorCode.NOT_LEADER_OR_FOLLOWER)
             else:
                 checked = validate(records, rules, now_ms)
         if isinstance(checked, Refusal):

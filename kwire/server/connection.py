@@ -64,6 +64,7 @@ class Connection:
         self._out: list[Any] = []
         self._turn_started = 0.0
         self._waiting_for_input = False
+        self._waiting_for_output = False
 
     def describe(self) -> str:
         """Who this is, for a log line."""
@@ -79,8 +80,10 @@ class Connection:
             self.scope.cancel()
 
     def idle_since(self, moment: float) -> bool:
-        """Whether it waits for a request, and the last sign of life lies before `moment` (time.monotonic)."""
-        return self._waiting_for_input and self.last_active < moment
+        """Whether it waits for the client, to ask or to take an answer, and the last sign of life lies before
+        `moment` (time.monotonic).
+        """
+        return (self._waiting_for_input or self._waiting_for_output) and self.last_active < moment
 
     async def run(self) -> None:
         """Serves the connection until either side ends it."""
@@ -188,7 +191,9 @@ class Connection:
 
     async def _flush(self) -> None:
         while not self._send_now():
+            self._waiting_for_output = True
             await trio.lowlevel.wait_writable(self.socket)
+            self._waiting_for_output = False
             self._turn_started = time.perf_counter()
             self.last_active = time.monotonic()
 

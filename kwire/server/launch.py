@@ -94,7 +94,10 @@ async def run_broker(
         clean = False
         try:
             async with trio.open_nursery() as nursery:
-                await cluster.start(nursery)
+                try:
+                    await cluster.start(nursery)
+                except StorageError as failure:
+                    raise CannotStart(str(failure)) from failure
                 await server.serve(cluster, ready=partial(task_status.started, running))
                 nursery.cancel_scope.cancel()
             clean = True

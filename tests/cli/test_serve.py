@@ -91,6 +91,14 @@ def test_several_brokers_have_an_address_each() -> None:
         assert all(answers(address) for address in addresses)
 
 
+def test_data_that_cannot_be_read_is_refused_with_the_cause(tmp_path: Path) -> None:
+    with running("--port", "0", "--data", str(tmp_path)):
+        pass
+    (tmp_path / "t-0" / "partition.metadata").mkdir(parents=True)
+    said = refused("--port", "0", "--data", str(tmp_path))
+    assert str(tmp_path / "t-0" / "partition.metadata") in said
+
+
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_cleanly(stop: signal.Signals, tmp_path: Path) -> None:
     with running("--port", "0", "--data", str(tmp_path)) as (process, [address]):

@@ -1,5 +1,7 @@
 """Fetch, through a connection: limits, waiting, sessions, old formats."""
 
+from typing import Any
+
 import pytest
 import trio.testing
 from kwire_codecs.apis.fetch import Fetch
@@ -23,13 +25,13 @@ from tests.broker_client import (
 from tests.handlers.data import records, values_in
 
 
-async def produce(client: Client, topic: str, *values: bytes, partition: int = 0, **fields: object) -> None:
+async def produce(client: Client, topic: str, *values: bytes, partition: int = 0, **fields: Any) -> None:
     data = records(*values, **fields)
     answer = one_partition(await client.ask(produce_request(topic, data, partition=partition), 9))
     assert answer.error_code == ErrorCode.NONE
 
 
-def fetch_many(*partitions: tuple[str, int, int, int], **fields: object) -> Fetch.Request:
+def fetch_many(*partitions: tuple[str, int, int, int], **fields: Any) -> Fetch.Request:
     asked = Fetch.Request.Topic
     return Fetch.Request(
         max_wait_ms=0,
@@ -103,6 +105,19 @@ async def test_rule_20_only_the_first_partition_may_exceed_the_limit() -> None:
         assert sizes[1] == 0
 
 
+@pytest.mark.parametrize("version", [2, 3, 12])
+async def test_rule_20_the_broker_limits_every_answer(version: int) -> None:
+    async with serving({"fetch.max.bytes": "1024"}) as running, connected(running) as client:
+        await create_topic(running, "t", partitions=4)
+        for partition in range(4):
+            await produce(client, "t", b"x" * 800, partition=partition)
+        request = fetch_many(*(("t", partition, 0, 2**31 - 1) for partition in range(4)), max_bytes=2**31 - 1)
+        request.min_bytes, request.max_wait_ms = 2**31 - 1, 60_000
+        fetched = await client.ask(request, version)
+        sizes = [len(partition.records) for topic in fetched.responses for partition in topic.partitions]
+        assert [size > 0 for size in sizes] == [True, version == 2, False, False]
+
+
 @pytest.mark.parametrize("version", range(3))
 async def test_rule_20_up_to_version_2_the_limit_is_strict_and_cuts_the_last_message(version: int) -> None:
     async with serving() as running, connected(running) as client:
@@ -171,7 +186,7 @@ async def test_rule_29_a_session_tells_only_what_changed() -> None:
         assert first.session_id > 0
         assert sum(len(topic.partitions) for topic in first.responses) == 3
 
-        def following(epoch: int, *named: tuple[str, int, int, int], **fields: object) -> Fetch.Request:
+        def following(epoch: int, *named: tuple[str, int, int, int], **fields: Any) -> Fetch.Request:
             return fetch_many(*named, session_id=first.session_id, session_epoch=epoch, **fields)
 
         assert (await client.ask(following(1), 11)).responses == []
@@ -197,6 +212,22 @@ async def test_rule_29_wrong_sessions_and_epochs_are_refused() -> None:
         assert wrong.error_code == ErrorCode.INVALID_FETCH_SESSION_EPOCH
         by_id = await client.ask(fetch_many(session_id=session_id, session_epoch=1), 13)
         assert by_id.error_code == ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR
+
+
+async def test_rule_29_a_session_may_lose_a_partition_while_a_fetch_of_it_waits() -> None:
+    async with serving() as running, connected(running) as waiting, connected(running) as other:
+        await create_topic(running, "t")
+        session_id = (await other.ask(fetch_many(("t", 0, 0, 1000), session_epoch=0), 11)).session_id
+        waits = fetch_many(session_id=session_id, session_epoch=1)
+        waits.max_wait_ms = 60_000
+        await waiting.send(waits, 11)
+        await trio.testing.wait_all_tasks_blocked()
+        forgets = fetch_many(session_id=session_id, session_epoch=2)
+        forgets.forgotten_topics_data = [Fetch.Request.ForgottenTopic(topic="t", partitions=[0])]
+        await other.ask(forgets, 11)
+        await produce(other, "t", b"x")
+        _, told = await waiting.receive(Fetch, 11)
+        assert (told.error_code, values_in(one_partition(told).records)) == (ErrorCode.NONE, [b"x"])
 
 
 async def test_rule_29_without_a_session_none_is_given() -> None:

@@ -1,9 +1,12 @@
 """Produce, through a connection: what is appended, what is refused and how."""
 
 import pytest
+import trio
+import trio.testing
 from kwire_codecs.apis.produce import Produce
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch, legacy
+from kwire_codecs.records.compression import Compression
 from kwire_codecs.records.record import Record
 
 from tests.broker_client import (
@@ -183,9 +186,45 @@ async def test_internal_topics_take_no_clients_records() -> None:
         assert answer.error_code == ErrorCode.INVALID_TOPIC_EXCEPTION
 
 
-async def test_a_transactional_batch_is_refused_while_there_are_no_transactions() -> None:
+@pytest.mark.parametrize(
+    ("transactional_id", "expected"),
+    [
+        ("one", [ErrorCode.INVALID_TXN_STATE, ErrorCode.NONE]),
+        # Kafka's handleProduceRequest refuses the whole request.
+        (None, [ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED] * 2),
+    ],
+)
+async def test_a_transactional_batch_is_refused_while_there_are_no_transactions(
+    transactional_id: str | None, expected: list[ErrorCode]
+) -> None:
     async with serving() as running, connected(running) as client:
-        await create_topic(running, "t")
-        data = records(b"x", producer_id=1, producer_epoch=0, base_sequence=0, is_transactional=True)
-        answer = one_partition(await client.ask(produce_request("t", data), 9))
-        assert answer.error_code == ErrorCode.INVALID_TXN_STATE
+        await create_topic(running, "t", partitions=2)
+        request = produce_request(
+            "t", records(b"x", producer_id=1, producer_epoch=0, base_sequence=0, is_transactional=True)
+        )
+        request.transactional_id = transactional_id
+        plain = produce_request("t", records(b"y"), partition=1)
+        request.topic_data[0].partition_data += plain.topic_data[0].partition_data
+        [topic] = (await client.ask(request, 9)).responses
+        assert [each.error_code for each in topic.partition_responses] == expected
+
+
+async def test_a_topic_that_goes_while_its_batch_is_checked_takes_nothing() -> None:
+    async with serving() as running:
+        await create_topic(running, "t", configs={"cleanup.policy": "compact", "compression.type": "gzip"})
+        cluster = running.cluster
+        partition = cluster.partition("t", 0)
+        assert partition is not None
+        values = [bytes([value]) * 100 for value in range(200)] * 5
+        data = batch.build([Record(b"k", value) for value in values], compression=Compression.SNAPPY)
+        results = []
+
+        async def append() -> None:
+            results.append(await partition.append(memoryview(data), cluster.produce_rules("t", 9)))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(append)
+            await trio.testing.wait_all_tasks_blocked()
+            partition.follow(-1, partition.leader_epoch, ())
+        assert [result.error_code for result in results] == [ErrorCode.NOT_LEADER_OR_FOLLOWER]
+        assert partition.log_end_offset == 0

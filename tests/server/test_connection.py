@@ -250,6 +250,20 @@ async def test_a_connection_that_is_silent_for_too_long_is_closed() -> None:
         assert await client.closed_by_broker()
 
 
+async def test_a_client_that_takes_no_answers_is_closed_too() -> None:
+    async with serving({"connections.max.idle.ms": "100"}) as running, connected(running) as client:
+        await create_topic(running, "t")
+        for _ in range(20):
+            await client.ask(produce_request("t", records(b"x" * 1_000_000)), 9)
+
+        async def ask_for_ever() -> None:
+            while True:
+                await client.send(fetch_request("t", 0, max_bytes=50_000_000), 12)
+
+        with pytest.raises(trio.BrokenResourceError):
+            await ask_for_ever()
+
+
 async def test_over_max_connections_the_next_client_waits_until_one_leaves() -> None:
     async with (
         serving({"max.connections": "1"}) as running,
