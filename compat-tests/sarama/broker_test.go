@@ -21,7 +21,8 @@ import (
 type broker struct {
 	kind      string // "kwire" or "kafka"
 	addrs     []string
-	command   []string // empty: not ours to stop
+	listeners map[string]string // the addresses of further listeners, by name
+	command   []string          // empty: not ours to stop
 	data      string
 	temporary string // a directory that goes with the broker
 	log       string // the file with its standard error
@@ -66,10 +67,10 @@ func kind() string {
 }
 
 // serve describes a broker to be started: kwire, or what the command in KWIRE_TEST_SERVE starts. An empty data
-// directory means memory, where the broker has that, and a port of 0 means any free one. The settings, KEY=VALUE,
-// go to the command's end as --set options.
+// directory means memory, where the broker has that, a port of 0 means any free one, and one of -1 that the settings
+// have it. The settings, KEY=VALUE, go to the command's end as --set options.
 func serve(data string, port int, settings ...string) *broker {
-	b := &broker{kind: kind(), data: data}
+	b := &broker{kind: kind(), data: data, listeners: map[string]string{}}
 	if command := os.Getenv("KWIRE_TEST_SERVE"); command != "" {
 		if b.data == "" {
 			directory, err := os.MkdirTemp("", "compat-sarama-")
@@ -83,7 +84,10 @@ func serve(data string, port int, settings ...string) *broker {
 			b.command = append(b.command, fill.Replace(word))
 		}
 	} else {
-		b.command = []string{python(), "-m", "kwire", "serve", "--port", fmt.Sprint(port)}
+		b.command = []string{python(), "-m", "kwire", "serve"}
+		if port >= 0 {
+			b.command = append(b.command, "--port", fmt.Sprint(port))
+		}
 		if data == "" {
 			b.command = append(b.command, "--memory")
 		} else {
@@ -136,16 +140,21 @@ func (b *broker) start() error {
 		lines := bufio.NewScanner(output)
 		for lines.Scan() {
 			if _, addrs, found := strings.Cut(lines.Text(), readyLine); found {
-				ready <- strings.Split(strings.Fields(addrs)[0], ",")
+				ready <- strings.Fields(addrs)
 				break
 			}
 		}
 		_, _ = io.Copy(io.Discard, output)
 	}()
 	select {
-	case addrs, ok := <-ready:
+	case fields, ok := <-ready:
 		if ok {
-			b.addrs = addrs
+			b.addrs = strings.Split(fields[0], ",")
+			for _, field := range fields[1:] {
+				if name, addr, found := strings.Cut(field, "="); found {
+					b.listeners[name] = addr
+				}
+			}
 			return nil
 		}
 		err = fmt.Errorf("%s ended without a word of being ready", strings.Join(b.command, " "))
@@ -178,14 +187,20 @@ func (b *broker) kill() {
 	b.process = nil
 }
 
-// lastWords is the end of what the broker has written to its standard error.
-func (b *broker) lastWords() string {
+// logged is what the broker has written to its standard error.
+func (b *broker) logged() string {
 	content, err := os.ReadFile(b.log)
 	if err != nil {
 		return ""
 	}
+	return string(content)
+}
+
+// lastWords is the end of it.
+func (b *broker) lastWords() string {
 	const enough = 4000
-	return string(content[max(0, len(content)-enough):])
+	content := b.logged()
+	return content[max(0, len(content)-enough):]
 }
 
 func killAll() {
@@ -208,11 +223,17 @@ func ownBroker(t testing.TB, settings ...string) *broker {
 		t.Skip("needs a broker of its own, which only a suite that starts its broker has")
 	}
 	b := serve(filepath.Join(t.TempDir(), "data"), freePort(t), settings...)
+	b.startFor(t)
+	return b
+}
+
+// startFor starts the broker and ends it with the scenario.
+func (b *broker) startFor(t testing.TB) {
+	t.Helper()
 	if err := b.start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.kill)
-	return b
 }
 
 const clusterPorts = 5 // the ports that a cluster may take from its first one on

@@ -8,6 +8,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -40,6 +41,10 @@ func run(m *testing.M) int {
 	}
 	fmt.Printf("broker under test: %s at %s\n", theBroker.kind, theBroker.addrs)
 	code := m.Run()
+	if theBroker.kind == "kwire" && theBroker.log != "" && strings.Contains(theBroker.logged(), "Traceback") {
+		fmt.Fprintln(os.Stderr, "the broker has logged a fault, whatever the clients saw of it")
+		code = max(code, 1)
+	}
 	if code != 0 && theBroker.log != "" {
 		fmt.Fprintf(os.Stderr, "the broker's last words:\n%s\n", theBroker.lastWords())
 	}

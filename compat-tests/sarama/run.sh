@@ -14,6 +14,8 @@ if go version | grep -qE ' go1\.([0-9]|1[0-9]|20)[. ]'; then
     [ "${CI:-}" != true ]
     exit
 fi
+parallel=12 # the scenarios mostly wait
+[ -z "${KWIRE_TEST_SERVE:-}" ] || parallel=6 # Apache Kafka takes its time to start, and several are started
 strict=() short=() options=() filtered=
 [ "${CI:-}" != true ] || strict=(-strict)
 for argument in "$@"; do
@@ -26,10 +28,10 @@ for argument in "$@"; do
     esac
 done
 if [ -n "$filtered" ]; then
-    exec go test -count=1 -timeout 6m -parallel 6 "${options[@]}" .
+    exec go test -count=1 -timeout 6m -parallel $parallel "${options[@]}" .
 fi
 go vet ./...
 go build -o "${TMPDIR:-/tmp}/compat-sarama-ids.$$" ./ids
 trap 'rm -f "${TMPDIR:-/tmp}/compat-sarama-ids.$$"' EXIT
-{ go test -json -count=1 -timeout 6m -parallel 6 "${options[@]}" . || true; } \
+{ go test -json -count=1 -timeout 6m -parallel $parallel "${options[@]}" . || true; } \
     | "${TMPDIR:-/tmp}/compat-sarama-ids.$$" "${strict[@]}" "${short[@]}"
