@@ -32,10 +32,14 @@ HARMLESS: dict[str, Fields] = {
     "JoinGroup": requests.join("x", "nobody"),
     "Metadata": requests.metadata("/"),
 }
+TIMED_OUT = "REQUEST_TIMED_OUT"
 # (API, Kafka, kwire) and why.
 AGREED_TO_DIFFER = {
     ("FindCoordinator", "OK", "TRANSACTIONAL_ID_AUTHORIZATION_FAILED"): "transactions come later",
     ("Metadata", "UNKNOWN_TOPIC_OR_PARTITION", "OK"): "kwire creates at once",
+    ("CreatePartitions", TIMED_OUT, "UNKNOWN_TOPIC_OR_PARTITION"): "the time-out has nothing to wait for",
+    ("CreateTopics", TIMED_OUT, "INVALID_TOPIC_EXCEPTION"): "the time-out has nothing to wait for",
+    ("DeleteTopics", TIMED_OUT, "UNKNOWN_TOPIC_OR_PARTITION"): "the time-out has nothing to wait for",
 }
 # Kafka fails on an isolation level that does not exist; kwire takes it as 0.
 KAFKA_FAILS = "UNKNOWN_SERVER_ERROR"

@@ -32,7 +32,7 @@ async def handle(ctx: Context, request: ApiVersions.Request) -> ApiVersions.Resp
             return ApiVersions.Response(error_code=ErrorCode.INVALID_REQUEST, api_keys=[])
         ctx.peer.client_software_name = name
         ctx.peer.client_software_version = version
-    if ctx.version >= 5 and request.node_id != -1 and request.cluster_id is None:
+    if ctx.version >= 5 and (request.node_id == -1) != (request.cluster_id is None):  # both, or neither
         return ApiVersions.Response(error_code=ErrorCode.INVALID_REQUEST, api_keys=[])
     if ctx.version >= 5 and (
         (request.cluster_id is not None and request.cluster_id != image.cluster_id)

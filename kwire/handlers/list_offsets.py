@@ -54,6 +54,8 @@ async def handle(ctx: Context, request: ListOffsets.Request) -> ListOffsets.Resp
             index = asked.partition_index
             if index in answers:
                 answers[index] = _refused(index, ErrorCode.INVALID_REQUEST)
+            elif not _is_known(asked.timestamp, ctx.version):
+                answers[index] = _refused(index, ErrorCode.UNSUPPORTED_VERSION)
             else:
                 answers[index] = _checked(ctx, request, topic.name, asked, _offset_for)
     return ListOffsets.Response(
@@ -62,6 +64,11 @@ async def handle(ctx: Context, request: ListOffsets.Request) -> ListOffsets.Resp
             for name, answers in topics.items()
         ]
     )
+
+
+def _is_known(timestamp: int, version: int) -> bool:
+    """Whether the version has this special timestamp; Kafka looks at that before it looks for the topic."""
+    return timestamp >= EARLIEST_PENDING_UPLOAD and version >= FIRST_VERSION_OF.get(timestamp, 0)
 
 
 def _version_0(ctx: Context, request: ListOffsets.Request) -> ListOffsets.Response:
@@ -109,8 +116,6 @@ def _refused(index: int, error_code: ErrorCode) -> Any:
 def _offset_for(ctx: Context, request: ListOffsets.Request, asked: Any, partition: Partition) -> Any:
     timestamp = asked.timestamp
     index = asked.partition_index
-    if timestamp < EARLIEST_PENDING_UPLOAD or ctx.version < FIRST_VERSION_OF.get(timestamp, 0):
-        return _refused(index, ErrorCode.UNSUPPORTED_VERSION)
     if request.isolation_level == READ_COMMITTED:
         end = partition.last_stable_offset
     elif request.replica_id == CONSUMER_REPLICA:
@@ -156,6 +161,9 @@ def _offsets_before(ctx: Context, request: ListOffsets.Request, asked: Any, part
     elif asked.timestamp == EARLIEST:
         offsets = [partition.log_start_offset]
     else:
+        # The log's end counts as a start of now, but for a log that nobody has written to.
+        if end:
+            candidates = [*candidates, (ctx.cluster.clock.now_ms(), end)]
         offsets = [
             offset
             for modified_ms, offset in reversed(candidates)
