@@ -8,6 +8,7 @@ INVALID_REQUEST.
 
 from __future__ import annotations
 
+import trio
 from kwire_codecs.apis.describe_configs import DescribeConfigs
 from kwire_codecs.errors import ErrorCode
 
@@ -20,6 +21,7 @@ from kwire.handlers.context import Context
 API = DescribeConfigs
 VERSIONS = (0, 4)
 
+_RESOURCES_A_TURN = 16
 _KNOWN_TYPES = frozenset(ResourceType) - {ResourceType.UNKNOWN}
 
 Result = DescribeConfigs.Response.Result
@@ -30,7 +32,17 @@ async def handle(ctx: Context, request: DescribeConfigs.Request) -> DescribeConf
     if any(asked.resource_type not in _KNOWN_TYPES for asked in request.resources):
         refused = ApiError.of(ErrorCode.INVALID_REQUEST)
         return DescribeConfigs.Response(results=[_refused(asked, refused) for asked in request.resources])
-    return DescribeConfigs.Response(results=[_result(ctx, request, asked) for asked in request.resources])
+    results = []
+    # Asked for again in the same words, one is answered once: no small request becomes a huge answer.
+    distinct = {
+        (asked.resource_type, asked.resource_name, frozenset(asked.configuration_keys or ())): asked
+        for asked in request.resources
+    }
+    for asked in distinct.values():
+        results.append(_result(ctx, request, asked))
+        if not len(results) % _RESOURCES_A_TURN:
+            await trio.lowlevel.checkpoint()
+    return DescribeConfigs.Response(results=results)
 
 
 def _refused(asked: DescribeConfigs.Request.Resource, error: ApiError) -> Result:

@@ -87,6 +87,14 @@ async def test_documentation_is_told_when_asked(version: int) -> None:
         assert asked.results[0].configs[0].documentation == "How long records stay; -1 for ever."
 
 
+async def test_a_resource_asked_for_many_times_is_described_once() -> None:
+    async with serving() as broker, connected(broker) as client:
+        asked = DescribeConfigs.Request.Resource
+        one = asked(resource_type=BROKER, resource_name="1", configuration_keys=None)
+        response = await client.ask(DescribeConfigs.Request(resources=[one] * 20_000), 4)
+        assert len(response.results) == 1
+
+
 async def test_every_config_of_the_broker_is_described() -> None:
     async with serving() as broker, connected(broker) as client:
         [result] = (await client.ask(describing(BROKER, "1"), 4)).results

@@ -38,6 +38,7 @@ class ImageBuilder:
         "_kept",
         "_next_producer_id",
         "_offset",
+        "_own_values",
         "_partitions",
         "_topic_names",
         "_topics",
@@ -52,6 +53,7 @@ class ImageBuilder:
         self._collision_names: dict[str, str] | None = None
         self._partitions: dict[str, dict[int, PartitionImage]] = {}
         self._configs: dict[ResourceKey, Configs] | None = None
+        self._own_values: dict[ResourceKey, dict[str, str]] = {}
         self._features: dict[str, int] | None = None
         self._kept: dict[Hashable, object] | None = None
         self._next_producer_id = base.next_producer_id
@@ -149,6 +151,7 @@ class ImageBuilder:
         configs = self._base.configs if self._configs is None else self._configs
         if (ResourceType.TOPIC, topic.name) in configs:
             self._own_configs().pop((ResourceType.TOPIC, topic.name), None)
+            self._own_values.pop((ResourceType.TOPIC, topic.name), None)
 
     def set_partition(self, topic: TopicImage, partition: PartitionImage) -> None:
         """Add or replace a partition of a topic that is in the image."""
@@ -165,7 +168,9 @@ class ImageBuilder:
     def set_config(self, key: ResourceKey, name: str, value: str | None) -> None:
         """Set a dynamic config, or delete it with None."""
         configs = self._own_configs()
-        values = dict(configs.get(key, NO_CONFIGS))
+        values = self._own_values.get(key)
+        if values is None:
+            values = self._own_values[key] = dict(configs.get(key, NO_CONFIGS))
         if value is None:
             values.pop(name, None)
         else:

@@ -27,6 +27,10 @@ from .topic_configs import effective_values
 from .topic_names import problem_with
 from .topic_settings import TOPIC_SETTINGS
 
+MAX_CHANGES: Final = 10_000
+"""Resources and configs that one request may name, so that no request keeps everyone waiting (Kafka:
+MAX_RECORDS_PER_USER_OP)."""
+
 MAX_VALUE_BYTES: Final = 32_767
 """What a string of the wire and of a record has room for; APPEND could go beyond it step by step."""
 
@@ -94,6 +98,10 @@ def _alter(
     *,
     replace: bool,
 ) -> Outcome[Results, m.Record]:
+    if len(resources) + sum(len(changes) for _, changes in resources) > MAX_CHANGES:
+        message = "Unable to perform excessively large batch operation."
+        too_large = ApiError(ErrorCode.POLICY_VIOLATION, message)
+        return Outcome([(key, too_large) for key, _ in resources])
     counts: dict[ResourceKey, int] = {}
     for key, _ in resources:
         counts[key] = counts.get(key, 0) + 1

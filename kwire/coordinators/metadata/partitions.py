@@ -18,6 +18,8 @@ from .placement import PlacementRefused, place
 MAX_RECORDS: Final = 10_000
 """Records that one user's operation may make (Kafka: MAX_RECORDS_PER_USER_OP)."""
 
+_TOO_LARGE: Final = "Excessively large number of additional partitions per request."
+
 Registration = PartitionImage
 
 
@@ -110,15 +112,18 @@ def create_partitions(
     image: ClusterImage, topics: Sequence[MorePartitions], *, random: Random, validate_only: bool = False
 ) -> Outcome[list[PartitionsResult], m.Record]:
     """Add partitions to topics. A topic that the request names twice is refused."""
+    if len(topics) > MAX_RECORDS:
+        error = ApiError(ErrorCode.POLICY_VIOLATION, _TOO_LARGE)
+        return Outcome([PartitionsResult(name, error) for name in dict.fromkeys(one.name for one in topics)])
     by_name: dict[str, MorePartitions | None] = {}
     for topic in topics:
         by_name[topic.name] = None if topic.name in by_name else topic
-    results: list[PartitionsResult] = []
+    twice = [name for name, wanted in by_name.items() if wanted is None]
+    error = ApiError(ErrorCode.INVALID_REQUEST, "Duplicate topic name.")
+    results = [PartitionsResult(name, error) for name in twice]
     records: list[m.Record] = []
     for name, wanted in by_name.items():
         if wanted is None:
-            error = ApiError(ErrorCode.INVALID_REQUEST, "Duplicate topic name.")
-            results.insert(0, PartitionsResult(name, error))
             continue
         found = image.topic(name)
         if found is None:
@@ -153,8 +158,7 @@ def _added(
             "assignment(s) were specified.",
         )
     if additional > room:
-        message = "Excessively large number of additional partitions per request."
-        return ApiError(ErrorCode.POLICY_VIOLATION, message)
+        return ApiError(ErrorCode.POLICY_VIOLATION, _TOO_LARGE)
     replication_factor = len(topic.partitions[0].replicas)
     if wanted.assignments is None:
         try:

@@ -6,7 +6,8 @@ Rules:
 - Records of one topic are in Kafka's order: TopicRecord, ConfigRecords, PartitionRecords.
 - Topic ids come from `new_id`, placement from `random`; both are handed in, and nothing else here is left to
   chance.
-- More than `MAX_PARTITIONS` new partitions in one request are refused as a whole, before anything is placed.
+- More than `MAX_PARTITIONS` partitions, or `MAX_CHANGES` configs, in one request are refused as a whole, before
+  anything is placed.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from kwire.coordinators.outcome import Outcome
 
 from . import records as m
 from .api_error import NO_ERROR, ApiError
-from .config_changes import topic_config_problem
+from .config_changes import MAX_CHANGES, topic_config_problem
 from .image import ClusterImage
 from .partitions import AssignmentRefused, Registration, assigned, placed
 from .placement import PlacementRefused
@@ -74,7 +75,8 @@ def create_topics(
     The answer holds each name once; the ones that the request named twice are refused.
     """
     default_partitions = config.integer("num.partitions")
-    if _wanted_partitions(topics, default_partitions) > MAX_PARTITIONS:
+    configs = sum(len(topic.configs) for topic in topics)
+    if _wanted_partitions(topics, default_partitions) > MAX_PARTITIONS or configs > MAX_CHANGES:
         too_many = ApiError(ErrorCode.POLICY_VIOLATION, "Excessively large number of partitions per request.")
         return Outcome(
             [CreatedTopic(name, too_many) for name in dict.fromkeys(topic.name for topic in topics)]
@@ -110,7 +112,7 @@ def _wanted_partitions(topics: Sequence[NewTopic], default_partitions: int) -> i
         elif topic.num_partitions == -1:
             total += default_partitions
         else:
-            total += max(0, topic.num_partitions)
+            total += max(1, topic.num_partitions)  # one that will be refused costs time too
     return total
 
 

@@ -198,6 +198,19 @@ def test_a_list_cannot_grow_beyond_what_a_record_holds() -> None:
     assert code is ErrorCode.INVALID_CONFIG
 
 
+def test_a_request_for_absurdly_many_changes_is_refused_as_a_whole() -> None:
+    image = image_with()
+    many = [put(f"plugin.{number}", "x") for number in range(10_000)]
+    code, message, after = altered(image, BROKER, *many)
+    assert (code, message) == (
+        ErrorCode.POLICY_VIOLATION,
+        "Unable to perform excessively large batch operation.",
+    )
+    assert after.configs is image.configs
+    _, _, after = altered(image, BROKER, *many[:-1])
+    assert len(after.config(*BROKER)) == 9_999
+
+
 def test_one_resource_fails_and_the_other_changes() -> None:
     image = image_with()
     outcome = alter_incrementally(

@@ -152,6 +152,19 @@ def test_a_request_for_absurdly_many_partitions_is_refused_as_a_whole(count: int
     assert outcome.records == ()
 
 
+@pytest.mark.parametrize(
+    "topics",
+    [
+        [NewTopic(f"t{number}", 0, 1) for number in range(10_001)],
+        [NewTopic("t", 1, 1, configs={f"c{number}": "1" for number in range(10_001)})],
+    ],
+)
+def test_a_request_with_absurdly_many_topics_or_configs_is_refused_as_a_whole(topics: list[NewTopic]) -> None:
+    outcome = create(cluster(), *topics)
+    assert {result.error.error_code for result in created(outcome)} == {ErrorCode.POLICY_VIOLATION}
+    assert len(created(outcome)) == len(topics)
+
+
 def test_a_manual_assignment_is_kept_and_its_first_live_broker_leads() -> None:
     image = cluster(1, 2, broker(3, fenced=True))
     outcome = create(image, NewTopic("t", assignments=((1, (2, 1)), (0, (3, 2)))))
