@@ -6,8 +6,8 @@ Rules:
 - Records of one topic are in Kafka's order: TopicRecord, ConfigRecords, PartitionRecords.
 - Topic ids come from `new_id`, placement from `random`; both are handed in, and nothing else here is left to
   chance.
-- More than `MAX_PARTITIONS` partitions, or `MAX_CHANGES` configs, in one request are refused as a whole, before
-  anything is placed.
+- More than `MAX_PARTITIONS` partitions, or `MAX_CHANGES` configs, in one request are refused as a whole,
+  before anything is placed.
 """
 
 from __future__ import annotations
