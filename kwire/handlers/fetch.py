@@ -38,6 +38,8 @@ VERSIONS = (0, 18)
 
 READ_COMMITTED = 1
 UNLIMITED = 2**31 - 1
+ZSTD_SINCE = 10
+"""The first version whose clients are taken to know zstd (KIP-110)."""
 
 PartitionData = Fetch.Response.Topic.Partition
 EpochEndOffset = PartitionData.DivergingEpoch
@@ -206,6 +208,11 @@ def _look(ctx: Context, request: Fetch.Request, partitions: list[FetchedPartitio
         refusal = partition.refusal_for(node_id, asked.current_leader_epoch)
         if refusal:
             answers.append((asked, _refused(asked, refusal, partition if ctx.version >= 16 else None), 0))
+            urgent = True
+            continue
+        if ctx.version < ZSTD_SINCE and cluster.topic_config(topic).compression_type == "zstd":
+            # By the topic's setting, not by what its batches hold (Kafka: KafkaApis.maybeConvertFetchedData).
+            answers.append((asked, _refused(asked, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE), 0))
             urgent = True
             continue
         if asked.last_fetched_epoch >= 0:

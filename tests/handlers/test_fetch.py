@@ -304,3 +304,14 @@ async def test_a_reader_whose_log_diverged_is_told_where() -> None:
         request.topics[0].partitions[0].last_fetched_epoch = 3
         fetched = one_partition(await client.ask(request, 12))
         assert (fetched.diverging_epoch.epoch, fetched.diverging_epoch.end_offset) == (0, 1)
+
+
+async def test_a_topic_set_to_zstd_is_refused_to_readers_too_old_for_it() -> None:
+    async with serving() as running, connected(running) as client:
+        await create_topic(running, "t", configs={"compression.type": "zstd"})
+        await produce(client, "t", b"v")
+        for version in range(4, 13):
+            answer = one_partition(await client.ask(fetch_request("t", 0), version))
+            known = version >= 10
+            assert answer.error_code == (ErrorCode.NONE if known else ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
+            assert bool(answer.records) == known

@@ -62,7 +62,16 @@ async def test_rule_17_special_and_real_timestamps_in_every_version_that_has_the
 
 
 @pytest.mark.parametrize(
-    ("timestamp", "count", "expected"), [(-1, 1, [6]), (-1, 10, [6, 0]), (-2, 5, [0]), (-1, 0, [])]
+    ("timestamp", "count", "expected"),
+    [
+        (-1, 1, [6]),
+        (-1, 10, [6, 0]),
+        (-2, 5, [0]),
+        (-1, 0, []),
+        (2**62, 10, [6, 0]),
+        (2**62, 1, [6]),
+        (1, 9, []),
+    ],
 )
 async def test_rule_18_version_0_answers_an_array_newest_first(
     timestamp: int, count: int, expected: list[int]
