@@ -15,7 +15,6 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import trio
 from kwire_codecs.apis.fetch import Fetch
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("kwire.handlers")
 
-THREAD_ABOVE_BYTES = 4 * 1024
-"""What is larger is converted in a thread: every record is built anew, and some KB may decompress to many."""
 MAX_DECOMPRESSED_BYTES = 100 * 1024 * 1024
 
 PartitionData = Fetch.Response.Topic.Partition
@@ -53,7 +50,7 @@ async def down_converted(
             continue
         refusal = ErrorCode.NONE
         try:
-            records = await _told(asked, answer.records, size, magic, partition_of)
+            records = await _told(asked, answer.records, magic, partition_of)
         except NotConvertible:
             refusal = ErrorCode.UNSUPPORTED_COMPRESSION_TYPE
         except CorruptBatch:
@@ -84,16 +81,13 @@ async def down_converted(
 async def _told(
     asked: FetchedPartition,
     records: Records,
-    size: int,
     magic: int,
     partition_of: Callable[[FetchedPartition], Partition | ErrorCode],
 ) -> bytearray:
     """What was read as a message set; where that is nothing, what follows it; nothing at the log's end."""
     while True:
-        if size > THREAD_ABOVE_BYTES:
-            told, behind = await decode_in_thread(_convert, records, magic, asked.fetch_offset)
-        else:
-            told, behind = _convert(records, magic, asked.fetch_offset)
+        # However small: a few KB may decompress to a million records, each of which is built anew.
+        told, behind = await decode_in_thread(_convert, records, magic, asked.fetch_offset)
         if told:
             return told
         partition = partition_of(asked)
@@ -102,8 +96,7 @@ async def _told(
         read = partition.read(behind, asked.max_bytes)
         if isinstance(read, ErrorCode) or not read.size:
             return told
-        records, size = Chunks(read.size, read.parts), read.size
-        await trio.lowlevel.checkpoint()
+        records = Chunks(read.size, read.parts)
 
 
 def _convert(records: Records, magic: int, first_offset: int) -> tuple[bytearray, int]:

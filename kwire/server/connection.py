@@ -37,6 +37,12 @@ TURN_SECONDS = 0.001
 """How long a connection that always has work may hold the loop before the others get a turn."""
 
 
+def plain_address(address: str) -> str:
+    """An address as people write it: where one socket takes IPv4 and IPv6, ::ffff:10.0.0.1 is 10.0.0.1."""
+    mapped = address.removeprefix("::ffff:")
+    return mapped if "." in mapped else address
+
+
 class Connection:
     """A client's socket and what is known of the client. Owns the socket: `run` closes it on every way
     out.
@@ -53,9 +59,9 @@ class Connection:
         self.client_software_version = ""
         peer = sock.getpeername()
         local = sock.getsockname()
-        self.peer_host: str = str(peer[0])
-        self.peer_address = f"{peer[0]}:{peer[1]}"
-        self.dialled: tuple[str, int] = (str(local[0]), int(local[1]))
+        self.peer_host = plain_address(peer[0])
+        self.peer_address = f"{self.peer_host}:{peer[1]}"
+        self.dialled: tuple[str, int] = (plain_address(local[0]), int(local[1]))
         self.last_active = time.monotonic()
         self.scope = trio.CancelScope()
         self.draining = False

@@ -139,6 +139,12 @@ def _listeners(settings: Settings, position: int) -> list[Listener]:
         raise CannotStart(str(refusal)) from refusal
     controllers = set(config.strings("controller.listener.names"))
     listeners = [listener for listener in listeners if listener.name not in controllers] or listeners
+    highest = max(max(each.port, each.advertised[1] if each.advertised else 0) for each in listeners)
+    if highest + position > 65535:
+        raise CannotStart(
+            f"broker {position + 1} would have port {highest + position}, and 65535 is the highest; start "
+            f"{settings.brokers} brokers with a --port of at most {65536 - settings.brokers}"
+        )
     return [
         replace(
             listener,

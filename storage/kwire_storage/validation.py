@@ -128,7 +128,10 @@ def takes_long(records: memoryview, rules: ProduceRules, now_ms: int) -> bool:
     if len(records) < record_batch.HEADER_SIZE or records[record_batch.MAGIC_POSITION] != 2:
         return len(records) > QUICK_COMPRESSED_BYTES
     header = BatchHeader._make(record_batch.HEADER.unpack_from(records))
-    if header.compression and len(records) > QUICK_COMPRESSED_BYTES:
+    # Any few bytes of zstd may come to all that is allowed; the others to a thousand times their size.
+    if header.compression and (
+        len(records) > QUICK_COMPRESSED_BYTES or header.compression == Compression.ZSTD
+    ):
         return True
     return header.record_count > QUICK_RECORDS
 

@@ -91,6 +91,10 @@ def test_several_brokers_have_an_address_each() -> None:
         assert all(answers(address) for address in addresses)
 
 
+def test_several_brokers_need_ports_up_to_the_highest() -> None:
+    assert "--port of at most 65533" in refused("--memory", "--port", "65535", "--brokers", "3")
+
+
 def test_data_that_cannot_be_read_is_refused_with_the_cause(tmp_path: Path) -> None:
     with running("--port", "0", "--data", str(tmp_path)):
         pass

@@ -19,6 +19,7 @@ from kwire_codecs.records.record import Record
 
 from kwire.handlers import registry
 from tests.broker_client import (
+    Client,
     connected,
     create_topic,
     fetch_request,
@@ -248,6 +249,15 @@ async def test_a_client_that_hangs_up_while_its_fetch_waits_disturbs_nobody() ->
 async def test_a_connection_that_is_silent_for_too_long_is_closed() -> None:
     async with serving({"connections.max.idle.ms": "100"}) as running, connected(running) as client:
         assert await client.closed_by_broker()
+
+
+async def test_a_client_of_ipv4_is_told_an_address_of_ipv4_by_a_socket_for_both() -> None:
+    async with serving({"listeners": "PLAINTEXT://:0"}) as running:
+        [node] = running.cluster.nodes.values()
+        port = node.endpoints["PLAINTEXT"].port
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            answer = await Client(stream).ask(Metadata.Request(topics=[]), 1)
+        assert [(broker.host, broker.port) for broker in answer.brokers] == [("127.0.0.1", port)]
 
 
 async def test_a_client_that_takes_no_answers_is_closed_too() -> None:

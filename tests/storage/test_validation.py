@@ -267,6 +267,7 @@ def test_what_may_decompress_to_much_or_holds_many_records_takes_long() -> None:
         (batch.build([Record(b"k", bytes(70_000), NOW)]), ProduceRules(), False),
         (batch.build([Record(b"k", bytes(9 << 20), NOW)], compression=1), decoding, True),
         (batch.build([Record(b"k", bytes(9 << 20), NOW)], compression=1), ProduceRules(), False),
+        (batch.build([Record(b"k", bytes(9 << 20), NOW)], compression=4), decoding, True),
         (batch.build([Record(b"k", None, NOW)] * 1001), decoding, True),
         (batch.build([Record(b"k", None, NOW)] * 1001, compression=4), decoding, True),
         (legacy.build(few, 0), ProduceRules(version=0), False),
