@@ -24,7 +24,7 @@ from kwire_codecs.errors import Malformed
 from kwire_codecs.framing import Frames
 from kwire_storage.engine import FileSlice
 
-from kwire.server.requests import CLOSE, Requests
+from kwire.server.requests import CLOSE, LOGGED_CHARACTERS, Requests
 
 if TYPE_CHECKING:
     from kwire.broker.node import Endpoint, Node
@@ -77,7 +77,7 @@ class Connection:
         software = " ".join(
             part for part in (self.client_software_name, self.client_software_version) if part
         )
-        return f"{self.peer_address} ({software or 'unnamed client'})"
+        return f"{self.peer_address} ({software[:LOGGED_CHARACTERS] or 'unnamed client'})"
 
     def drain(self) -> None:
         """Lets the request in progress be answered, then closes."""

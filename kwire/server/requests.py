@@ -32,6 +32,7 @@ _CORRELATION_ID = struct.Struct(">i")
 
 API_VERSIONS: Final = 18
 PRODUCE: Final = 0
+LOGGED_CHARACTERS: Final = 100
 
 
 class _Close:
@@ -74,9 +75,9 @@ class Requests:
             request, _ = decoder_at(api.Request, version)(frame, body_position)
         except Malformed as error:
             logger.info(
-                "connection %s closed: client %r sent a request that does not parse: %s",
+                "connection %s closed: client %s sent a request that does not parse: %s",
                 connection.describe(),
-                header.client_id,
+                shown(header.client_id),
                 error,
             )
             return CLOSE
@@ -91,11 +92,11 @@ class Requests:
             return CLOSE
         except Exception:
             logger.exception(
-                "%s v%d from %s, client id %r, failed%s",
+                "%s v%d from %s, client id %s, failed%s",
                 api.__name__,
                 version,
                 connection.describe(),
-                header.client_id,
+                shown(header.client_id),
                 topics_of(request),
             )
             response = failed_response(api, version, request, ErrorCode.UNKNOWN_SERVER_ERROR)
@@ -124,19 +125,28 @@ class Requests:
         except Malformed:
             client_id = None
         logger.warning(
-            "connection %s closed: client %r asked for API key %d version %d; versions served: %s",
+            "connection %s closed: client %s asked for API key %d version %d; versions served: %s",
             connection.describe(),
-            client_id,
+            shown(client_id),
             key,
             version,
             offered,
         )
 
 
+def shown(text: object) -> str:
+    """What a client wrote, for a log line: quoted, so that it cannot make lines of its own, and cut."""
+    quoted = repr(text)
+    return quoted if len(quoted) <= LOGGED_CHARACTERS else f"{quoted[:LOGGED_CHARACTERS]}..."
+
+
 def topics_of(request: Any) -> str:
     """The topics that a request names, for a log line."""
+    topics = getattr(request, "topics", None) or getattr(request, "topic_data", None) or ()
     names = [
-        str(getattr(topic, "name", None) or getattr(topic, "topic_id", topic))
-        for topic in getattr(request, "topics", None) or ()
+        shown(
+            getattr(topic, "name", None) or getattr(topic, "topic", None) or getattr(topic, "topic_id", topic)
+        )
+        for topic in topics[:5]
     ]
-    return f" for topics {', '.join(names[:5])}" if names else ""
+    return f" for topics {', '.join(names)}" if names else ""

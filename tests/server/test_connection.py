@@ -18,6 +18,7 @@ from kwire_codecs.records import batch
 from kwire_codecs.records.record import Record
 
 from kwire.handlers import registry
+from kwire.server.requests import topics_of
 from tests.broker_client import (
     Client,
     connected,
@@ -249,6 +250,24 @@ async def test_a_client_that_hangs_up_while_its_fetch_waits_disturbs_nobody() ->
 async def test_a_connection_that_is_silent_for_too_long_is_closed() -> None:
     async with serving({"connections.max.idle.ms": "100"}) as running, connected(running) as client:
         assert await client.closed_by_broker()
+
+
+async def test_what_a_client_writes_makes_no_lines_of_its_own_in_the_log_and_no_long_ones(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hostile = "x\nERROR all is lost" + "y" * 30_000
+    async with serving() as running, connected(running, client_id=hostile) as client:
+        await client.ask(
+            ApiVersions.Request(client_software_name="z" * 30_000, client_software_version="1"), 3
+        )
+        header = struct.pack(">hhih", 999, 0, 1, len(hostile)) + hostile.encode()
+        await client.send_bytes(struct.pack(">i", len(header)) + header)
+        assert await client.closed_by_broker()
+    [line] = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "\n" not in line
+    assert len(line) < 500
+    assert "\n" not in topics_of(fetch_request("t\nu", 0))
+    assert "'t" in topics_of(fetch_request("t\nu", 0))
 
 
 async def test_a_client_of_ipv4_is_told_an_address_of_ipv4_by_a_socket_for_both() -> None:
