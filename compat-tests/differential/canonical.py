@@ -97,7 +97,7 @@ class Canonical:
             return codec.error_name(value)
         if name == "port" and value == self._port:
             return "<port>"
-        if name in _NUMBERED and value > 0:
+        if value >= (name == "session_id") and name in _NUMBERED:
             return self._label(name, value)
         if name == "finalized_features_epoch" and value >= 0:
             return "<epoch>"

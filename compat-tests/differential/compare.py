@@ -130,6 +130,14 @@ ALLOWED = [
     ),
     Allowed("IncrementalAlterConfigs", "error_*", How.ANYTHING, _BUG, "no such operation"),
     Allowed("Produce", "error_*", How.ANYTHING, _BUG, "unknown codec"),
+    Allowed(
+        "Produce",
+        "records[].max_timestamp",
+        How.ANYTHING,
+        "records are not decoded: their header is believed",
+        "timestamp far below zero",
+    ),
+    Allowed("Produce", "error_*", How.ANYTHING, "two mistakes: either is named", "two batches with acks 2"),
 ]
 
 

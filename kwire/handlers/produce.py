@@ -28,6 +28,9 @@ VERSIONS = (0, 13)
 TopicAnswer = Produce.Response.Topic
 PartitionAnswer = TopicAnswer.Partition
 VALID_ACKS = (-1, 0, 1)
+LENGTH_POSITION = 8
+LEAST_LENGTH = 14
+"""What a message of magic 0 has behind its length, the least of all."""
 FLAGS_POSITION = record_batch.ATTRIBUTES_POSITION + 1
 """The low byte of the attributes."""
 NOT_NAMED = PartitionAnswer.CurrentLeader()
@@ -36,11 +39,7 @@ NOT_NAMED = PartitionAnswer.CurrentLeader()
 async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | None:
     """Appends each partition's batches in request order; every acks waits for the append."""
     by_id = ctx.version >= 13
-    refusal = ErrorCode.NONE
-    if request.acks not in VALID_ACKS:
-        refusal = ErrorCode.INVALID_REQUIRED_ACKS
-    if request.transactional_id is None and _is_transactional(request):
-        refusal = ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+    refusal = _refusal_of_all(request)
     failure: ErrorCode | None = None
     topics = []
     leader_ids: set[int] = set()
@@ -48,10 +47,7 @@ async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | N
         name: str | None = ctx.cluster.topic_name(topic.topic_id) if by_id else topic.name
         partitions = []
         for data in topic.partition_data:
-            if refusal:
-                result = AppendResult(refusal)
-            else:
-                result = await _append(ctx, request, name, data)
+            result = refusal or await _append(ctx, request, name, data)
             if result.error_code:
                 failure = failure or result.error_code
             partitions.append(_answer(ctx, name, data.index, result, leader_ids))
@@ -72,19 +68,35 @@ async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | N
     )
 
 
-def _is_transactional(request: Produce.Request) -> bool:
-    """Whether any partition's first batch is flagged so (Kafka's RequestUtils looks no further either)."""
+def _refusal_of_all(request: Produce.Request) -> AppendResult | None:
+    """What the first batches say against the request as a whole, before any topic is looked for.
+
+    Kafka's RequestUtils.hasTransactionalRecords opens each partition's first batch, and no further; one that
+    it can't open fails them all.
+    """
     for topic in request.topic_data:
         for data in topic.partition_data:
             records = data.records
+            if records is None or len(records) < record_batch.LOG_OVERHEAD:
+                continue
+            length = int.from_bytes(records[LENGTH_POSITION : record_batch.LOG_OVERHEAD], "big", signed=True)
+            if length < LEAST_LENGTH:
+                message = f"a batch length of {length} is less than any batch has"
+                return AppendResult(ErrorCode.CORRUPT_MESSAGE, error_message=message)
+            if len(records) <= record_batch.MAGIC_POSITION:
+                continue
+            magic = records[record_batch.MAGIC_POSITION]
+            if magic > 2:
+                message = f"there is no magic {magic}"
+                return AppendResult(ErrorCode.CORRUPT_MESSAGE, error_message=message)
             if (
-                records is not None
+                magic == 2
+                and request.transactional_id is None
                 and len(records) > FLAGS_POSITION
-                and records[record_batch.MAGIC_POSITION] == 2
                 and records[FLAGS_POSITION] & record_batch.TRANSACTIONAL
             ):
-                return True
-    return False
+                return AppendResult(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+    return None
 
 
 async def _append(ctx: Context, request: Produce.Request, name: str | None, data: Any) -> AppendResult:
@@ -94,6 +106,8 @@ async def _append(ctx: Context, request: Produce.Request, name: str | None, data
     partition = cluster.reach(name, data.index)
     if isinstance(partition, ErrorCode):
         return AppendResult(partition)
+    if request.acks not in VALID_ACKS:
+        return AppendResult(ErrorCode.INVALID_REQUIRED_ACKS)
     if cluster.is_internal(name):
         return AppendResult(ErrorCode.INVALID_TOPIC_EXCEPTION)
     refusal = partition.refusal_for(ctx.node.id, -1)

@@ -170,7 +170,7 @@ class ProducerState:
             return None
         entry = self._entries.get(header.producer_id)
         if entry is None:
-            return None
+            return ErrorCode.INVALID_PRODUCER_EPOCH if header.producer_epoch < NO_PRODUCER_EPOCH else None
         if origin is Origin.CLIENT and header.producer_epoch == entry.epoch:
             last_sequence = header.last_sequence
             for written in entry.batches:
