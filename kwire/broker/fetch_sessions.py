@@ -39,6 +39,8 @@ class FetchedPartition:
     last_fetched_epoch: int = -1
     told_high_watermark: int = -1
     told_log_start_offset: int = -1
+    was_found: bool = False
+    """Whether its topic id has stood for a topic since the session or the request began."""
 
     @property
     def key(self) -> PartitionKey:

@@ -196,9 +196,12 @@ def _look(ctx: Context, request: Fetch.Request, partitions: list[FetchedPartitio
         if isinstance(topic, UUID):
             found = cluster.topic_name(topic)
             if found is None:
-                answers.append((asked, _refused(asked, ErrorCode.UNKNOWN_TOPIC_ID), 0))
+                # Kafka keeps the name that an id once stood for, and then misses the topic, not the id.
+                gone = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if asked.was_found else ErrorCode.UNKNOWN_TOPIC_ID
+                answers.append((asked, _refused(asked, gone), 0))
                 urgent = True
                 continue
+            asked.was_found = True
             topic = found
         partition = cluster.reach(topic, asked.index)
         if isinstance(partition, ErrorCode):
