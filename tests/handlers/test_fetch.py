@@ -283,6 +283,21 @@ async def test_a_deleted_topic_wakes_its_readers() -> None:
         assert one_partition(fetched).error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
 
+async def test_a_session_by_id_says_that_a_deleted_topic_is_gone_not_that_it_never_was() -> None:
+    async with serving() as running, connected(running) as client:
+        await create_topic(running, "t")
+        cluster = running.cluster
+        topic_id = cluster.image.topics["t"].id
+        request = fetch_request("", 0, session_id=0, session_epoch=0)
+        request.topics[0].topic_id = topic_id
+        session_id = (await client.ask(request, 13)).session_id
+        await cluster.controller.submit(lambda image: Outcome(None, [remove_topic_record(topic_id)]))
+        told = await client.ask(fetch_many(session_id=session_id, session_epoch=1), 13)
+        assert one_partition(told).error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        fresh = await client.ask(request, 13)
+        assert one_partition(fresh).error_code == ErrorCode.UNKNOWN_TOPIC_ID
+
+
 @pytest.mark.parametrize(
     ("epoch", "expected"), [(-1, ErrorCode.NONE), (0, ErrorCode.NONE), (1, ErrorCode.UNKNOWN_LEADER_EPOCH)]
 )
