@@ -47,7 +47,7 @@ def make_producer(broker: Broker) -> Callable[..., Producer]:
 
 @pytest.fixture
 def make_consumer(broker: Broker) -> Iterator[Callable[..., Consumer]]:
-    """Makes consumers that start at the beginning and commit nothing, unless told otherwise; `_` stands for `.`."""
+    """Makes consumers that start at the beginning and commit nothing unless told; `_` stands for `.`."""
     with contextlib.ExitStack() as stack:
 
         def make(*topics: str, **config: Any) -> Consumer:

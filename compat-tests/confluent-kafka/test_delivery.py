@@ -1,4 +1,4 @@
-"""At most, at least and exactly once: a consumer is killed (SIGKILL) at the worst moment, and another goes on."""
+"""At most, at least and exactly once: a consumer is killed at the worst moment, and another goes on."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A consumer in a process of its own, so that it can be killed: worker.py MODE BOOTSTRAP GROUP FROM [TO].
 
-It reads five messages, does MODE's work up to its worst moment, prints `there` and waits for a line on standard
-input; then it goes on to the end.  Each message's work is a line `did VALUE` on standard output.
+It reads five messages, does MODE's work up to its worst moment, prints `there` and waits for a line on
+standard input; then it goes on to the end.  Each message's work is a line `did VALUE` on standard output.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def main(mode: str, bootstrap: str, group: str, source: str, target: str = "") -
             "session.timeout.ms": 6000,
         }
     )
-    # first of all: it ends the transaction that a killed one left open, which otherwise holds the group's offsets back
+    # First of all: it ends the transaction that a killed one left open, which holds the group's offsets back.
     producer = transactional(bootstrap, target) if mode == "exactly-once" else None
     consumer.subscribe([source])
     messages: list[Message] = []

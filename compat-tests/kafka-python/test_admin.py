@@ -1,4 +1,4 @@
-"""KafkaAdminClient of the current release: topics, partitions, configs, groups, offsets, records, the cluster."""
+"""KafkaAdminClient of the current release: topics, partitions, configs, groups, offsets, records, cluster."""
 
 from __future__ import annotations
 

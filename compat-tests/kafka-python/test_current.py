@@ -1,4 +1,4 @@
-"""What only the current release of kafka-python does: idempotence, cooperative rebalancing, static members."""
+"""What only the current release of kafka-python does: idempotence, cooperative groups, static members."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client told, or finding out, which release it talks to: each choice makes it send other API versions."""
+"""The client told, or finding out, which release it talks to: each makes it send other API versions."""
 
 from __future__ import annotations
 

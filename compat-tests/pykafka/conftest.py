@@ -1,7 +1,7 @@
 """Fixtures of pykafka's suite.
 
-pykafka sends the first versions of nearly every API and messages of magic 0 and 1, which Kafka 4 refuses: all of the
-suite is marked `old_versions` and runs against kwire and Apache Kafka 3.9.
+pykafka sends the first versions of nearly every API and messages of magic 0 and 1, which Kafka 4 refuses:
+all of the suite is marked `old_versions` and runs against kwire and Apache Kafka 3.9.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from compat.raw import create_topic
 from pykafka import KafkaClient, Topic
 from pykafka.common import OffsetType
 
-# 0.9.0 is the default and asks for no ApiVersions; from 0.10 on it does and uses the newest version that both know.
-# One in a process: see run.sh.
+# 0.9.0 is the default and asks for no ApiVersions; from 0.10 on it does and uses the newest version that
+# both know.  One in a process: see run.sh.
 BROKER_VERSION = os.environ.get("PYKAFKA_BROKER_VERSION", "0.9.0")
 
 

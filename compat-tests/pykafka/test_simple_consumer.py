@@ -120,7 +120,7 @@ def test_an_offset_out_of_range_is_reset(topic: Topic, fill: Fill, simple: Simpl
 
 
 def test_fetches_smaller_than_the_log(topic: Topic, fill: Fill, simple: Simple) -> None:
-    # each batch must fit: Fetch 0-2 keeps the limit strictly, and what is cut off inside a batch is not converted
+    # each batch must fit: Fetch 0-2 keeps the limit strictly, and of half a batch nothing is converted
     values = [value for _ in range(10) for value in fill(topic, 30)]
     consumer = simple(topic, fetch_message_max_bytes=3000, queued_max_messages=50)
     assert [m.value for m in take(consumer, 300)] == values

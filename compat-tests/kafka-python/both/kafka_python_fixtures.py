@@ -40,8 +40,9 @@ def read(consumer: KafkaConsumer, count: int, timeout_s: float = 20.0) -> list[A
 def join(*consumers: KafkaConsumer, partitions: int, timeout_s: float = 30.0) -> None:
     """Poll all members of a group until together they hold `partitions` partitions, evenly, none twice.
 
-    Each member polls in a thread of its own, as members do in life: taking turns in one thread, a member whose poll
-    ends before the others joined starts over, and they can miss each other for ever.  Records that come are lost.
+    Each member polls in a thread of its own, as members do in life: taking turns in one thread, a member
+    whose poll ends before the others joined starts over, and they can miss each other for ever.  Records
+    that come are lost.
     """
     for consumer in consumers:
         # 3.0.12 can stay without partitions for ever where the leader assigns before it knows the topic
@@ -49,11 +50,17 @@ def join(*consumers: KafkaConsumer, partitions: int, timeout_s: float = 30.0) ->
             consumer.partitions_for_topic(topic)
     stop = threading.Event()
 
+    failures: list[BaseException] = []
+
     def poll(consumer: KafkaConsumer) -> None:
-        while not stop.is_set():
-            consumer.poll(timeout_ms=200)
+        try:
+            while not stop.is_set():
+                consumer.poll(timeout_ms=200)
+        except BaseException as failure:
+            failures.append(failure)
 
     def settled() -> bool:
+        assert not failures, f"polling failed: {failures}"
         held = [set(consumer.assignment()) for consumer in consumers]
         sizes = [len(part) for part in held]
         return sum(sizes) == len(set().union(*held)) == partitions and max(sizes) - min(sizes) <= 1
@@ -133,7 +140,7 @@ def producer(make_producer: MakeProducer) -> KafkaProducer:
 
 @pytest.fixture
 def fill(producer: KafkaProducer) -> Callable[..., list[bytes]]:
-    """Write `count` numbered values to one partition, wait until all are acknowledged, and return the values."""
+    """Write `count` numbered values to one partition, wait for the acknowledgements, return the values."""
 
     def write(topic: str, count: int, partition: int = 0, start: int = 0) -> list[bytes]:
         values = [b"%d" % number for number in range(start, start + count)]

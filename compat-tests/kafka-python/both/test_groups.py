@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import kafka
 import pytest
 from compat.waiting import until
-from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import ConsumerRebalanceListener, OffsetAndMetadata, TopicPartition
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from kafka_python_fixtures import MakeConsumer, MakeTopic, join, read, unique
 
 Fill = Callable[..., list[bytes]]
+ASSIGNORS = [RangePartitionAssignor, RoundRobinPartitionAssignor]
+if kafka.__version__ != "2.0.2":
+    # whose sticky assignor fails (TypeError) when a member that has partitions joins again
+    ASSIGNORS.append(StickyPartitionAssignor)
 
 
 @pytest.fixture
@@ -155,18 +160,16 @@ def test_more_members_than_partitions(make_topic: MakeTopic, group: str, make_co
     assert sorted(len(member.assignment()) for member in members) == [0, 1, 1]
 
 
-@pytest.mark.parametrize(
-    "assignor", [RangePartitionAssignor, RoundRobinPartitionAssignor, StickyPartitionAssignor]
-)
+@pytest.mark.parametrize("assignor", ASSIGNORS)
 def test_assignors(make_topic: MakeTopic, group: str, make_consumer: MakeConsumer, assignor: type) -> None:
     topic = make_topic(partitions=4)
+
     options = {
         "group_id": group,
         "heartbeat_interval_ms": 200,
         "partition_assignment_strategy": [assignor],
     }
-    first, second = make_consumer(topic, **options), make_consumer(topic, **options)
-    join(first, second, partitions=4)
+    join(make_consumer(topic, **options), make_consumer(topic, **options), partitions=4)
 
 
 def test_the_listener_hears_of_each_rebalance(

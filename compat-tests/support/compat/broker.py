@@ -2,11 +2,10 @@
 
 Environment:
   KWIRE_TEST_BOOTSTRAP  host:port of a running broker; the suite starts none.
-  KWIRE_TEST_SERVE      a shell-like command that starts a broker, with {port} (0: any) and {data} (a directory, or
-                        the command's own --memory when the test needs no directory) filled in.  It must print
-                        `... ready: HOST:PORT` on standard output and stop at SIGTERM.
-  KWIRE_TEST_IS         `kwire` or `kafka`: which of the two it is.  Scenarios in later.txt must fail on kwire and
-                        pass on Kafka.  Without it, a broker given by address or command is taken for Kafka.
+  KWIRE_TEST_SERVE      a command that starts a broker, with {port} (0: any) and {data} (a directory) filled
+                        in.  It must print `... ready: HOST:PORT` on standard output and stop at SIGTERM.
+  KWIRE_TEST_IS         `kwire` or `kafka`: which of the two it is.  Scenarios in later.txt must fail on kwire
+                        and pass on Kafka.  Without it, one given by address or command is taken for Kafka.
   KWIRE_PYTHON          the interpreter that can import kwire, for the default command.
 """
 
@@ -39,7 +38,7 @@ class BrokerError(Exception):
 
 
 def kwire_python() -> str:
-    """The interpreter for `-m kwire`: $KWIRE_PYTHON, the checkout's own environment, or the one on the path."""
+    """The interpreter for `-m kwire`: $KWIRE_PYTHON, the checkout's environment, or the one on the path."""
     given = os.environ.get("KWIRE_PYTHON")
     if given:
         return given
@@ -71,10 +70,10 @@ class Broker:
 
 
 class ServedBroker:
-    """A broker as a child process.  Its owner calls `stop` or `kill`; `start` again uses the same port and directory."""
+    """A broker as a child process.  Its owner ends it; `start` again uses the same port and directory."""
 
     def __init__(self, *options: str, persistent: bool = False) -> None:
-        """`options` go to the command's end.  `persistent` gives it a directory of its own, kept until `close`."""
+        """`options` go to the command's end.  `persistent`: a directory of its own, kept until `close`."""
         self.options = options
         self.home = Path(tempfile.mkdtemp(prefix="kwire-compat-"))
         self.data = self.home / "data" if persistent else None

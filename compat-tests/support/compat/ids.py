@@ -1,9 +1,9 @@
 """The two checked-in lists beside each suite.
 
-tests.allow  every test id, one a line, made by `run.sh --write-allow`.  With CI=true or --strict-ids a test that is
-             missing, new or skipped fails the run, so that a suite can't shrink unseen.
-later.txt    `id  reason`: scenarios of work that kwire does not have yet.  They pass on Kafka; on kwire they are
-             expected to fail, and one that passes fails the run, so that the line is taken out with the work.
+tests.allow  every test id, one a line, made by `run.sh --write-allow`.  With CI=true or --strict-ids a test
+             that is missing, new or skipped fails the run, so that a suite can't shrink unseen.
+later.txt    `id  reason`: scenarios of work that kwire does not have yet.  They pass on Kafka; on kwire they
+             must fail, and one that passes fails the run, so that the line is taken out with the work.
              An id without `[...]` stands for all its parameters.
 """
 

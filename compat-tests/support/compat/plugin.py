@@ -2,8 +2,8 @@
 
 Marks:
   fast            also run in CI against a real Apache Kafka.
-  old_versions    needs versions that Kafka 4 dropped; deselected, with a line in the summary, where the broker
-                  advertises Fetch from 4.  kwire serves them all, so there it always runs.
+  old_versions    needs versions that Kafka 4 dropped; deselected, with a line in the summary, where the
+                  broker advertises Fetch from 4.  kwire serves them all, so there it always runs.
   restarts        starts, stops or kills a broker of its own; deselected for a broker given by address.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -152,7 +151,3 @@ def own_broker(request: pytest.FixtureRequest) -> Iterator[Callable[..., ServedB
     yield start
     for served in started:
         served.close()
-
-
-def suite_folder(config: pytest.Config) -> Path:
-    return config.rootpath

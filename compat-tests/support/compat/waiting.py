@@ -1,4 +1,4 @@
-"""Waiting for what a client must come to see: poll until it holds or a deadline passes, never a bare sleep."""
+"""Waiting for what a client must come to see: poll until it holds or a deadline passes, no bare sleep."""
 
 from __future__ import annotations
 
