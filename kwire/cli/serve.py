@@ -96,6 +96,8 @@ def _serve(arguments: argparse.Namespace) -> int:
                 nursery.start_soon(stop_on_signal)
                 started: Running = await nursery.start(run_broker, settings)
                 running = started
+                for path in settings.data or ():
+                    print(f"kwire: data in {_shown(path)}", file=sys.stderr, flush=True)
                 print(f"kwire ready: {','.join(started.addresses)}", flush=True)
                 await started.stopped.wait()
                 nursery.cancel_scope.cancel()

@@ -91,6 +91,12 @@ def test_several_brokers_have_an_address_each() -> None:
         assert all(answers(address) for address in addresses)
 
 
+def test_the_data_directory_is_named_at_the_start(tmp_path: Path) -> None:
+    with running("--port", "0", "--data", str(tmp_path)) as (process, _):
+        assert process.stderr is not None
+        assert str(tmp_path) in process.stderr.readline()
+
+
 def test_several_brokers_need_ports_up_to_the_highest() -> None:
     assert "--port of at most 65533" in refused("--memory", "--port", "65535", "--brokers", "3")
 
