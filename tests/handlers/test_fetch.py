@@ -167,7 +167,7 @@ async def test_rule_33_control_batches_are_read_over_however_many_there_are(vers
         assert (nothing.error_code, bytes(nothing.records)) == (ErrorCode.NONE, b"")
         await produce(client, "t", b"a")
         fetched = one_partition(await client.ask(fetch_request("t", 0, max_bytes=100), version))
-        assert [(m.offset, bytes(m.value)) for _, m in legacy.walk(fetched.records)] == [(5, b"a")]
+        assert [(m.offset, bytes(m.value or b"")) for _, m in legacy.walk(fetched.records)] == [(5, b"a")]
 
 
 async def test_rule_33_zstd_cannot_be_converted_down() -> None:

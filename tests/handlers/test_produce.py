@@ -228,3 +228,17 @@ async def test_a_topic_that_goes_while_its_batch_is_checked_takes_nothing() -> N
             partition.follow(-1, partition.leader_epoch, ())
         assert [result.error_code for result in results] == [ErrorCode.NOT_LEADER_OR_FOLLOWER]
         assert partition.log_end_offset == 0
+
+
+async def test_a_batch_may_decompress_to_what_the_broker_can_hold_whatever_the_topic_allows() -> None:
+    async with serving() as running, connected(running) as client:
+        await create_topic(running, "wide")
+        assert running.cluster.produce_rules("wide", 9).max_decompressed_bytes == 100 * 1024 * 1024
+        narrow = {"cleanup.policy": "compact", "max.decompressed.message.bytes": "1000"}
+        await create_topic(running, "narrow", configs=narrow)
+        for codec in (Compression.GZIP, Compression.SNAPPY, Compression.LZ4, Compression.ZSTD):
+            bomb = batch.build([Record(b"k", bytes(10_000))], compression=codec)
+            answer = one_partition(await client.ask(produce_request("narrow", bomb), 9))
+            assert answer.error_code == ErrorCode.MESSAGE_TOO_LARGE, codec
+        fetched = one_partition(await client.ask(fetch_request("narrow", 0), 4))
+        assert fetched.high_watermark == 0
