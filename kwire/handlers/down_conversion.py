@@ -49,6 +49,7 @@ async def down_converted(
             converted.append((asked, answer, size))
             continue
         refusal = ErrorCode.NONE
+        records = bytearray()
         try:
             records = await _told(asked, answer.records, magic, partition_of)
         except NotConvertible:
