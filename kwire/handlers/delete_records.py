@@ -13,6 +13,7 @@ from kwire_codecs.errors import ErrorCode
 from kwire_storage.engine import StorageError
 
 from kwire.handlers.context import Context
+from kwire.handlers.turns import Turns
 
 API = DeleteRecords
 VERSIONS = (0, 2)
@@ -24,14 +25,15 @@ PartitionAnswer = TopicAnswer.Partition
 
 async def handle(ctx: Context, request: DeleteRecords.Request) -> DeleteRecords.Response:
     """Answers each partition's new log start, its low watermark."""
-    return DeleteRecords.Response(
-        topics=[
-            TopicAnswer(
-                name=topic.name, partitions=[_delete(ctx, topic.name, asked) for asked in topic.partitions]
-            )
-            for topic in request.topics
-        ]
-    )
+    turns = Turns()
+    topics = []
+    for topic in request.topics:
+        partitions = []
+        for asked in topic.partitions:
+            await turns.one_more()
+            partitions.append(_delete(ctx, topic.name, asked))
+        topics.append(TopicAnswer(name=topic.name, partitions=partitions))
+    return DeleteRecords.Response(topics=topics)
 
 
 def _delete(ctx: Context, topic: str, asked: Any) -> Any:

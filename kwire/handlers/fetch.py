@@ -30,6 +30,7 @@ from kwire.broker.fetch_sessions import (
 from kwire.handlers.context import Context
 from kwire.handlers.down_conversion import down_converted
 from kwire.handlers.leaders import newer_leaders
+from kwire.handlers.turns import PARTITIONS_A_TURN, Turns
 from kwire.partitions.partition import Partition
 from kwire.partitions.waiting import Waiter
 
@@ -138,7 +139,7 @@ def _forgotten(request: Fetch.Request, by_id: bool) -> list[tuple[str | UUID, in
 async def _look_until_satisfied(
     ctx: Context, request: Fetch.Request, partitions: list[FetchedPartition]
 ) -> Round:
-    looked = _look(ctx, request, partitions)
+    looked = await _look(ctx, request, partitions)
     wait_ms = request.max_wait_ms
     # More than the limits let through is not waited for.
     min_bytes = min(request.min_bytes, ctx.cluster.fetch_max_bytes)
@@ -154,13 +155,19 @@ async def _look_until_satisfied(
         waiter = Waiter(missing)
         for _, partition in looked.watched:
             partition.watch(waiter)
+        watched = looked.watched
         try:
+            if len(partitions) > PARTITIONS_A_TURN:
+                # Others had their turn while it looked: what came in between woke nobody.
+                looked = await _look(ctx, request, partitions)
+                if looked.urgent or looked.size >= min_bytes:
+                    return looked
             with trio.move_on_at(deadline) as scope:
                 await waiter.event.wait()
         finally:
-            for _, partition in looked.watched:
+            for _, partition in watched:
                 partition.unwatch(waiter)
-        looked = _look(ctx, request, partitions)
+        looked = await _look(ctx, request, partitions)
         if scope.cancelled_caught or looked.urgent or looked.size >= min_bytes:
             return looked
 
@@ -179,8 +186,11 @@ def _available(request: Fetch.Request, looked: Round) -> int:
     return available
 
 
-def _look(ctx: Context, request: Fetch.Request, partitions: list[FetchedPartition]) -> Round:
-    """Reads every partition once, within the limits (Kafka: ReplicaManager.readFromLog)."""
+async def _look(ctx: Context, request: Fetch.Request, partitions: list[FetchedPartition]) -> Round:
+    """Reads every partition once, within the limits (Kafka: ReplicaManager.readFromLog).
+
+    Others get a turn after every few hundred partitions.
+    """
     read_committed = request.isolation_level == READ_COMMITTED
     strict = ctx.version <= 2
     cluster, node_id = ctx.cluster, ctx.node.id
@@ -191,7 +201,9 @@ def _look(ctx: Context, request: Fetch.Request, partitions: list[FetchedPartitio
     total = 0
     urgent = False
     watched = []
+    turns = Turns()
     for asked in partitions:
+        await turns.one_more()
         topic = asked.topic
         if isinstance(topic, UUID):
             found = cluster.topic_name(topic)

@@ -20,6 +20,7 @@ from kwire_codecs.errors import ErrorCode
 from kwire_storage.engine import StorageError
 
 from kwire.handlers.context import Context
+from kwire.handlers.turns import Turns
 from kwire.partitions.partition import Partition
 
 logger = logging.getLogger("kwire.handlers")
@@ -46,11 +47,13 @@ PartitionAnswer = ListOffsets.Response.Topic.Partition
 async def handle(ctx: Context, request: ListOffsets.Request) -> ListOffsets.Response:
     """Looks each partition up. From v1 on one that is named twice is answered once, with INVALID_REQUEST."""
     if ctx.version == 0:
-        return _version_0(ctx, request)
+        return await _version_0(ctx, request)
+    turns = Turns()
     topics: dict[str, dict[int, Any]] = {}
     for topic in request.topics:
         answers = topics.setdefault(topic.name, {})
         for asked in topic.partitions:
+            await turns.one_more()
             index = asked.partition_index
             if index in answers:
                 answers[index] = _refused(index, ErrorCode.INVALID_REQUEST)
@@ -71,19 +74,17 @@ def _is_known(timestamp: int, version: int) -> bool:
     return timestamp >= EARLIEST_PENDING_UPLOAD and version >= FIRST_VERSION_OF.get(timestamp, 0)
 
 
-def _version_0(ctx: Context, request: ListOffsets.Request) -> ListOffsets.Response:
+async def _version_0(ctx: Context, request: ListOffsets.Request) -> ListOffsets.Response:
     """Answers what is asked, one by one, doubles too."""
-    return ListOffsets.Response(
-        topics=[
-            ListOffsets.Response.Topic(
-                name=topic.name,
-                partitions=[
-                    _checked(ctx, request, topic.name, asked, _offsets_before) for asked in topic.partitions
-                ],
-            )
-            for topic in request.topics
-        ]
-    )
+    turns = Turns()
+    topics = []
+    for topic in request.topics:
+        partitions = []
+        for asked in topic.partitions:
+            await turns.one_more()
+            partitions.append(_checked(ctx, request, topic.name, asked, _offsets_before))
+        topics.append(ListOffsets.Response.Topic(name=topic.name, partitions=partitions))
+    return ListOffsets.Response(topics=topics)
 
 
 def _checked(

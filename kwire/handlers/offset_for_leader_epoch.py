@@ -11,6 +11,7 @@ from kwire_codecs.apis.offset_for_leader_epoch import OffsetForLeaderEpoch
 from kwire_codecs.errors import ErrorCode
 
 from kwire.handlers.context import Context
+from kwire.handlers.turns import Turns
 
 API = OffsetForLeaderEpoch
 VERSIONS = (0, 4)
@@ -21,14 +22,15 @@ EpochEndOffset = TopicAnswer.Partition
 
 async def handle(ctx: Context, request: OffsetForLeaderEpoch.Request) -> OffsetForLeaderEpoch.Response:
     """Answers -1, -1 for an epoch that the log knows nothing of."""
-    return OffsetForLeaderEpoch.Response(
-        topics=[
-            TopicAnswer(
-                topic=topic.topic, partitions=[_end_of(ctx, topic.topic, asked) for asked in topic.partitions]
-            )
-            for topic in request.topics
-        ]
-    )
+    turns = Turns()
+    topics = []
+    for topic in request.topics:
+        partitions = []
+        for asked in topic.partitions:
+            await turns.one_more()
+            partitions.append(_end_of(ctx, topic.topic, asked))
+        topics.append(TopicAnswer(topic=topic.topic, partitions=partitions))
+    return OffsetForLeaderEpoch.Response(topics=topics)
 
 
 def _end_of(ctx: Context, topic: str, asked: Any) -> Any:

@@ -20,6 +20,7 @@ from kwire_codecs.records import batch as record_batch
 
 from kwire.handlers.context import CloseConnection, Context
 from kwire.handlers.leaders import newer_leaders
+from kwire.handlers.turns import Turns
 from kwire.partitions.partition import AppendResult
 
 API = Produce
@@ -43,10 +44,12 @@ async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | N
     failure: ErrorCode | None = None
     topics = []
     leader_ids: set[int] = set()
+    turns = Turns()
     for topic in request.topic_data:
         name: str | None = ctx.cluster.topic_name(topic.topic_id) if by_id else topic.name
         partitions = []
         for data in topic.partition_data:
+            await turns.one_more()
             result = refusal or await _append(ctx, request, name, data)
             if result.error_code:
                 failure = failure or result.error_code

@@ -1,4 +1,4 @@
-"""Decoding records off the loop, a few at a time.
+"""Decoding off the loop, a few at a time.
 
 Rules: what may decompress to much or takes long runs here. A batch may come to a hundred times its size, so
 the number that are open at once bounds the memory that hostile clients can take; more threads than cores

@@ -87,8 +87,8 @@ class Host(Protocol):
     @property
     def controller(self) -> Images: ...
 
-    def partition(self, topic_name: str, index: int) -> Partition | None:
-        """An open partition."""
+    def reach(self, topic_name: str, index: int) -> Partition | ErrorCode:
+        """An open partition, or why there is none."""
         ...
 
 
@@ -133,9 +133,16 @@ class GroupCoordinatorService:
         self._nursery = nursery
         self._host.controller.subscribe(self._image_changed)
         for index in range(self._partition_count()):
-            partition = self._host.partition(OFFSETS_TOPIC, index)
+            partition = self._partition(index)
             if partition is not None and partition.log_end_offset > partition.log_start_offset:
                 self._open(index, partition)
+
+    def _partition(self, index: int) -> Partition | None:
+        """A partition of `__consumer_offsets`; None where there is none, or its files cannot be opened
+        (logged).
+        """
+        found = self._host.reach(OFFSETS_TOPIC, index)
+        return None if isinstance(found, ErrorCode) else found
 
     def drain(self) -> None:
         """The broker is about to stop: joins and syncs that wait are told NOT_COORDINATOR, now and from now
@@ -181,7 +188,7 @@ class GroupCoordinatorService:
 
     def _shard(self, node_id: int, group_id: str) -> GroupShard | Refused:
         index = self.partition_of(group_id)
-        partition = None if index is None else self._host.partition(OFFSETS_TOPIC, index)
+        partition = None if index is None else self._partition(index)
         if index is None or partition is None:
             return Refused(ErrorCode.COORDINATOR_NOT_AVAILABLE)
         if partition.leader_id != node_id:
@@ -305,7 +312,7 @@ class GroupCoordinatorService:
         """ListGroups: what this node coordinates. While any of it is loading, nothing is listed."""
         listed: list[ListedGroup] = []
         for index in sorted(self._opened):
-            partition = self._host.partition(OFFSETS_TOPIC, index)
+            partition = self._partition(index)
             if partition is None or partition.leader_id != node_id:
                 continue
             shard = self._current(index, partition)
@@ -358,7 +365,7 @@ class GroupCoordinatorService:
 
     async def _reopen(self, index: int) -> None:
         """Load under the new leader, also if nobody asks: sessions go on."""
-        partition = self._host.partition(OFFSETS_TOPIC, index)
+        partition = self._partition(index)
         if partition is not None and partition.leader_id != NO_LEADER:
             self._current(index, partition)
 

@@ -20,6 +20,7 @@ from kwire_codecs.headers import read_request_header
 from kwire.handlers import registry
 from kwire.handlers.context import CloseConnection, Context
 from kwire.handlers.failures import failed_response
+from kwire.partitions.threads import decode_in_thread
 
 if TYPE_CHECKING:
     from kwire.broker.cluster import Cluster
@@ -32,6 +33,11 @@ _CORRELATION_ID = struct.Struct(">i")
 
 API_VERSIONS: Final = 18
 PRODUCE: Final = 0
+LARGE_REQUEST_BYTES: Final = 256 * 1024
+LARGE_PRODUCE_BYTES: Final = 8 * 1024 * 1024
+"""Above these, a request is decoded and its answer encoded in a thread: a question about tens of thousands of
+partitions would hold every other client up. Most of a Produce is records, which nobody decodes.
+"""
 LOGGED_CHARACTERS: Final = 100
 
 
@@ -72,7 +78,12 @@ class Requests:
         try:
             # Bytes behind the request are passed over, as in Kafka: librdkafka leaves some behind its
             # question for all topics (Metadata 9 and later).
-            request, _ = decoder_at(api.Request, version)(frame, body_position)
+            decode = decoder_at(api.Request, version)
+            large = len(frame) > (LARGE_PRODUCE_BYTES if key == PRODUCE else LARGE_REQUEST_BYTES)
+            if large:
+                request, _ = await decode_in_thread(decode, frame, body_position)
+            else:
+                request, _ = decode(frame, body_position)
         except Malformed as error:
             logger.info(
                 "connection %s closed: client %s sent a request that does not parse: %s",
@@ -86,6 +97,8 @@ class Requests:
             response = await handler.handle(context, request)
             if response is None:
                 return None
+            if large:
+                return (await decode_in_thread(frame_response, response, version, header.correlation_id))[0]
             return frame_response(response, version, header.correlation_id)[0]
         except CloseConnection as refusal:
             logger.info("connection %s closed: %s", connection.describe(), refusal)

@@ -10,6 +10,7 @@ import pytest
 import trio
 from kwire_codecs.apis.api_versions import ApiVersions
 from kwire_codecs.apis.create_topics import CreateTopics
+from kwire_codecs.apis.fetch import Fetch
 from kwire_codecs.apis.metadata import Metadata
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.framing import frame_request
@@ -180,3 +181,41 @@ async def test_a_client_that_never_reads_holds_a_bounded_buffer_and_nobody_else_
         tracemalloc.stop()
         assert peak < 16 << 20
         assert await still_serves(other)
+
+
+@pytest.mark.slow
+async def test_a_fetch_of_very_many_partitions_lets_the_others_have_their_turns() -> None:
+    async with serving() as running, connected(running) as greedy, connected(running) as other:
+        await create_topic(running, "t")
+        asked = Fetch.Request.Topic.Partition
+        many = [asked(partition=at, fetch_offset=0, partition_max_bytes=1) for at in range(30_000)]
+        request = Fetch.Request(
+            max_wait_ms=0, min_bytes=1, topics=[Fetch.Request.Topic(topic="t", partitions=many)]
+        )
+        served = 0
+        async with trio.open_nursery() as nursery:
+
+            async def ask() -> None:
+                response = await greedy.ask(request, 4)
+                assert len(response.responses[0].partitions) == 30_000
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(ask)
+            while True:
+                assert await still_serves(other)
+                served += 1
+        assert served > 20
+
+
+async def test_a_fetch_of_very_many_partitions_that_waits_is_woken() -> None:
+    async with serving() as running, connected(running) as reader, connected(running) as producer:
+        await create_topic(running, "t", 1000)
+        asked = Fetch.Request.Topic.Partition
+        many = [asked(partition=at, fetch_offset=0, partition_max_bytes=1000) for at in range(1000)]
+        request = Fetch.Request(
+            max_wait_ms=60_000, min_bytes=1, topics=[Fetch.Request.Topic(topic="t", partitions=many)]
+        )
+        await reader.send(request, 4)
+        await producer.ask(produce_request("t", records(b"x"), partition=999), 9)
+        _, response = await reader.receive(Fetch, 4)
+        assert sum(len(partition.records or b"") > 0 for partition in response.responses[0].partitions) == 1
