@@ -127,12 +127,13 @@ func (b *broker) start() error {
 	if err != nil {
 		return err
 	}
+	children.Lock()
+	children.started = append(children.started, b) // for what it leaves behind, even if it doesn't start
+	children.Unlock()
 	if err := b.process.Start(); err != nil {
+		b.process = nil
 		return err
 	}
-	children.Lock()
-	children.started = append(children.started, b)
-	children.Unlock()
 
 	ready := make(chan []string, 1)
 	go func() {
