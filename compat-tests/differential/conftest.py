@@ -21,6 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("differential")
     group.addoption("--recorded", action="store_true", help="compare kwire with Kafka's recorded answers")
     group.addoption("--record", action="store_true", help="ask Kafka alone and write the recording")
+    group.addoption("--disk", action="store_true", help="kwire keeps its data in files, not in memory")
     group.addoption("--seeds", type=int, default=25, help="how many random logs to live through")
 
 
@@ -55,6 +56,6 @@ def ask_kafka() -> Iterator[Callable[[Trial], tuple[Outcome, str]]]:
 
 
 @pytest.fixture(scope="session")
-def kwire() -> Iterator[str]:
-    with peers.kwire() as bootstrap:
+def kwire(request: pytest.FixtureRequest) -> Iterator[str]:
+    with peers.kwire(on_disk=request.config.getoption("--disk")) as bootstrap:
         yield bootstrap

@@ -39,16 +39,17 @@ def kafka(version: str) -> Iterator[str]:
 
 
 @contextmanager
-def kwire() -> Iterator[str]:
-    """A kwire that keeps its data in memory; its HOST:PORT."""
+def kwire(*, on_disk: bool = False) -> Iterator[str]:
+    """A kwire that keeps its data in memory, or for as long as it runs in files; its HOST:PORT."""
     running = os.environ.get("KWIRE_BOOTSTRAP")
     if running:
         yield running
         return
-    command = [sys.executable, "-m", "kwire", "serve", "--port", "0", "--memory"]
-    for key, value in SETTINGS.items():
-        command += ["--set", f"{key}={value}"]
-    with tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory(prefix="kwire-differential-") as data:
+        command = [sys.executable, "-m", "kwire", "serve", "--port", "0"]
+        command += ["--data", data] if on_disk else ["--memory"]
+        for key, value in SETTINGS.items():
+            command += ["--set", f"{key}={value}"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=ROOT, text=True)
         try:
             assert process.stdout is not None
