@@ -152,6 +152,7 @@ def test_leaders_need_no_election(admin: AdminClient, topic: str) -> None:
     assert answer[partition].code() == KafkaError.ELECTION_NOT_NEEDED
 
 
+@pytest.mark.kafka_4
 def test_the_new_group_protocol(
     make_topic: MakeTopic, group: str, fill: Fill, make_consumer: MakeConsumer
 ) -> None:

@@ -4,6 +4,7 @@ Marks:
   fast            also run in CI against a real Apache Kafka.
   old_versions    needs versions that Kafka 4 dropped; deselected, with a line in the summary, where the
                   broker advertises Fetch from 4.  kwire serves them all, so there it always runs.
+  kafka_4         needs what Kafka 4 brought; deselected on an older Kafka (kwire must have it, see later.txt).
   restarts        starts, stops or kills a broker of its own; deselected for a broker given by address.
 """
 
@@ -35,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "fast: also run in CI against a real Apache Kafka")
     config.addinivalue_line("markers", "old_versions: needs API versions that Kafka 4 dropped")
+    config.addinivalue_line("markers", "kafka_4: needs what Kafka 4 brought")
     config.addinivalue_line("markers", "restarts: starts and stops a broker of its own")
     config.stash[_PROBLEMS] = []
     config.stash[_LEFT_OUT] = {}
@@ -79,6 +81,8 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
             pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
         session.config.stash[_BROKER] = broker
         dropped = broker.fetch_min_version() > 0
+        older = broker.kind == "kafka" and not dropped
+        _deselect(session.config, session.items, "kafka_4", "the broker is older", lambda: older)
         _deselect(
             session.config, session.items, "old_versions", "the broker has dropped them", lambda: dropped
         )
