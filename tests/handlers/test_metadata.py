@@ -201,9 +201,7 @@ async def test_three_brokers_are_listed_with_leaders_spread_over_them() -> None:
         (12, ErrorCode.LEADER_NOT_AVAILABLE),
     ],
 )
-async def test_rule_34_a_partition_whose_broker_is_down_has_no_leader(
-    version: int, error: ErrorCode
-) -> None:
+async def test_rule_34_a_partition_whose_broker_is_down_has_no_leader(version: int, error: ErrorCode) -> None:
     async with serving(brokers=2) as broker, connected(broker) as client:
         await create_topic(broker, "mine", 2)
         broker.cluster.nodes[2].up = False
