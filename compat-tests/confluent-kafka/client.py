@@ -60,7 +60,7 @@ def read(consumer: Consumer, count: int, timeout_s: float = 20.0) -> list[Messag
 
 
 def share(*consumers: Consumer, partitions: int, timeout_s: float = 40.0) -> None:
-    """Poll until the members hold `partitions` partitions together, evenly, none twice.  Messages get lost."""
+    """Poll until the members hold `partitions` together, evenly, none twice.  Messages get lost."""
 
     def settled() -> bool:
         for consumer in consumers:

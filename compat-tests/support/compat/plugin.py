@@ -4,7 +4,7 @@ Marks:
   fast            also run in CI against a real Apache Kafka.
   old_versions    needs versions that Kafka 4 dropped; deselected, with a line in the summary, where the
                   broker advertises Fetch from 4.  kwire serves them all, so there it always runs.
-  kafka_4         needs what Kafka 4 brought; deselected on an older Kafka (kwire must have it, see later.txt).
+  kafka_4         needs what Kafka 4 brought; deselected on an older Kafka, never on kwire.
   restarts        starts, stops or kills a broker of its own; deselected for a broker given by address.
 """
 
