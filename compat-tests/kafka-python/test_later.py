@@ -212,6 +212,7 @@ def test_the_metadata_quorum(admin: KafkaAdminClient) -> None:
     assert found["partitions"][0]["leader_id"] >= 0
 
 
+@pytest.mark.kafka_4
 def test_config_resources_are_listed(admin: KafkaAdminClient) -> None:
     assert "broker" in admin.list_config_resources()
 
