@@ -1,21 +1,25 @@
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
+import java.io.File;
 import java.io.OutputStream;
 import java.io.PrintStream;
 import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
+import java.net.URL;
+import java.net.URLClassLoader;
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
 import java.util.Scanner;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import org.apache.kafka.common.utils.Exit;
+import java.util.function.Consumer;
 
 /**
  * Runs Kafka's command-line tools one after the other in one JVM, so that each costs no start of its own.
  *
  * A line of standard input is a call: seconds it may take, class, standard input and arguments, the last two in
- * Base64, separated by spaces ("-" stands for nothing). A line of standard output is its result: exit status,
+ * Base64, separated by spaces ("-" stands for nothing); a class with "!" before it is loaded anew. A line of standard output is its result: exit status,
  * standard output and standard error in Base64; the status of a tool that took too long is "hung".
  */
 public final class Tools {
@@ -66,24 +70,12 @@ public final class Tools {
             arguments[i] = new String(decoded(words[i + 3]), StandardCharsets.UTF_8);
         }
         CompletableFuture<String> ended = new CompletableFuture<>();
-        // A tool that exits goes no further, and must not see an exception: its thread rests here.
-        Exit.Procedure exit = (status, message) -> {
-            ended.complete(Integer.toString(status));
-            while (true) {
-                try {
-                    Thread.sleep(Long.MAX_VALUE);
-                } catch (InterruptedException again) {
-                    // Only the end of the JVM ends it.
-                }
-            }
-        };
-        Exit.setExitProcedure(exit);
-        Exit.setHaltProcedure(exit);
-        // Tools start threads that end with the JVM; their hooks would wait for a close that has been.
-        Exit.setShutdownHookAdder((hook, task) -> { });
+        boolean anew = name.startsWith("!");
+        ClassLoader loader = anew ? new URLClassLoader(jars(), ClassLoader.getPlatformClassLoader()) : Tools.class.getClassLoader();
+        catchExits(loader, ended);
         Thread tool = new Thread(() -> {
             try {
-                Class.forName(name).getMethod("main", String[].class).invoke(null, (Object) arguments);
+                Class.forName(anew ? name.substring(1) : name, true, loader).getMethod("main", String[].class).invoke(null, (Object) arguments);
                 ended.complete("0");
             } catch (InvocationTargetException failure) {
                 failure.getCause().printStackTrace();
@@ -94,12 +86,51 @@ public final class Tools {
             }
         });
         tool.setDaemon(true);
+        tool.setContextClassLoader(loader);
         tool.start();
         try {
             return ended.get(seconds, TimeUnit.SECONDS);
         } catch (TimeoutException late) {
             return "hung";
         }
+    }
+
+    /** A tool that exits goes no further, and must not see an exception: its thread rests for good. */
+    private static void catchExits(ClassLoader loader, CompletableFuture<String> ended) throws Exception {
+        Class<?> exit = Class.forName("org.apache.kafka.common.utils.Exit", true, loader);
+        for (String kind : new String[] {"Exit", "Halt"}) {
+            set(loader, exit, "Procedure", "set" + kind + "Procedure", arguments -> {
+                ended.complete(arguments[0].toString());
+                while (true) {
+                    try {
+                        Thread.sleep(Long.MAX_VALUE);
+                    } catch (InterruptedException again) {
+                        // Only the end of the JVM ends it.
+                    }
+                }
+            });
+        }
+        // Hooks would wait for the JVM's end, and then for a close that has been.
+        set(loader, exit, "ShutdownHookAdder", "setShutdownHookAdder", arguments -> { });
+    }
+
+    private static void set(
+        ClassLoader loader, Class<?> exit, String type, String setter, Consumer<Object[]> does) throws Exception {
+        Class<?> wanted = Class.forName(exit.getName() + "$" + type, true, loader);
+        Object made = Proxy.newProxyInstance(loader, new Class<?>[] {wanted}, (proxy, method, arguments) -> {
+            does.accept(arguments);
+            return null;
+        });
+        exit.getMethod(setter, wanted).invoke(null, made);
+    }
+
+    private static URL[] jars() throws Exception {
+        String[] paths = System.getProperty("java.class.path").split(File.pathSeparator);
+        URL[] jars = new URL[paths.length];
+        for (int i = 0; i < paths.length; i++) {
+            jars[i] = new File(paths[i]).toURI().toURL();
+        }
+        return jars;
     }
 
     private static String encoded(byte[] octets) {

@@ -12,9 +12,11 @@ from compat.ids import read_later, reason_for
 from oracle import Kafka
 from tools import Bench, ToolRunner
 
-# 2.6.2's tools are compared on the last Kafka that their time's other clients could use too.
-KAFKA_FOR = {"2.6.2": "3.9.2", "3.9.2": "4.4.0", "4.4.0": "4.4.0"}
-# Where Kafka needs telling: its log levels are the class path's, its replica counts one node's.
+# The newest, whose words kwire has; the tools of 2.6.2 can still talk to it.
+KAFKA = "4.4.0"
+# With it, a new cluster of Kafka's gets min.insync.replicas as a setting of all its brokers; kwire doesn't have it.
+KAFKA_FEATURES = {"eligible.leader.replicas.version": 0}
+# So that access control lists can be kept.
 KAFKA_PROPERTIES = {
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "super.users": "User:ANONYMOUS",
@@ -39,7 +41,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     release = request.param
     broker = ServedBroker("--host", "127.0.0.1")
-    with Kafka(KAFKA_FOR[release], KAFKA_PROPERTIES) as kafka, ToolRunner(release) as tools:
+    with Kafka(KAFKA, KAFKA_PROPERTIES, features=KAFKA_FEATURES) as kafka, ToolRunner(release) as tools:
         try:
             broker.start()
             yield Bench(release, tools, kafka.bootstrap, broker.bootstrap, broker)

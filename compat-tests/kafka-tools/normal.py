@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _LOGGED = re.compile(r"(\[\d{4}-\d\d-\d\d [\d:,]+\] [A-Z]+ |\d\d:\d\d:\d\d\.\d+ \[)")
-_TRACE = re.compile(r"(\s+at |\t\.\.\. \d+ more|Caused by: )")
+_TRACE = re.compile(r"\s+at |\t\.\.\. \d+ more|Caused by: |javax\.management\.|\s*\((kafka|org\.apache)\.[\w.$]+\)$")
 # Tools that print several things in an order of their own making keep none here; readers of a partition keep theirs.
 _ORDERED = {"console-consumer"}
 _REPLACED = [
@@ -24,6 +24,7 @@ _SPEED = re.compile(r"-?\d+\.\d+(E-?\d+)?|(?<=, )\d+(?= ms)|(?<=, )\d+\b")
 def normalised(tool: str, text: str, bootstrap: str, only: str) -> list[str]:
     """The lines to compare, sorted unless their order means something."""
     port = bootstrap.rsplit(":", 1)[1]
+    text = "\n".join(line for line in text.splitlines() if not _is_noise(line))
     text = re.sub(rf"/?(127\.0\.0\.1|localhost|\[::1\]):{port}\b", "BROKER", text)
     text = re.sub(rf"\b(127\.0\.0\.1|localhost)\b([ /:]+)({port})\b", r"HOST\2PORT", text)
     text = re.sub(rf"\b(127\.0\.0\.1|localhost)\b(\s+){port}\b", "HOST PORT", text)
@@ -31,7 +32,7 @@ def normalised(tool: str, text: str, bootstrap: str, only: str) -> list[str]:
         text = pattern.sub(word, text)
     if tool.endswith("-perf-test"):
         text = _SPEED.sub("N", text)
-    lines = [re.sub(r"[ \t]+", " ", line).strip() for line in text.splitlines() if not _is_noise(line)]
+    lines = [re.sub(r"[ \t]+", " ", line).strip() for line in text.splitlines()]
     if only:
         lines = [line for line in lines if only in line]
     return lines if tool in _ORDERED else sorted(lines)

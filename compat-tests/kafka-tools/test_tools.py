@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import re
 import shlex
+import time
 from pathlib import Path
 
 import pytest
 from cases import CASES, Case
 from normal import normalised
 from tools import RELEASES, Bench
+
+KAFKA_SETTLES_S = 0.3  # Kafka's brokers learn of changes after these are answered
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -46,6 +50,8 @@ def _transcript(bench: Bench, case: Case, bootstrap: str, files: Path) -> list[s
         words = [str(files / word[1:]) if word.startswith("@") else word for word in shlex.split(line)]
         done = bench.tools.run(bootstrap, words, "".join(f"{each}\n" for each in typed.split("|")) if typed else "")
         told.append(f"$ {line} -> {done.status}")
+        if bootstrap == bench.kafka and re.search("--(create|alter|delete|execute)", line):
+            time.sleep(KAFKA_SETTLES_S)
         for text in (done.output, done.errors):
             told += normalised(words[0], text.replace(str(files), "FILES"), bootstrap, case.only)
     return told

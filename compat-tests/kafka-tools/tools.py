@@ -20,6 +20,8 @@ RELEASES = ("2.6.2", "3.9.2", "4.4.0")
 CALL_TIMEOUT_S = 40
 
 _NEW = "org.apache.kafka.tools."
+# Scala's objects keep what they counted: such a class is loaded anew for each call.
+_STATEFUL = {"kafka.tools.ConsoleConsumer"}
 # name: (class in 2.6.2, in 3.9.2, in 4.x)
 CLASSES = {
     "topics": ("kafka.admin.TopicCommand", _NEW + "TopicCommand", _NEW + "TopicCommand"),
@@ -114,7 +116,8 @@ class ToolRunner:
         main_class = CLASSES[name][RELEASES.index(self.release)]
         assert main_class, f"Kafka {self.release} has no kafka-{name}"
         arguments = self._with_address(name, options, bootstrap)
-        call = [str(CALL_TIMEOUT_S), main_class, _encoded(typed), *(_encoded(word) for word in arguments)]
+        loaded = "!" + main_class if main_class in _STATEFUL else main_class
+        call = [str(CALL_TIMEOUT_S), loaded, _encoded(typed), *(_encoded(word) for word in arguments)]
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(" ".join(call) + "\n")
