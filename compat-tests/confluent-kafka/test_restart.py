@@ -23,7 +23,13 @@ def test_producer_and_group_outlive_the_broker(
     topic_id = str(admin.describe_topics(TopicCollection([topic]))[topic].result(20).topic_id)
     common = {"bootstrap.servers": broker.bootstrap, "reconnect.backoff.max.ms": 500}
     producer = Producer({**common, "enable.idempotence": True})
-    options = {**common, "group.id": group, "auto.offset.reset": "earliest", "enable.auto.commit": False}
+    options = {
+        **common,
+        "group.id": group,
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": False,
+        "session.timeout.ms": 6000,  # a member that must join anew waits for its old self to expire
+    }
     consumer = Consumer(options)
     consumer.subscribe([topic])
     offsets: list[int] = []
