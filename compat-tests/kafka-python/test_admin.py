@@ -473,7 +473,10 @@ def test_log_dirs_are_described(admin: KafkaAdminClient, make_topic: MakeTopic, 
 
 
 def test_api_versions_and_features(admin: KafkaAdminClient) -> None:
-    versions = {key.name: span for key, span in admin.api_versions().items()}
+    # not admin.api_versions(): it fails where the broker has an API that the client lacks (Kafka 4.4: 93)
+    (node, *_) = admin.describe_cluster()["brokers"]
+    versions = admin.get_broker_version_data(node["broker_id"]).api_versions
+    assert {0, 1, 2, 3, 18} <= set(versions)
     assert all(lowest <= highest for lowest, highest in versions.values())
     features = admin.describe_features()
     assert features["metadata.version"]["finalized"][1] >= 1
