@@ -9,8 +9,10 @@ import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
+import java.util.Queue;
 import java.util.Scanner;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
@@ -23,6 +25,7 @@ import java.util.function.Consumer;
  * standard output and standard error in Base64; the status of a tool that took too long is "hung".
  */
 public final class Tools {
+    private static final long HOOK_MS = 5000;
     private static final Switch OUT = new Switch();
     private static final Switch ERR = new Switch();
 
@@ -71,11 +74,15 @@ public final class Tools {
         }
         CompletableFuture<String> ended = new CompletableFuture<>();
         boolean anew = name.startsWith("!");
-        ClassLoader loader = anew ? new URLClassLoader(jars(), ClassLoader.getPlatformClassLoader()) : Tools.class.getClassLoader();
-        catchExits(loader, ended);
+        ClassLoader loader = anew
+            ? new URLClassLoader(jars(), ClassLoader.getPlatformClassLoader())
+            : Tools.class.getClassLoader();
+        Queue<Runnable> hooks = new ConcurrentLinkedQueue<>();
+        catchExits(loader, ended, hooks);
         Thread tool = new Thread(() -> {
             try {
-                Class.forName(anew ? name.substring(1) : name, true, loader).getMethod("main", String[].class).invoke(null, (Object) arguments);
+                Class<?> main = Class.forName(anew ? name.substring(1) : name, true, loader);
+                main.getMethod("main", String[].class).invoke(null, (Object) arguments);
                 ended.complete("0");
             } catch (InvocationTargetException failure) {
                 failure.getCause().printStackTrace();
@@ -92,11 +99,20 @@ public final class Tools {
             return ended.get(seconds, TimeUnit.SECONDS);
         } catch (TimeoutException late) {
             return "hung";
+        } finally {
+            // Some tools send or print their last in a hook. One that waits for the parked thread is left behind.
+            for (Runnable hook : hooks) {
+                Thread last = new Thread(hook);
+                last.setDaemon(true);
+                last.start();
+                last.join(HOOK_MS);
+            }
         }
     }
 
     /** A tool that exits goes no further, and must not see an exception: its thread rests for good. */
-    private static void catchExits(ClassLoader loader, CompletableFuture<String> ended) throws Exception {
+    private static void catchExits(ClassLoader loader, CompletableFuture<String> ended, Queue<Runnable> hooks)
+        throws Exception {
         Class<?> exit = Class.forName("org.apache.kafka.common.utils.Exit", true, loader);
         for (String kind : new String[] {"Exit", "Halt"}) {
             set(loader, exit, "Procedure", "set" + kind + "Procedure", arguments -> {
@@ -110,8 +126,7 @@ public final class Tools {
                 }
             });
         }
-        // Hooks would wait for the JVM's end, and then for a close that has been.
-        set(loader, exit, "ShutdownHookAdder", "setShutdownHookAdder", arguments -> { });
+        set(loader, exit, "ShutdownHookAdder", "setShutdownHookAdder", arguments -> hooks.add((Runnable) arguments[1]));
     }
 
     private static void set(

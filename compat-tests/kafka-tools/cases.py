@@ -1,8 +1,8 @@
-"""The table of what is typed. A case is a name and lines; each line is run on Kafka and on kwire, one after the other.
+"""The table of what is typed. A case is a name and lines, run one after the other on Kafka and then on kwire.
 
-A line is a script's name without `kafka-` and its options; the broker's address is added. `<< a|b` is typed into it, a
-line each. `[3.9.2 4.4.0]` at the start keeps a line to these releases' tools. `@NAME` is the path of the case's file.
-Topics and groups are called after their case, since all cases of a release share one broker.
+A line is a script's name without `kafka-` and its options; the broker's address is added. `<< a|b` is typed
+into it, a line each. `[3.9.2 4.4.0]` at the start keeps a line to these releases' tools. `@NAME` is the path
+of the case's file. Topics and groups are called after their case, since all cases of a release share one broker.
 """
 
 from __future__ import annotations
@@ -103,8 +103,10 @@ CASES = [
         console-consumer --topic lines --from-beginning --max-messages 3
         console-producer --topic lines --property parse.key=true --property key.separator=: << k1:four|k2:five
         console-consumer --topic lines --partition 0 --offset 3 --max-messages 2 --property print.key=true
-        [4.4.0] console-consumer --topic lines --partition 0 --offset 1 --max-messages 2 --formatter-property print.partition=true --formatter-property print.offset=true
-        [3.9.2] console-consumer --topic lines --partition 0 --offset 1 --max-messages 2 --property print.partition=true --property print.offset=true
+        [4.4.0] console-consumer --topic lines --partition 0 --offset 1 --max-messages 2 \
+            --formatter-property print.partition=true --formatter-property print.offset=true
+        [3.9.2] console-consumer --topic lines --partition 0 --offset 1 --max-messages 2 --property \
+            print.partition=true --property print.offset=true
         console-consumer --topic lines --from-beginning --max-messages 9 --timeout-ms 2500
         """,
     ),
@@ -130,8 +132,10 @@ CASES = [
         "every acks",
         """
         topics --create --topic acks --partitions 1
-        console-producer --topic acks --request-required-acks 0 --producer-property enable.idempotence=false << zero
-        console-producer --topic acks --request-required-acks 1 --producer-property enable.idempotence=false << one
+        console-producer --topic acks --request-required-acks 0 --producer-property \
+            enable.idempotence=false << zero
+        console-producer --topic acks --request-required-acks 1 --producer-property \
+            enable.idempotence=false << one
         console-producer --topic acks --request-required-acks all << all
         console-producer --topic acks --sync << sync
         console-consumer --topic acks --from-beginning --max-messages 4
@@ -142,7 +146,8 @@ CASES = [
         """
         topics --create --topic offsets --partitions 1
         console-producer --topic offsets << a|b|c|d|e
-        console-consumer --topic offsets --group offsets-g --from-beginning --max-messages 5 --timeout-ms 15000
+        console-consumer --topic offsets --group offsets-g --from-beginning --max-messages 5 --timeout-ms \
+            15000
         consumer-groups --describe --group offsets-g
         consumer-groups --describe --group offsets-g --members
         consumer-groups --describe --group offsets-g --members --verbose
@@ -155,7 +160,8 @@ CASES = [
         consumer-groups --describe --group offsets-g
         consumer-groups --group offsets-g --topic offsets:0 --reset-offsets --shift-by 2 --execute
         consumer-groups --group offsets-g --topic offsets:0 --reset-offsets --to-offset 99 --execute
-        consumer-groups --group offsets-g --topic offsets --reset-offsets --to-datetime 2020-01-01T00:00:00.000 --execute
+        consumer-groups --group offsets-g --topic offsets --reset-offsets --to-datetime \
+            2020-01-01T00:00:00.000 --execute
         consumer-groups --group offsets-g --topic offsets --reset-offsets --by-duration PT1S --dry-run
         consumer-groups --group offsets-g --all-topics --reset-offsets --to-latest --export --dry-run
         consumer-groups --delete-offsets --group offsets-g --topic offsets
@@ -197,7 +203,8 @@ CASES = [
         """
         topics --create --topic settings --partitions 1
         configs --describe --entity-type topics --entity-name settings
-        configs --alter --entity-type topics --entity-name settings --add-config retention.ms=1000,cleanup.policy=[compact,delete]
+        configs --alter --entity-type topics --entity-name settings --add-config \
+            retention.ms=1000,cleanup.policy=[compact,delete]
         configs --describe --entity-type topics --entity-name settings
         topics --describe --topic settings --topics-with-overrides
         configs --alter --entity-type topics --entity-name settings --delete-config retention.ms
@@ -239,7 +246,8 @@ CASES = [
         "offsets of topics",
         """
         topics --create --topic where --partitions 2
-        console-producer --topic where << a|b|c
+        console-producer --topic where --property parse.key=true --property key.separator=: << \
+            k1:a|k2:b|k3:c|k4:d
         get-offsets --topic where --partitions 0
         get-offsets --topic where --partitions 1 --time -2
         [3.9.2 4.4.0] get-offsets --topic where --time earliest

@@ -1,12 +1,14 @@
-"""What is left of a tool's output when that is gone which differs from run to run: ports, ids, times, paths, speeds."""
+"""A tool's output without what differs from run to run: ports, ids, times, paths, speeds, log lines."""
 
 from __future__ import annotations
 
 import re
 
 _LOGGED = re.compile(r"(\[\d{4}-\d\d-\d\d [\d:,]+\] [A-Z]+ |\d\d:\d\d:\d\d\.\d+ \[)")
-_TRACE = re.compile(r"\s+at |\t\.\.\. \d+ more|Caused by: |javax\.management\.|\s*\((kafka|org\.apache)\.[\w.$]+\)$")
-# Tools that print several things in an order of their own making keep none here; readers of a partition keep theirs.
+_TRACE = re.compile(
+    r"\s+at |\t\.\.\. \d+ more|Caused by: |javax\.management\.|\s*\((kafka|org\.apache)\.[\w.$]+\)$"
+)
+# Most tools print in an order of their own making; what is read from a partition has one.
 _ORDERED = {"console-consumer"}
 _REPLACED = [
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "UUID"),
@@ -15,6 +17,7 @@ _REPLACED = [
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[:,.]\d+"), "DATE"),
     (re.compile(r"\b1\d{12}\b"), "TIME"),
     (re.compile(r'(?<="logDir":")[^"]*'), "DIR"),
+    (re.compile(r'(?<="log_dirs":\[")(?!any")[^"]*'), "DIR"),
     (re.compile(r"(?<=\(isolated\): )\d+|(?<=\bFinalizedVersionLevel: )\S+"), "N"),
     (re.compile(r"(?<=Epoch: )\d+"), "EPOCH"),
 ]

@@ -48,7 +48,8 @@ def _transcript(bench: Bench, case: Case, bootstrap: str, files: Path) -> list[s
     for step in case.steps(bench.release):
         line, _, typed = step.partition(" << ")
         words = [str(files / word[1:]) if word.startswith("@") else word for word in shlex.split(line)]
-        done = bench.tools.run(bootstrap, words, "".join(f"{each}\n" for each in typed.split("|")) if typed else "")
+        lines = [f"{each}\n" for each in typed.split("|")] if typed else []
+        done = bench.tools.run(bootstrap, words, "".join(lines))
         told.append(f"$ {line} -> {done.status}")
         if bootstrap == bench.kafka and re.search("--(create|alter|delete|execute)", line):
             time.sleep(KAFKA_SETTLES_S)

@@ -1,4 +1,4 @@
-"""Kafka's command-line tools: which class is which in a release, how it is told the broker, and how it is run.
+"""Kafka's command-line tools: which class is which in a release, how it is told the broker, how it is run.
 
 A tool is called by the name of its script without `kafka-`. All of a run share one JVM (Tools.java).
 """
@@ -111,7 +111,7 @@ class ToolRunner:
         self._process.communicate()
 
     def run(self, bootstrap: str, words: list[str], typed: str = "") -> Result:
-        """Run the tool `words[0]` with the other words and the broker's address; `typed` is its standard input."""
+        """Run the tool `words[0]` with the other words and the broker's address; `typed` is its input."""
         name, *options = words
         main_class = CLASSES[name][RELEASES.index(self.release)]
         assert main_class, f"Kafka {self.release} has no kafka-{name}"

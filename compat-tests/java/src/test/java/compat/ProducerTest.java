@@ -96,7 +96,7 @@ class ProducerTest {
         String topic = Kit.topic(1);
         try (Producer<String, String> producer = Kit.producer()) {
             var headers = List.<org.apache.kafka.common.header.Header>of(
-                new RecordHeader("trace", new byte[] {1, 2}), new RecordHeader("empty", null));
+                new RecordHeader("trace", new byte[] {1, 2}), new RecordHeader("empty", (byte[]) null));
             producer.send(new ProducerRecord<>(topic, 0, 1234567890123L, "key", "value", headers)).get();
             producer.send(new ProducerRecord<>(topic, 0, null, null, null, null)).get();
         }
