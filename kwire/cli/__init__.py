@@ -8,14 +8,15 @@ can mend is one message with the cause and the next step, and exit code 1 (2 for
 from __future__ import annotations
 
 import argparse
+from typing import Any, Final
 
 from kwire import __version__
-from kwire.cli import serve
+from kwire.cli import run, serve
 
-_SUBCOMMANDS = {"serve": serve}
+_SUBCOMMANDS: Final[dict[str, Any]] = {"serve": serve, "run": run}
 
 
-def run(arguments: list[str]) -> int:
+def run_command_line(arguments: list[str]) -> int:
     """Parses a command line and runs its subcommand."""
     parser = argparse.ArgumentParser(
         prog="kwire",
@@ -32,9 +33,20 @@ def run(arguments: list[str]) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(subparser)
-    parsed, surplus = parser.parse_known_args(arguments)
-    if surplus:
-        # argparse would blame the command as a whole; the subcommand's usage is what helps.
-        subparsers.choices[parsed.subcommand].error(f"unrecognized arguments: {' '.join(surplus)}")
-    exit_code: int = _SUBCOMMANDS[parsed.subcommand].run(parsed)
+    # What is behind -- is somebody else's command line, with options and dashes of its own.
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options, command = arguments[:end], arguments[end + 1 :]
+    parsed, surplus = parser.parse_known_args(options)
+    module = _SUBCOMMANDS[parsed.subcommand]
+    # argparse would blame the command as a whole; the subcommand's usage is what helps.
+    usage = subparsers.choices[parsed.subcommand]
+    if module is run:
+        if surplus and surplus[0].startswith("-"):
+            usage.error(f"unrecognized arguments: {' '.join(surplus)}")
+        if not command or surplus:
+            usage.error("the command goes behind --, e.g. kwire run -- pytest -q")
+        parsed.options, parsed.command = options[options.index("run") + 1 :], command
+    elif surplus or end < len(arguments):
+        usage.error(f"unrecognized arguments: {' '.join(surplus + arguments[end:])}")
+    exit_code: int = module.run(parsed)
     return exit_code

@@ -27,6 +27,23 @@ SET_HELP = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of `kwire serve`."""
+    add_broker_arguments(parser)
+    parser.add_argument(
+        "--exit-with-stdin",
+        action="store_true",
+        help="stop when standard input ends, as it does when the process that holds its other end is gone",
+    )
+    parser.add_argument(
+        "--request-log",
+        metavar="N",
+        type=_number,
+        default=0,
+        help="keep the last N requests, decoded; with --exit-with-stdin, a line `requests` asks for them",
+    )
+
+
+def add_broker_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what a broker is started with."""
     parser.add_argument(
         "--host", metavar="H", help="address to listen on (default: localhost; 0.0.0.0 for all)"
     )
@@ -73,27 +90,41 @@ def run(arguments: argparse.Namespace) -> int:
 def _serve(arguments: argparse.Namespace) -> int:
     import trio
 
+    from kwire.cli.control import follow_standard_input
     from kwire.cli.settings import settings_from
     from kwire.server.launch import CannotStart, Running, run_broker
+    from kwire.server.request_log import RequestLog
 
     settings = settings_from(arguments, default_data)
+    log = settings.request_log = RequestLog(arguments.request_log) if arguments.request_log else None
+    questions = {"requests": log.entries} if log is not None else {}
     raise_open_files_limit()
 
     async def serve() -> None:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async with trio.open_nursery() as nursery:
                 running: Running | None = None
+                told = False
+
+                def stop() -> None:
+                    nonlocal told
+                    if running is None or told:
+                        nursery.cancel_scope.cancel()
+                    else:
+                        running.stop()
+                        told = True
 
                 async def stop_on_signal() -> None:
-                    told = False
                     async for _ in signals:
-                        if running is None or told:
-                            nursery.cancel_scope.cancel()
-                        else:
-                            running.stop()
-                            told = True
+                        stop()
+
+                async def stop_with_standard_input() -> None:
+                    await follow_standard_input(questions)
+                    stop()
 
                 nursery.start_soon(stop_on_signal)
+                if arguments.exit_with_stdin:
+                    nursery.start_soon(stop_with_standard_input)
                 started: Running = await nursery.start(run_broker, settings)
                 running = started
                 for path in settings.data or ():
@@ -150,6 +181,12 @@ def _shown(path: Path) -> str:
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")
+    return int(text)
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of requests: 0 to 100000")
     return int(text)
 
 

@@ -28,6 +28,7 @@ from kwire.broker.node import Node
 from kwire.config import BrokerConfig
 from kwire.partitions.clock import Clock
 from kwire.server.listening import CannotListen
+from kwire.server.request_log import RequestLog
 from kwire.server.server import Server
 
 logger = logging.getLogger("kwire.server")
@@ -54,6 +55,7 @@ class Settings:
     clock: Clock | None = None
     rng: random.Random | None = None
     files: Files | None = None
+    request_log: RequestLog | None = None
 
 
 class Running:
@@ -98,7 +100,9 @@ async def run_broker(
                     await cluster.start(nursery)
                 except StorageError as failure:
                     raise CannotStart(str(failure)) from failure
-                await server.serve(cluster, ready=partial(task_status.started, running))
+                await server.serve(
+                    cluster, ready=partial(task_status.started, running), request_log=settings.request_log
+                )
                 nursery.cancel_scope.cancel()
             clean = True
         finally:

@@ -20,6 +20,7 @@ from kwire.broker.listeners import Listener
 from kwire.broker.node import Endpoint, Node
 from kwire.server.connection import Connection
 from kwire.server.listening import accept_forever, open_sockets
+from kwire.server.request_log import LoggedRequests, RequestLog
 from kwire.server.requests import Requests
 
 logger = logging.getLogger("kwire.server")
@@ -63,13 +64,15 @@ class Server:
     def connection_count(self) -> int:
         return len(self._connections)
 
-    async def serve(self, cluster: Cluster, *, ready: Callable[[], None]) -> None:
+    async def serve(
+        self, cluster: Cluster, *, ready: Callable[[], None], request_log: RequestLog | None = None
+    ) -> None:
         """Accepts and serves until `stop()`, then drains; a cancellation from outside ends everything at
         once.
 
-        Calls `ready()` once clients are accepted.
+        Calls `ready()` once clients are accepted. `request_log` notes every request, where one is wanted.
         """
-        requests = Requests(cluster)
+        requests = LoggedRequests(cluster, request_log) if request_log is not None else Requests(cluster)
         self._max_connections = cluster.config.integer("max.connections")
         async with trio.open_nursery() as serving:
             with self._accepting:
