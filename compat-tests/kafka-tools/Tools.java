@@ -3,12 +3,16 @@ import java.io.ByteArrayOutputStream;
 import java.io.File;
 import java.io.OutputStream;
 import java.io.PrintStream;
+import java.lang.reflect.Field;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Base64;
+import java.util.Collection;
+import java.util.Map;
 import java.util.Queue;
 import java.util.Scanner;
 import java.util.concurrent.CompletableFuture;
@@ -101,6 +105,10 @@ public final class Tools {
             return "hung";
         } finally {
             // Some tools send or print their last in a hook. One that waits for the parked thread is left behind.
+            for (Thread hook : hooksOfTheMachine()) {
+                Runtime.getRuntime().removeShutdownHook(hook);
+                hooks.add(hook::run);
+            }
             for (Runnable hook : hooks) {
                 Thread last = new Thread(hook);
                 last.setDaemon(true);
@@ -108,6 +116,17 @@ public final class Tools {
                 last.join(HOOK_MS);
             }
         }
+    }
+
+    /** Some tools go past Kafka's Exit; the JVM must be started with java.lang open. */
+    private static Collection<Thread> hooksOfTheMachine() throws ReflectiveOperationException {
+        Field hooks = Class.forName("java.lang.ApplicationShutdownHooks").getDeclaredField("hooks");
+        hooks.setAccessible(true);
+        Collection<Thread> found = new ArrayList<>();
+        for (Object hook : ((Map<?, ?>) hooks.get(null)).keySet()) {
+            found.add((Thread) hook);
+        }
+        return found;
     }
 
     /** A tool that exits goes no further, and must not see an exception: its thread rests for good. */

@@ -2,7 +2,7 @@
 
 A line is a script's name without `kafka-` and its options; the broker's address is added. `<< a|b` is typed
 into it, a line each. `[3.9.2 4.4.0]` at the start keeps a line to these releases' tools. `@NAME` is the path
-of the case's file. Topics and groups are called after their case, since all cases of a release share one broker.
+of the case's file. Topics and groups are called after their case: all cases of a release share one broker.
 """
 
 from __future__ import annotations
@@ -259,7 +259,9 @@ CASES = [
         "the newest record and other special times",
         """
         topics --create --topic special --partitions 1
-        console-producer --topic special << a|b|c
+        console-producer --topic special << a
+        get-offsets --topic special --time max-timestamp
+        console-producer --topic special << b
         get-offsets --topic special --time latest
         get-offsets --topic special --time max-timestamp
         get-offsets --topic special --time 1000

@@ -17,6 +17,7 @@ _REPLACED = [
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[:,.]\d+"), "DATE"),
     (re.compile(r"\b1\d{12}\b"), "TIME"),
     (re.compile(r'(?<="logDir":")[^"]*'), "DIR"),
+    (re.compile(r'(?<="avg_throughput":)[0-9.E]+'), "SPEED"),
     (re.compile(r'(?<="log_dirs":\[")(?!any")[^"]*'), "DIR"),
     (re.compile(r"(?<=\(isolated\): )\d+|(?<=\bFinalizedVersionLevel: )\S+"), "N"),
     (re.compile(r"(?<=Epoch: )\d+"), "EPOCH"),

@@ -99,6 +99,7 @@ class ToolRunner:
 
     def __enter__(self) -> Self:
         command = tool_command(self.release, str(HERE / "Tools.java"), [])
+        command.insert(1, "--add-opens=java.base/java.lang=ALL-UNNAMED")
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )

@@ -145,10 +145,10 @@ class AdminTest {
         ConfigResource.Type type = ConfigResource.Type.BROKER;
         String id = Kit.get(admin.describeCluster().nodes()).iterator().next().idString();
         assertTrue(setting(type, id, "node.id").isReadOnly());
-        change(type, id, AlterConfigOp.OpType.SET, "log.cleaner.threads", "2");
-        Kit.until(() -> setting(type, id, "log.cleaner.threads").value().equals("2"), "it is set");
-        change(type, id, AlterConfigOp.OpType.DELETE, "log.cleaner.threads", "");
-        Kit.until(() -> setting(type, id, "log.cleaner.threads").value().equals("1"), "it is the default");
+        change(type, id, AlterConfigOp.OpType.SET, "message.max.bytes", "1048600");
+        Kit.until(() -> setting(type, id, "message.max.bytes").value().equals("1048600"), "it is set");
+        change(type, id, AlterConfigOp.OpType.DELETE, "message.max.bytes", "");
+        Kit.until(() -> setting(type, id, "message.max.bytes").value().equals("1048588"), "it is the default");
     }
 
     @Test
