@@ -1,0 +1,3 @@
+module kwire.example/run
+
+go 1.19
