@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 
@@ -113,7 +114,7 @@ def test_a_group_goes_on_where_it_stopped(kcat: Kcat, make_topic: Callable[..., 
 def test_two_members_share_a_topic(broker: Broker, kcat: Kcat, make_topic: Callable[..., str]) -> None:
     topic, group = make_topic(2), unique("group")
     words = [
-        "kcat",
+        os.environ.get("KCAT", "kcat"),
         "-b",
         broker.bootstrap,
         "-u",
