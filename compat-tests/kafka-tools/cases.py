@@ -25,12 +25,12 @@ class Case:
         """The lines that a release's tools run."""
         steps = []
         for line in self.lines.strip().splitlines():
-            kept, bracket, rest = line.strip().removeprefix("[").partition("] ")
-            if line.strip().startswith("[") and bracket:
-                if release in kept.split():
-                    steps.append(rest.strip())
-            else:
-                steps.append(line.strip())
+            words = " ".join(line.split())
+            kept, bracket, rest = words.removeprefix("[").partition("] ")
+            if not (words.startswith("[") and bracket):
+                steps.append(words)
+            elif release in kept.split():
+                steps.append(rest)
         return steps
 
 
@@ -162,7 +162,7 @@ CASES = [
         consumer-groups --group offsets-g --topic offsets:0 --reset-offsets --to-offset 99 --execute
         consumer-groups --group offsets-g --topic offsets --reset-offsets --to-datetime \
             2020-01-01T00:00:00.000 --execute
-        consumer-groups --group offsets-g --topic offsets --reset-offsets --by-duration PT1S --dry-run
+        consumer-groups --group offsets-g --topic offsets --reset-offsets --by-duration P1D --dry-run
         consumer-groups --group offsets-g --all-topics --reset-offsets --to-latest --export --dry-run
         consumer-groups --delete-offsets --group offsets-g --topic offsets
         consumer-groups --describe --group offsets-g
