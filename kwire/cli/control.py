@@ -18,7 +18,11 @@ import trio
 MAX_LINE_BYTES = 1000
 
 
-async def follow_standard_input(answers: Mapping[str, Callable[[], object]]) -> None:
+Questions = dict[str, Callable[[], object]]
+"""What may be asked, and where its answer comes from."""
+
+
+async def follow_standard_input(answers: Questions) -> None:
     """Answers questions until standard input ends, or standard output takes no answers."""
     try:
         stream = trio.lowlevel.FdStream(os.dup(0))

@@ -13,15 +13,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 import trio
 from kwire_codecs.errors import ErrorCode
 
-from kwire.coordinators.groups.coordinator import GroupCoordinator
 from kwire.coordinators.groups.java_hash import partition_for
-from kwire.coordinators.groups.records import GroupsFormat
 from kwire.coordinators.groups.settings import MINUTE_MS, GroupSettings
 from kwire.coordinators.groups.values import (
     CommitRequest,
@@ -46,12 +44,15 @@ from kwire.partitions.partition import Partition
 from kwire.runtime.partition_log import PartitionLog
 from kwire.runtime.shard import Refused, Shard, Status
 
+if TYPE_CHECKING:
+    from kwire.coordinators.groups.coordinator import GroupCoordinator
+
 logger = logging.getLogger("kwire.runtime")
 
 OFFSETS_TOPIC = "__consumer_offsets"
 
 R = TypeVar("R")
-GroupShard = Shard[GroupCoordinator]
+GroupShard: TypeAlias = "Shard[GroupCoordinator]"
 _REMEMBERED_GROUPS = 10_000
 _REMEMBERED_LENGTH = 100
 """The partitions of this many groups, with ids no longer than this, are not worked out anew each time."""
@@ -205,6 +206,10 @@ class GroupCoordinatorService:
         return opened.shard
 
     def _open(self, index: int, partition: Partition) -> GroupShard:
+        # The coordinator comes with the first group: a broker starts without it.
+        from kwire.coordinators.groups.coordinator import GroupCoordinator
+        from kwire.coordinators.groups.records import GroupsFormat
+
         shard = Shard(
             f"group coordinator {index}",
             PartitionLog(partition),

@@ -22,10 +22,10 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import NamedTuple
 
-from crc32c import crc32c
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import NO_PRODUCER_EPOCH, NO_SEQUENCE, BatchHeader, CorruptBatch
+from kwire_codecs.records.checksum import crc32c
 
 BATCHES_REMEMBERED = 5
 SNAPSHOT_VERSION = 1

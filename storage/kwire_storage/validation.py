@@ -16,11 +16,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from crc32c import crc32c
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records import legacy
 from kwire_codecs.records.batch import BatchHeader, Compression, Record, TimestampType
+from kwire_codecs.records.checksum import crc32c
 from kwire_codecs.records.corrupt import CorruptBatch, Reason
 from kwire_codecs.records.record import SMALLEST_RECORD
 

@@ -19,9 +19,8 @@ from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
-from crc32c import crc32c
-
 from . import compression as codecs
+from .checksum import crc32c
 from .compression import Compression
 from .corrupt import CorruptBatch, Reason
 from .record import NO_TIMESTAMP, Record, decode_records, encode_records
