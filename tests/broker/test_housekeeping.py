@@ -16,7 +16,7 @@ from tests.broker_client import (
     serving,
 )
 from tests.handlers.data import records
-from tests.runtime.stepped_time import START_MS, SteppedTime
+from tests.runtime.stepped_time import START_MS, SteppedTime, settle
 
 MINUTE_MS = 60_000
 DAY_MS = 24 * 60 * MINUTE_MS
@@ -33,6 +33,7 @@ async def test_old_segments_go_and_readers_below_are_told(tmp_path: Path) -> Non
                 data = batch.build([Record(b"k", b"x", timestamp=START_MS + age_ms)])
                 answer = one_partition(await client.ask(produce_request(topic, data), 9))
                 assert answer.error_code == ErrorCode.NONE
+        await settle()
         await time.step(DAY_MS + 10 * MINUTE_MS)
         told = one_partition(await client.ask(fetch_request("t", 0, max_wait_ms=60_000), 11))
         assert told.error_code == ErrorCode.OFFSET_OUT_OF_RANGE
@@ -57,5 +58,6 @@ async def test_checkpoints_are_written_as_time_goes_by(tmp_path: Path) -> None:
         directories = running.cluster.directories[1]
         written = trio.Event()
         directories.checkpoint = written.set  # type: ignore[method-assign]
+        await settle()  # the task has set its timer
         await time.step(2 * MINUTE_MS)
         await written.wait()
