@@ -1,5 +1,5 @@
-"""What a program hears that wants transactions, while kwire has none: one error that every client takes as
-final.
+"""What a program hears that wants transactions, while kwire has none: an error that no client repeats for
+ever.
 
 TRANSACTIONAL_ID_AUTHORIZATION_FAILED, in FindCoordinator and in InitProducerId. An error that says
 "unsupported" would be more honest, but clients give up on this one only:
@@ -7,7 +7,8 @@ TRANSACTIONAL_ID_AUTHORIZATION_FAILED, in FindCoordinator and in InitProducerId.
 - librdkafka asks for the coordinator again for ever, on any error but TRANSACTIONAL_ID_AUTHORIZATION_FAILED
   and CLUSTER_AUTHORIZATION_FAILED, which are fatal (rdkafka_txnmgr.c, rd_kafka_txn_handle_FindCoordinator);
 - Java (TransactionManager.FindCoordinatorHandler) fails for good on any error that is not retriable;
-- kafka-python and sarama raise it at once.
+- kafka-python raises it at once;
+- sarama repeats any error of FindCoordinator 50 times, 100 ms apart, and gives up after five seconds.
 """
 
 from __future__ import annotations
