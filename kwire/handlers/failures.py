@@ -13,6 +13,8 @@ from kwire_codecs import wire as w
 from kwire_codecs.errors import ErrorCode
 
 _COUNTERPARTS = {
+    "replica_election_results": ("topic_partitions",),
+    "partition_result": ("partitions",),
     "responses": ("topics", "topic_data", "resources"),
     "results": ("resources", "topics", "groups_names", "mechanisms"),
     "topics": ("topic_names", "topics", "topic_data"),
@@ -24,8 +26,8 @@ _COUNTERPARTS = {
 """A response array's name -> the request arrays that it answers, the likeliest first."""
 
 _IDENTITY = frozenset(
-    ("name", "topic", "topic_id", "partition", "partition_index", "index", "key", "group_id", "member_id",
-     "group_instance_id", "resource_type", "resource_name", "transactional_id")
+    ("name", "topic", "topic_id", "partition", "partition_id", "partition_index", "index", "key", "group_id",
+     "member_id", "group_instance_id", "resource_type", "resource_name", "transactional_id")
 )  # fmt: skip
 """Fields that say which element is meant: copied from the request, or set to a plain value of its array."""
 

@@ -12,7 +12,8 @@ from kwire.coordinators.outcome import Outcome
 
 from . import records as m
 from .api_error import NO_ERROR, ApiError
-from .image import UNASSIGNED_DIRECTORY, ClusterImage, PartitionImage, TopicImage
+from .image import ClusterImage, PartitionImage, TopicImage
+from .partition_changes import default_directory
 from .placement import PlacementRefused, place
 
 MAX_RECORDS: Final = 10_000
@@ -27,13 +28,13 @@ class AssignmentRefused(Exception):
     """A partition can't be assigned to those brokers; the message says which one is wrong and why."""
 
 
-def assigned(
-    image: ClusterImage, index: int, brokers: Sequence[int], replication_factor: int | None
-) -> Registration:
-    """A partition on the brokers that the user chose, the first live one leading.
+def check_assignment(
+    image: ClusterImage, brokers: Sequence[int], replication_factor: int | None = None
+) -> None:
+    """Whether a user may choose those brokers for a partition, alive or not.
 
-    :param replication_factor: how many replicas the topic's other partitions have; None for the first.
-    :raises AssignmentRefused: an empty list, an unknown or doubled broker, another count, or nobody alive.
+    :param replication_factor: how many there must be; None for any number but 0.
+    :raises AssignmentRefused: an empty list, an unknown or doubled broker, another count.
     """
     if not brokers:
         raise AssignmentRefused("The manual partition assignment includes an empty replica list.")
@@ -53,6 +54,17 @@ def assigned(
             f"The manual partition assignment includes a partition with {len(brokers)} replica(s), but this "
             f"is not consistent with previous partitions, which have {replication_factor} replica(s)."
         )
+
+
+def assigned(
+    image: ClusterImage, index: int, brokers: Sequence[int], replication_factor: int | None
+) -> Registration:
+    """A partition on the brokers that the user chose, the first live one leading.
+
+    :param replication_factor: how many replicas the topic's other partitions have; None for the first.
+    :raises AssignmentRefused: an empty list, an unknown or doubled broker, another count, or nobody alive.
+    """
+    check_assignment(image, brokers, replication_factor)
     isr = _active(image, brokers)
     if not isr:
         raise AssignmentRefused(
@@ -85,12 +97,8 @@ def _active(image: ClusterImage, brokers: Sequence[int]) -> tuple[int, ...]:
 def _registration(
     image: ClusterImage, index: int, replicas: tuple[int, ...], isr: tuple[int, ...]
 ) -> Registration:
-    directories = []
-    for replica in replicas:
-        # A broker with one directory keeps all there; with several it chooses and reports later (KIP-858).
-        log_dirs = image.brokers[replica].log_dirs
-        directories.append(log_dirs[0] if len(log_dirs) == 1 else UNASSIGNED_DIRECTORY)
-    return PartitionImage(index, replicas, isr, leader=isr[0], directories=tuple(directories))
+    directories = tuple(default_directory(image, replica) for replica in replicas)
+    return PartitionImage(index, replicas, isr, leader=isr[0], directories=directories)
 
 
 class MorePartitions(NamedTuple):

@@ -118,8 +118,15 @@ def partition_change_record(
     isr: Iterable[int] | None = None,
     leader: int | None = None,
     clear_elr: bool = False,
+    replicas: Iterable[int] | None = None,
+    adding: Iterable[int] | None = None,
+    removing: Iterable[int] | None = None,
+    directories: Iterable[UUID] | None = None,
+    leader_recovery_state: int | None = None,
 ) -> PartitionChangeRecord:
-    """A new ISR, a new leader (whose epoch rises in the replay), or both; None leaves things as they are."""
+    """What changes of a partition; None leaves things as they are. Naming a leader, even the one that is
+    there, raises the leader epoch in the replay.
+    """
     record = PartitionChangeRecord(partition_id=index, topic_id=topic_id)
     if isr is not None:
         record.isr = list(isr)
@@ -127,6 +134,16 @@ def partition_change_record(
         record.leader = leader
     if clear_elr:
         record.eligible_leader_replicas = record.last_known_elr = []
+    if replicas is not None:
+        record.replicas = list(replicas)
+    if adding is not None:
+        record.adding_replicas = list(adding)
+    if removing is not None:
+        record.removing_replicas = list(removing)
+    if directories is not None:
+        record.directories = list(directories)
+    if leader_recovery_state is not None:
+        record.leader_recovery_state = leader_recovery_state
     return record
 
 

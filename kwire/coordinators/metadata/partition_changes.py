@@ -1,0 +1,156 @@
+"""From what a partition shall be to the one record that makes it so: election, reassignment, leader epoch.
+
+Rules (Kafka: PartitionChangeBuilder, PartitionReassignmentReplicas; without eligible leader replicas, a
+feature that kwire does not turn on):
+- A reassignment is complete when all replicas that stay are in sync. The same record then drops those that
+  were to go, and with them the leader, if it is one of them.
+- A leader is an active member of the ISR. One that can stay, stays, unless the preferred one is wanted.
+- The leader epoch rises with every change of leader, and when a replica is taken away.
+- Only an unclean election makes a leader of a replica outside the ISR; that one is then the whole ISR.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from . import records as m
+from .image import NO_LEADER, UNASSIGNED_DIRECTORY, ClusterImage, PartitionImage, TopicImage
+
+RECOVERED: Final = 0
+RECOVERING: Final = 1
+"""The state of a leader that was elected uncleanly, until it has a follower in sync (KIP-704)."""
+
+
+class Election(IntEnum):
+    """Who may lead, by the numbers that ElectLeaders has for two of them."""
+
+    ONLINE = -1
+    """The leader there is; else the first in sync."""
+    PREFERRED = 0
+    """The first replica, if it is in sync; else as ONLINE."""
+    UNCLEAN = 1
+    """As ONLINE; else the first replica that is active at all."""
+
+
+class _Elected(NamedTuple):
+    leader: int
+    unclean: bool = False
+
+
+def partition_change(
+    image: ClusterImage,
+    topic: TopicImage,
+    partition: PartitionImage,
+    *,
+    isr: Sequence[int] | None = None,
+    replicas: Sequence[int] | None = None,
+    adding: Sequence[int] | None = None,
+    removing: Sequence[int] | None = None,
+    election: Election = Election.ONLINE,
+) -> m.Record | None:
+    """The record by which a partition gets what is given (None: as it is), and what follows from that.
+
+    None where nothing changes.
+    """
+    new_isr = partition.isr if isr is None else tuple(isr)
+    new_replicas = partition.replicas if replicas is None else tuple(replicas)
+    new_adding = partition.adding_replicas if adding is None else tuple(adding)
+    new_removing = partition.removing_replicas if removing is None else tuple(removing)
+    if new_adding or new_removing:
+        staying = tuple(replica for replica in new_replicas if replica not in new_removing)
+        staying_in_sync = tuple(replica for replica in new_isr if replica not in new_removing)
+        if staying and staying_in_sync and set(staying) <= set(staying_in_sync):
+            new_replicas, new_isr, new_adding, new_removing = staying, staying_in_sync, (), ()
+    elected = _elect(image, partition, new_isr, new_replicas, election)
+    leader: int | None = None
+    recovery: int | None = None
+    if elected.leader != partition.leader:
+        leader = elected.leader
+        if elected.unclean:
+            new_isr = (elected.leader,)
+            recovery = RECOVERING
+        elif elected.leader in partition.elr and not new_isr:
+            new_isr = (elected.leader,)
+    elif not set(partition.replicas) <= set(new_replicas):
+        leader = partition.leader
+    if recovery is None and partition.leader_recovery_state == RECOVERING and len(new_isr) > 1:
+        recovery = RECOVERED
+    if recovery == partition.leader_recovery_state:
+        recovery = None
+    directories = _directories(image, partition, new_replicas)
+    record = m.partition_change_record(
+        topic.id,
+        partition.index,
+        # An ISR is never emptied: its last members alone may lead when they come back.
+        isr=new_isr if new_isr and new_isr != partition.isr else None,
+        leader=leader,
+        clear_elr=leader not in (None, NO_LEADER) and bool(partition.elr or partition.last_known_elr),
+        replicas=None if new_replicas == partition.replicas else new_replicas,
+        adding=None if new_adding == partition.adding_replicas else new_adding,
+        removing=None if new_removing == partition.removing_replicas else new_removing,
+        directories=None if directories == partition.directories else directories,
+        leader_recovery_state=recovery,
+    )
+    return None if record == m.partition_change_record(topic.id, partition.index) else record
+
+
+def caught_up(image: ClusterImage, topic: TopicImage, partition: PartitionImage) -> m.Record | None:
+    """The record by which active replicas join the ISR of a partition that is led, completing what waited
+    for them. None where nothing changes.
+
+    They are in sync at once: all replicas share one log.
+    """
+    if partition.leader == NO_LEADER:
+        return None
+    missing = [
+        replica
+        for replica in partition.replicas
+        if replica not in partition.isr and _is_active(image, replica)
+    ]
+    return partition_change(image, topic, partition, isr=[*partition.isr, *missing])
+
+
+def _elect(
+    image: ClusterImage,
+    partition: PartitionImage,
+    isr: Sequence[int],
+    replicas: Sequence[int],
+    election: Election,
+) -> _Elected:
+    eligible = isr or partition.elr
+
+    def can_lead(replica: int) -> bool:
+        return replica in eligible and _is_active(image, replica)
+
+    if election is Election.PREFERRED and can_lead(replicas[0]):
+        return _Elected(replicas[0])
+    for replica in (partition.leader, *replicas):
+        if can_lead(replica):
+            return _Elected(replica)
+    if election is Election.UNCLEAN:
+        for replica in replicas:
+            if _is_active(image, replica):
+                return _Elected(replica, unclean=True)
+    return _Elected(NO_LEADER)
+
+
+def _is_active(image: ClusterImage, replica: int) -> bool:
+    broker = image.brokers.get(replica)
+    return broker is not None and broker.active
+
+
+def _directories(image: ClusterImage, partition: PartitionImage, replicas: Sequence[int]) -> tuple[UUID, ...]:
+    """Where each replica lies; a new one on a broker of several directories chooses later (KIP-858)."""
+    if len(partition.directories) != len(partition.replicas):
+        return partition.directories  # written before there were any
+    known = dict(zip(partition.replicas, partition.directories, strict=True))
+    return tuple(known.get(replica) or default_directory(image, replica) for replica in replicas)
+
+
+def default_directory(image: ClusterImage, broker_id: int) -> UUID:
+    """Where a new replica on a broker lies: in its directory, if it has but one; else it chooses later."""
+    log_dirs = image.brokers[broker_id].log_dirs
+    return log_dirs[0] if len(log_dirs) == 1 else UNASSIGNED_DIRECTORY
