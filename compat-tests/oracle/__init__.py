@@ -8,6 +8,7 @@ From a shell: `scripts/kafka serve`, `scripts/kafka tool CLASS ...`, `scripts/ka
 """
 
 from .broker import Kafka, run_tool, tool_command
+from .cluster import KafkaCluster
 from .jars import OracleError, fetch
 
-__all__ = ["Kafka", "OracleError", "fetch", "run_tool", "tool_command"]
+__all__ = ["Kafka", "KafkaCluster", "OracleError", "fetch", "run_tool", "tool_command"]

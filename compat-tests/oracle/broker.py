@@ -74,7 +74,8 @@ class Kafka:
     `listeners`: more listeners, name to security protocol; `address(name)` says where each is. `users`: name
     to password; each gets SCRAM credentials and, on every SASL listener, PLAIN. `features`: feature levels to
     format with, where they are not to be the release's own. `java_options` go to the JVM; `warm=False`
-    returns before the coordinators are loaded.
+    returns before the coordinators are loaded. `ports` are those of PLAINTEXT and CONTROLLER, where others
+    must know them before (cluster.py).
     """
 
     def __init__(
@@ -90,6 +91,8 @@ class Kafka:
         java_options: Sequence[str] = (),
         warm: bool = True,
         start_timeout_s: float = 60.0,
+        ports: Mapping[str, int] | None = None,
+        heap: str = "512m",
     ) -> None:
         if major(version) < 3:
             raise OracleError(f"Kafka {version} needs ZooKeeper and is fetched for its tools only")
@@ -104,7 +107,8 @@ class Kafka:
         self._java_options = list(java_options)
         self._warm = warm
         self._start_timeout_s = start_timeout_s
-        self._ports: dict[str, int] = {}
+        self._ports: dict[str, int] = dict(ports or {})
+        self._heap = heap
         self._process: subprocess.Popen[bytes] | None = None
         self._archiving: Path | None = None
 
@@ -120,6 +124,11 @@ class Kafka:
     def address(self, listener: str = "PLAINTEXT") -> str:
         """HOST:PORT of a listener."""
         return f"{HOST}:{self._ports[listener]}"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has been started and neither stopped nor ended."""
+        return self._process is not None and self._process.poll() is None
 
     @property
     def pid(self) -> int:
@@ -154,6 +163,14 @@ class Kafka:
         if archiving is not None and archiving.exists():
             archiving.rename(_class_archive(self.version))
 
+    def kill(self) -> None:
+        """End the broker at once, as a crash would; `start` starts it again on what its directory holds."""
+        process, self._process = self._process, None
+        if process is not None:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait()
+
     def wait(self) -> int:
         """Wait until the broker ends by itself; its exit status."""
         assert self._process is not None
@@ -169,9 +186,9 @@ class Kafka:
         config = home / "server.properties"
         config.write_text("".join(f"{key}={value}\n" for key, value in self._settings(home).items()))
         if not (home / "logs" / "meta.properties").exists():
-            _format(self.version, jars, config, home / "logs", self._format_options)
+            _format(self.version, jars, config, home / "logs", self._format_options, self._formatted_as())
         log = home / "kafka.log"
-        options = [*self._java_options, "-Xmx512m"]
+        options = [*self._java_options, f"-Xmx{self._heap}"]
         if not _class_archive(self.version).exists():
             # The first run of a release writes the archive as it ends; a half one is never left at the path.
             self._archiving = _class_archive(self.version).with_suffix(f".{os.getpid()}")
@@ -192,6 +209,10 @@ class Kafka:
             self.stop()
             raise
         self.bootstrap = self.address()
+
+    def _formatted_as(self) -> str:
+        """What else than its options a formatted directory holds."""
+        return ""
 
     def _settings(self, home: Path) -> dict[str, str]:
         port, controller = self._ports["PLAINTEXT"], self._ports["CONTROLLER"]
@@ -291,9 +312,11 @@ def _class_archive(version: str) -> Path:
     return cache_root() / f"kafka-{version}" / f"classes-{jvm}.jsa"
 
 
-def _format(version: str, jars: list[Path], config: Path, logs: Path, options: list[str]) -> None:
+def _format(
+    version: str, jars: list[Path], config: Path, logs: Path, options: list[str], node: str = ""
+) -> None:
     """Give `logs` its meta.properties and first metadata records: copied, if it was done before."""
-    kind = hashlib.sha256("\0".join(options).encode()).hexdigest()[:8]
+    kind = hashlib.sha256("\0".join(options).encode()).hexdigest()[:8] + node
     template = cache_root() / f"kafka-{version}" / f"formatted-{kind}"
     with locked(template.with_suffix(".lock")):
         if not template.exists():
