@@ -11,10 +11,12 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from . import records as m
 from .image import NO_LEADER, BrokerImage, ClusterImage, PartitionImage, TopicImage
+from .partition_changes import caught_up, is_active, partition_change
+from .replay import Replayer
 
 
 def fence(broker: BrokerImage, *, fenced: bool) -> list[m.Record]:
@@ -25,36 +27,37 @@ def fence(broker: BrokerImage, *, fenced: bool) -> list[m.Record]:
 
 
 def leadership_changes(image: ClusterImage) -> list[m.Record]:
-    """What must change for every partition to have the leader and the ISR that the active brokers allow."""
-    active = {broker.id for broker in image.active_brokers()}
+    """What must change for every partition to have the leader and the ISR that the active brokers allow, and
+    for reassignments that waited for one of them to be complete.
+
+    First those who were in sync elect a leader, then others join them: so nobody leads who was not in sync.
+    """
+    elected = _changes(image, _led)
+    if not elected:
+        return _changes(image, caught_up)
+    led = Replayer(image).replay(elected, last_offset=image.offset + len(elected), epoch=image.epoch)
+    return [*elected, *_changes(led, caught_up)]
+
+
+def _changes(
+    image: ClusterImage,
+    decide: Callable[[ClusterImage, TopicImage, PartitionImage], m.Record | None],
+) -> list[m.Record]:
     return [
         change
         for topic in image.topics.values()
         for partition in topic.partitions
-        if (change := _change(topic, partition, active)) is not None
+        if (change := decide(image, topic, partition)) is not None
     ]
 
 
-def _change(topic: TopicImage, partition: PartitionImage, active: set[int]) -> m.Record | None:
+def _led(image: ClusterImage, topic: TopicImage, partition: PartitionImage) -> m.Record | None:
     # Where Kafka kept eligible leader replicas (KIP-966), the last in sync went from the ISR to them.
-    eligible = {*partition.isr, *partition.elr}
-    candidates = [replica for replica in partition.replicas if replica in active and replica in eligible]
-    if not candidates:
-        if partition.leader == NO_LEADER:
-            return None
-        return m.partition_change_record(topic.id, partition.index, leader=NO_LEADER)
-    leader = None if partition.leader in candidates else candidates[0]
-    isr = [replica for replica in partition.replicas if replica in active]
-    has_elr = bool(partition.elr or partition.last_known_elr)
-    if leader is None and set(isr) == set(partition.isr) and not has_elr:
-        return None
-    return m.partition_change_record(
-        topic.id,
-        partition.index,
-        isr=None if set(isr) == set(partition.isr) else isr,
-        leader=leader,
-        clear_elr=has_elr,
-    )
+    for eligible in (partition.isr, partition.elr):
+        active = [replica for replica in eligible if is_active(image, replica)]
+        if active:
+            return partition_change(image, topic, partition, isr=active)
+    return partition_change(image, topic, partition)
 
 
 def new_leader_epochs(topics: Iterable[TopicImage]) -> list[m.Record]:

@@ -13,7 +13,7 @@ from . import records as m
 from .api_error import NO_ERROR, ApiError
 from .image import NO_LEADER, ClusterImage, PartitionImage, TopicImage
 from .partition_changes import Election, partition_change
-from .partitions import MAX_RECORDS
+from .partitions import MAX_RECORDS, all_partitions
 
 ELECTIONS_A_ROUND: Final = 1_000
 """Leaders that one round of balancing moves at most (Kafka: MAX_ELECTIONS_PER_IMBALANCE)."""
@@ -39,9 +39,7 @@ def elect_leaders(
     """
     results: list[TopicResults] = []
     records: list[m.Record] = []
-    if asked is None:
-        everything = [(topic.name, range(len(topic.partitions))) for topic in image.topics.values()]
-    for name, indexes in everything if asked is None else asked:
+    for name, indexes in all_partitions(image) if asked is None else asked:
         topic = image.topic(name)
         answers = []
         for index in indexes:

@@ -72,7 +72,7 @@ def partition_change(
         if elected.unclean:
             new_isr = (elected.leader,)
             recovery = RECOVERING
-        elif elected.leader in partition.elr and not new_isr:
+        elif not new_isr:
             new_isr = (elected.leader,)
     elif not set(partition.replicas) <= set(new_replicas):
         leader = partition.leader
@@ -87,7 +87,7 @@ def partition_change(
         # An ISR is never emptied: its last members alone may lead when they come back.
         isr=new_isr if new_isr and new_isr != partition.isr else None,
         leader=leader,
-        clear_elr=leader not in (None, NO_LEADER) and bool(partition.elr or partition.last_known_elr),
+        clear_elr=elected.leader != NO_LEADER and bool(partition.elr or partition.last_known_elr),
         replicas=None if new_replicas == partition.replicas else new_replicas,
         adding=None if new_adding == partition.adding_replicas else new_adding,
         removing=None if new_removing == partition.removing_replicas else new_removing,
@@ -108,9 +108,15 @@ def caught_up(image: ClusterImage, topic: TopicImage, partition: PartitionImage)
     missing = [
         replica
         for replica in partition.replicas
-        if replica not in partition.isr and _is_active(image, replica)
+        if replica not in partition.isr and is_active(image, replica)
     ]
     return partition_change(image, topic, partition, isr=[*partition.isr, *missing])
+
+
+def is_active(image: ClusterImage, replica: int) -> bool:
+    """Whether the replica's broker may lead and be in an ISR."""
+    broker = image.brokers.get(replica)
+    return broker is not None and broker.active
 
 
 def _elect(
@@ -123,7 +129,7 @@ def _elect(
     eligible = isr or partition.elr
 
     def can_lead(replica: int) -> bool:
-        return replica in eligible and _is_active(image, replica)
+        return replica in eligible and is_active(image, replica)
 
     if election is Election.PREFERRED and can_lead(replicas[0]):
         return _Elected(replicas[0])
@@ -132,14 +138,9 @@ def _elect(
             return _Elected(replica)
     if election is Election.UNCLEAN:
         for replica in replicas:
-            if _is_active(image, replica):
+            if is_active(image, replica):
                 return _Elected(replica, unclean=True)
     return _Elected(NO_LEADER)
-
-
-def _is_active(image: ClusterImage, replica: int) -> bool:
-    broker = image.brokers.get(replica)
-    return broker is not None and broker.active
 
 
 def _directories(image: ClusterImage, partition: PartitionImage, replicas: Sequence[int]) -> tuple[UUID, ...]:

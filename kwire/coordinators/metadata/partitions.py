@@ -28,6 +28,11 @@ class AssignmentRefused(Exception):
     """A partition can't be assigned to those brokers; the message says which one is wrong and why."""
 
 
+def all_partitions(image: ClusterImage) -> list[tuple[str, Sequence[int]]]:
+    """Every topic's name with the indexes of its partitions."""
+    return [(topic.name, range(len(topic.partitions))) for topic in image.topics.values()]
+
+
 def check_assignment(
     image: ClusterImage, brokers: Sequence[int], replication_factor: int | None = None
 ) -> None:

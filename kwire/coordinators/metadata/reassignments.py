@@ -18,7 +18,7 @@ from . import records as m
 from .api_error import NO_ERROR, ApiError
 from .image import ClusterImage, PartitionImage, TopicImage
 from .partition_changes import Election, caught_up, partition_change
-from .partitions import MAX_RECORDS, AssignmentRefused, check_assignment
+from .partitions import MAX_RECORDS, AssignmentRefused, all_partitions, check_assignment
 from .replay import Replayer
 
 
@@ -178,10 +178,8 @@ def reassignments(
     image: ClusterImage, asked: Sequence[tuple[str, Sequence[int]]] | None
 ) -> list[tuple[str, list[PartitionImage]]]:
     """The partitions that are being reassigned: all with None, else those of the named ones that are."""
-    if asked is None:
-        asked = [(topic.name, range(len(topic.partitions))) for topic in image.topics.values()]
     found = []
-    for name, indexes in asked:
+    for name, indexes in all_partitions(image) if asked is None else asked:
         topic = image.topic(name)
         if topic is None:
             continue

@@ -43,7 +43,7 @@ def test_the_last_in_sync_replicas_alone_may_lead_again() -> None:
     assert image.topics["t"].partitions[0].leader == -1
     image = fenced(image, 3, is_fenced=False)
     first = image.topics["t"].partitions[0]
-    assert (first.leader, first.isr) == (3, (1, 3))
+    assert (first.leader, first.isr) == (3, (3, 1))
     assert first.leader_epoch == 4
 
 
