@@ -5,8 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
@@ -16,15 +19,18 @@ import org.apache.kafka.clients.admin.CreateTopicsOptions;
 import org.apache.kafka.clients.admin.CreateTopicsResult;
 import org.apache.kafka.clients.admin.DescribeClusterResult;
 import org.apache.kafka.clients.admin.ListOffsetsResult;
+import org.apache.kafka.clients.admin.NewPartitionReassignment;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.common.ElectionType;
 import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.ElectionNotNeededException;
 import org.apache.kafka.common.errors.GroupIdNotFoundException;
 import org.apache.kafka.common.errors.InvalidConfigurationException;
 import org.apache.kafka.common.errors.InvalidPartitionsException;
@@ -227,5 +233,25 @@ class AdminTest {
         Kit.get(admin.deleteConsumerGroups(Set.of(group)).all());
         assertInstanceOf(
             GroupIdNotFoundException.class, Kit.failure(admin.deleteConsumerGroups(Set.of(group)).all()));
+    }
+
+    @Test
+    void leadersNeedNoElection() throws Exception {
+        TopicPartition partition = new TopicPartition(Kit.topic(1), 0);
+        Map<TopicPartition, Optional<Throwable>> told =
+            Kit.get(admin.electLeaders(ElectionType.PREFERRED, Set.of(partition)).partitions());
+        assertEquals(ElectionNotNeededException.class, told.get(partition).orElseThrow().getClass());
+    }
+
+    @Test
+    void partitionsAreReassigned() throws Exception {
+        TopicPartition partition = new TopicPartition(Kit.topic(1), 0);
+        List<Integer> nodes = new ArrayList<>();
+        Kit.get(admin.describeCluster().nodes()).forEach(node -> nodes.add(node.id()));
+        Map<TopicPartition, Optional<NewPartitionReassignment>> moves = new HashMap<>();
+        moves.put(partition, Optional.of(new NewPartitionReassignment(nodes)));
+        Kit.get(admin.alterPartitionReassignments(moves).all());
+        Kit.until(
+            () -> Kit.get(admin.listPartitionReassignments().reassignments()).isEmpty(), "all is where it should be");
     }
 }

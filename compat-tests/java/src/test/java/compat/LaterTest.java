@@ -5,22 +5,15 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
-import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.NewPartitionReassignment;
 import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerRecord;
-import org.apache.kafka.common.ElectionType;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.errors.ElectionNotNeededException;
 import org.junit.jupiter.api.Test;
 
 /** Scenarios of which kwire has some part to come; later.txt says which. */
@@ -112,30 +105,6 @@ class LaterTest {
                 second.poll(Kit.SHORT);
                 return first.assignment().size() == 1 && second.assignment().size() == 1;
             }, "each has a partition");
-        }
-    }
-
-    @Test
-    void leadersNeedNoElection() throws Exception {
-        TopicPartition partition = new TopicPartition(Kit.topic(1), 0);
-        try (Admin admin = Kit.admin()) {
-            Map<TopicPartition, Optional<Throwable>> told =
-                Kit.get(admin.electLeaders(ElectionType.PREFERRED, Set.of(partition)).partitions());
-            assertEquals(ElectionNotNeededException.class, told.get(partition).orElseThrow().getClass());
-        }
-    }
-
-    @Test
-    void partitionsAreReassigned() throws Exception {
-        TopicPartition partition = new TopicPartition(Kit.topic(1), 0);
-        try (Admin admin = Kit.admin()) {
-            List<Integer> nodes = new ArrayList<>();
-            Kit.get(admin.describeCluster().nodes()).forEach(node -> nodes.add(node.id()));
-            Map<TopicPartition, Optional<NewPartitionReassignment>> moves = new HashMap<>();
-            moves.put(partition, Optional.of(new NewPartitionReassignment(nodes)));
-            Kit.get(admin.alterPartitionReassignments(moves).all());
-            Kit.until(
-                () -> Kit.get(admin.listPartitionReassignments().reassignments()).isEmpty(), "all is where it should be");
         }
     }
 }
