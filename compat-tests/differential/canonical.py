@@ -30,7 +30,8 @@ _KEYS = (*_NAMES, "topic_id", "partition_index", "member_id")
 _UNORDERED = {
     ("DeleteGroups", "results"), ("DeleteTopics", "responses"), ("DescribeConfigs", "configs"),
     ("DescribeGroups", "groups"), ("DescribeGroups", "members"), ("DescribeLogDirs", "partitions"),
-    ("DescribeLogDirs", "topics"), ("JoinGroup", "members"), ("ListGroups", "groups"), ("Metadata", "topics"),
+    ("DescribeLogDirs", "topics"), ("ElectLeaders", "replica_election_results"),
+    ("JoinGroup", "members"), ("ListGroups", "groups"), ("Metadata", "topics"),
     ("OffsetFetch", "topics"), ("Produce", "responses"),
 }  # fmt: skip
 

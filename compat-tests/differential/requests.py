@@ -349,3 +349,26 @@ def log_dirs(*topics: tuple[str, Sequence[int]]) -> Fields:
     """No topic: all of them."""
     wanted = [{"topic": topic, "partitions": list(partitions)} for topic, partitions in topics]
     return {"topics": wanted or None}
+
+
+def elect(*partitions: tuple[str, Sequence[int]], kind: int = 0, timeout_ms: int = 10_000) -> Fields:
+    """ElectLeaders of (topic, partitions) each; none: of all."""
+    named = [{"topic": topic, "partitions": list(indexes)} for topic, indexes in partitions]
+    return {"election_type": kind, "topic_partitions": named or None, "timeout_ms": timeout_ms}
+
+
+def reassign(
+    *moves: tuple[str, int, Sequence[int] | None], factor_may_change: bool = True, timeout_ms: int = 10_000
+) -> Fields:
+    """AlterPartitionReassignments of (topic, partition, replicas) each; replicas None cancels."""
+    topics = [
+        {"name": topic, "partitions": [{"partition_index": partition, "replicas": replicas}]}
+        for topic, partition, replicas in moves
+    ]
+    return {"topics": topics, "allow_replication_factor_change": factor_may_change, "timeout_ms": timeout_ms}
+
+
+def list_reassignments(*partitions: tuple[str, Sequence[int]], timeout_ms: int = 10_000) -> Fields:
+    """ListPartitionReassignments of (topic, partitions) each; none: of all."""
+    named = [{"name": topic, "partition_indexes": list(indexes)} for topic, indexes in partitions]
+    return {"topics": named or None, "timeout_ms": timeout_ms}

@@ -9,6 +9,7 @@ is down: then it waits for that one, and ListPartitionReassignments shows it.
 from __future__ import annotations
 
 from kwire_codecs.apis.alter_partition_reassignments import AlterPartitionReassignments
+from kwire_codecs.errors import ErrorCode
 
 from kwire.coordinators.metadata.reassignments import Target, alter_reassignments
 from kwire.handlers.context import Context
@@ -24,6 +25,15 @@ async def handle(
 ) -> AlterPartitionReassignments.Response:
     """Each partition by itself: begun, cancelled, or refused with a reason."""
     cluster = ctx.cluster
+    if not request.topics:
+        # Kafka sends empty words here, and none elsewhere.
+        return AlterPartitionReassignments.Response(
+            allow_replication_factor_change=request.allow_replication_factor_change,
+            error_message="",
+            responses=[],
+        )
+    if request.timeout_ms < 0:
+        return _timed_out(request)
     asked = [
         (
             topic.name,
@@ -54,5 +64,24 @@ async def handle(
                 ],
             )
             for name, altered in results
+        ],
+    )
+
+
+def _timed_out(request: AlterPartitionReassignments.Request) -> AlterPartitionReassignments.Response:
+    """Nothing is done for a request that gives no time."""
+    code = ErrorCode.REQUEST_TIMED_OUT
+    return AlterPartitionReassignments.Response(
+        allow_replication_factor_change=request.allow_replication_factor_change,
+        error_code=code,
+        responses=[
+            Topic(
+                name=topic.name,
+                partitions=[
+                    Topic.Partition(partition_index=partition.partition_index, error_code=code)
+                    for partition in topic.partitions
+                ],
+            )
+            for topic in request.topics
         ],
     )

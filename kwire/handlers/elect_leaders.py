@@ -27,12 +27,14 @@ async def handle(ctx: Context, request: ElectLeaders.Request) -> ElectLeaders.Re
     election = ELECTIONS.get(request.election_type)
     if election is None:
         error = ApiError(ErrorCode.INVALID_REQUEST, f"Unknown election type {request.election_type}")
-        return _refused(request, error)
+        return _refused(ctx, request, error)
+    if request.timeout_ms < 0:
+        return _refused(ctx, request, ApiError(ErrorCode.REQUEST_TIMED_OUT))
     asked = request.topic_partitions
     wanted = None if asked is None else [(topic.topic, topic.partitions) for topic in asked]
     results = await ctx.cluster.controller.submit(lambda image: elect_leaders(image, wanted, election))
     if isinstance(results, ApiError):
-        return _refused(request, results)
+        return _refused(ctx, request, results)
     return ElectLeaders.Response(
         replica_election_results=[
             TopicResult(
@@ -51,9 +53,9 @@ async def handle(ctx: Context, request: ElectLeaders.Request) -> ElectLeaders.Re
     )
 
 
-def _refused(request: ElectLeaders.Request, error: ApiError) -> ElectLeaders.Response:
+def _refused(ctx: Context, request: ElectLeaders.Request, error: ApiError) -> ElectLeaders.Response:
     return ElectLeaders.Response(
-        error_code=error.error_code,
+        error_code=error.error_code if ctx.version >= 1 else ErrorCode.NONE,
         replica_election_results=[
             TopicResult(
                 topic=topic.topic,

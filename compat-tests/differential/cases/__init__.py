@@ -13,6 +13,7 @@ from . import (
     metadata,
     produce,
     producers,
+    replication,
     topics,
 )
 
@@ -28,6 +29,7 @@ TABLES = [
     metadata.CASES,
     produce.CASES,
     producers.CASES,
+    replication.CASES,
     topics.CASES,
 ]
 CASES: list[Case] = [case for table in TABLES for case in table]

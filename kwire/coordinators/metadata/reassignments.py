@@ -37,7 +37,7 @@ class ReassignmentResult(NamedTuple):
 
 
 class _Refused(Exception):
-    def __init__(self, error_code: ErrorCode, message: str) -> None:
+    def __init__(self, error_code: ErrorCode, message: str | None = None) -> None:
         self.error = ApiError(error_code, message)
 
 
@@ -140,8 +140,7 @@ def _cancelled(
 ) -> m.Record | None:
     """Back to the replicas before, without those that were being added."""
     if not is_reassigning(partition):
-        error = ErrorCode.NO_REASSIGNMENT_IN_PROGRESS
-        raise _Refused(error, error.message)
+        raise _Refused(ErrorCode.NO_REASSIGNMENT_IN_PROGRESS)
     replicas = [replica for replica in partition.replicas if replica not in partition.adding_replicas]
     if not replicas:
         raise _Refused(
