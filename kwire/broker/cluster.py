@@ -30,6 +30,7 @@ from kwire.coordinators.metadata.topic_configs import TopicConfig, topic_config
 from kwire.coordinators.metadata.topic_names import CLUSTER_METADATA, is_internal
 from kwire.partitions.clock import Clock
 from kwire.partitions.partition import Partition
+from kwire.partitions.threads import run_in_thread
 from kwire.runtime.groups import GroupCoordinatorService, group_settings
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ class Cluster:
         self._partitions.clear()
         for node_id, directories in self.directories.items():
             closing = partial(directories.close, clean=clean, broker_epoch=self.nodes[node_id].epoch)
-            await trio.to_thread.run_sync(closing)
+            await run_in_thread(closing)
 
     async def _recover(self) -> None:
         for node_id, directories in self.directories.items():
@@ -202,7 +203,7 @@ class Cluster:
                 self._known[topic.name] = topic
                 if not directories.was_clean:
                     try:
-                        await trio.to_thread.run_sync(self._open, topic, existing.partition)
+                        await run_in_thread(self._open, topic, existing.partition)
                     except StorageError as error:
                         logger.error("recovering %s-%d failed: %s", topic.name, existing.partition, error)
 

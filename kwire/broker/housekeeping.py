@@ -16,6 +16,7 @@ from kwire_storage.engine import LogDirectories, StorageError
 
 from kwire.partitions.clock import Clock
 from kwire.partitions.partition import Partition
+from kwire.partitions.threads import run_in_thread
 
 logger = logging.getLogger("kwire.broker")
 
@@ -52,9 +53,9 @@ class Housekeeping:
         """One round for one node's directories. Raises StorageError."""
         job = directories.plan_flush()
         if job is not None:
-            await trio.to_thread.run_sync(job.work)
+            await run_in_thread(job.work)
             directories.commit_flush(job)
-        await trio.to_thread.run_sync(directories.sweep)
+        await run_in_thread(directories.sweep)
         directories.checkpoint()
 
     async def run_retention(self, interval_ms: int) -> None:

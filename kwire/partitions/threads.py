@@ -1,14 +1,17 @@
-"""Decoding off the loop, a few at a time.
+"""Work off the loop: the only way to a thread.
 
-Rules: what may decompress to much or takes long runs here. A batch may come to a hundred times its size, so
-the number that are open at once bounds the memory that hostile clients can take; more threads than cores
-would gain nothing anyway, since most of the work holds the interpreter's lock.
+Rules: what may decompress to much or takes long goes through `decode_in_thread`, a few at a time: a batch may
+come to a hundred times its size, so the number that are open at once bounds the memory that hostile clients
+can take; more threads than cores would gain nothing anyway, since most of the work holds the interpreter's
+lock. Disks are waited for in `run_in_thread`. A run of trio in which no thread may be (a simulation: threads
+are ordered by nobody) names, in `instead_of_threads`, what is done with a job there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar, TypeVarTuple
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final, TypeAlias, TypeVar, TypeVarTuple
 
 import trio
 
@@ -16,8 +19,24 @@ AT_ONCE = 2
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
+Runner: TypeAlias = "Callable[[Callable[[], Any], trio.CapacityLimiter | None], Awaitable[Any]]"
 
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("decoding limiter")
+instead_of_threads: Final[trio.lowlevel.RunVar[Runner | None]] = trio.lowlevel.RunVar(
+    "instead of threads", None
+)
+"""Set for a run of trio, `await runner(job, limiter)` is what becomes of every job in it."""
+
+
+async def run_in_thread(
+    work: Callable[[*Arguments], Result], *arguments: *Arguments, limiter: trio.CapacityLimiter | None = None
+) -> Result:
+    """`work(*arguments)` in a thread; its exceptions are raised here. Not to be cancelled once it runs."""
+    runner = instead_of_threads.get()
+    if runner is not None:
+        done: Result = await runner(partial(work, *arguments), limiter)
+        return done
+    return await trio.to_thread.run_sync(work, *arguments, limiter=limiter)
 
 
 async def decode_in_thread(decode: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
@@ -27,4 +46,4 @@ async def decode_in_thread(decode: Callable[[*Arguments], Result], *arguments: *
     except LookupError:
         limiter = trio.CapacityLimiter(AT_ONCE)
         _limiter.set(limiter)
-    return await trio.to_thread.run_sync(decode, *arguments, limiter=limiter)
+    return await run_in_thread(decode, *arguments, limiter=limiter)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import trio
 from kwire_codecs.errors import ErrorCode
 from kwire_storage.engine import StorageError
 from kwire_storage.validation import ProduceRules
 
 from kwire.partitions.partition import Origin, Partition
+from kwire.partitions.threads import run_in_thread
 
 _RULES: Final = ProduceRules()
 
@@ -51,7 +51,7 @@ class PartitionLog:
             try:
                 data = part.try_read()
                 if data is None:
-                    data = await trio.to_thread.run_sync(part.read)
+                    data = await run_in_thread(part.read)
             except StorageError:
                 return ErrorCode.KAFKA_STORAGE_ERROR
             buffers.append(data)

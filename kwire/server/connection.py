@@ -1,20 +1,17 @@
-"""One client connection: its socket's only reader and writer.
+"""One client connection: its transport's only reader and writer.
 
 Rules: one request in progress a connection, answers in order (Kafka's SocketServer mutes the socket
 meanwhile). The frames of one read are handled one after the other, their answers gathered into one send; when
-a handler suspends, what is gathered is sent first, so that no answer waits for a later request's. The socket
-is tried before it is waited for. Nothing but `Malformed` and the refusals of `requests.py` is expected to
-leave a handler.
+a handler suspends, what is gathered is sent first, so that no answer waits for a later request's. The
+transport is tried before it is waited for. Nothing but `Malformed` and the refusals of `requests.py` is
+expected to leave a handler. Silence is measured in trio's time, turns by the clock that is handed in.
 """
 
 from __future__ import annotations
 
 import errno
 import logging
-import os
-import socket
-import time
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from functools import partial
 from types import coroutine
 from typing import TYPE_CHECKING, Any
@@ -28,6 +25,7 @@ from kwire.server.requests import CLOSE, LOGGED_CHARACTERS, Requests
 
 if TYPE_CHECKING:
     from kwire.broker.node import Endpoint, Node
+    from kwire.server.transport import Transport
 
 logger = logging.getLogger("kwire.server")
 
@@ -44,30 +42,37 @@ def plain_address(address: str) -> str:
 
 
 class Connection:
-    """A client's socket and what is known of the client. Owns the socket: `run` closes it on every way
-    out.
+    """A client's transport and what is known of the client. Owns the transport: `run` closes it on every way
+    out. `now` gives seconds.
     """
 
     def __init__(
-        self, sock: socket.socket, requests: Requests, node: Node, endpoint: Endpoint, frames: Frames
+        self,
+        transport: Transport,
+        requests: Requests,
+        node: Node,
+        endpoint: Endpoint,
+        frames: Frames,
+        now: Callable[[], float],
     ) -> None:
-        self.socket = sock
+        self.transport = transport
         self.node = node
         self.listener_name = endpoint.name
         self.principal = "User:ANONYMOUS"
         self.client_software_name = ""
         self.client_software_version = ""
-        peer = sock.getpeername()
-        local = sock.getsockname()
-        self.peer_host = plain_address(peer[0])
-        self.peer_address = f"{self.peer_host}:{peer[1]}"
-        self.dialled: tuple[str, int] = (plain_address(local[0]), int(local[1]))
-        self.last_active = time.monotonic()
+        peer_host, peer_port = transport.peer
+        dialled_host, dialled_port = transport.local
+        self.peer_host = plain_address(peer_host)
+        self.peer_address = f"{self.peer_host}:{peer_port}"
+        self.dialled: tuple[str, int] = (plain_address(dialled_host), dialled_port)
+        self.last_active = trio.current_time()
         self.scope = trio.CancelScope()
         self.draining = False
         self._requests = requests
         self._frames = frames
         self._out: list[Any] = []
+        self._now = now
         self._turn_started = 0.0
         self._waiting_for_input = False
         self._waiting_for_output = False
@@ -87,13 +92,12 @@ class Connection:
 
     def idle_since(self, moment: float) -> bool:
         """Whether it waits for the client, to ask or to take an answer, and the last sign of life lies before
-        `moment` (time.monotonic).
+        `moment` (trio's time).
         """
         return (self._waiting_for_input or self._waiting_for_output) and self.last_active < moment
 
     async def run(self) -> None:
         """Serves the connection until either side ends it."""
-        sock = self.socket
         try:
             with self.scope:
                 await self._serve()
@@ -111,15 +115,16 @@ class Connection:
         finally:
             self._out.clear()
             self._requests.connection_closed(self)
-            sock.close()
+            self.transport.close()
 
     async def _serve(self) -> None:
         frames = self._frames
-        self._turn_started = time.perf_counter()
+        now = self._now
+        self._turn_started = now()
         while not self.draining:
             if not await self._fill():
                 return
-            self.last_active = time.monotonic()
+            self.last_active = trio.current_time()
             while True:
                 try:
                     frame = frames.next_frame()
@@ -137,9 +142,9 @@ class Connection:
                     self._out.extend(answer)
                     if len(self._out) > MAX_BUFFERS:
                         await self._flush()
-                if time.perf_counter() - self._turn_started > TURN_SECONDS:
+                if now() - self._turn_started > TURN_SECONDS:
                     await trio.lowlevel.checkpoint()
-                    self._turn_started = time.perf_counter()
+                    self._turn_started = now()
                 if self.draining:
                     break
             if self._out:
@@ -147,12 +152,12 @@ class Connection:
 
     async def _fill(self) -> bool:
         """Reads once into the frame buffer; False when the client has closed its side."""
-        sock = self.socket
+        transport = self.transport
         frames = self._frames
         while True:
             buffer = frames.get_buffer()
             try:
-                count = sock.recv_into(buffer)
+                count = transport.recv_into(buffer)
             except BlockingIOError:
                 pass
             else:
@@ -161,9 +166,9 @@ class Connection:
             finally:
                 buffer.release()
             self._waiting_for_input = True
-            await trio.lowlevel.wait_readable(sock)
+            await transport.wait_readable()
             self._waiting_for_input = False
-            self._turn_started = time.perf_counter()
+            self._turn_started = self._now()
             if self.draining:
                 return False
 
@@ -192,26 +197,26 @@ class Connection:
             try:
                 trap = resume()
             except StopIteration as done:
-                self._turn_started = time.perf_counter()
+                self._turn_started = self._now()
                 return done.value
 
     async def _flush(self) -> None:
         while not self._send_now():
             self._waiting_for_output = True
-            await trio.lowlevel.wait_writable(self.socket)
+            await self.transport.wait_writable()
             self._waiting_for_output = False
-            self._turn_started = time.perf_counter()
-            self.last_active = time.monotonic()
+            self._turn_started = self._now()
+            self.last_active = trio.current_time()
 
     def _send_now(self) -> bool:
-        """Sends what the socket takes without waiting; True when all is out."""
+        """Sends what the transport takes without waiting; True when all is out."""
         out = self._out
-        sock = self.socket
+        transport = self.transport
         try:
             while out:
                 first = out[0]
                 if isinstance(first, FileSlice):
-                    sent = os.sendfile(sock.fileno(), first.fileno(), first.position, first.size)
+                    sent = transport.sendfile(first)
                     if sent == 0:
                         # The file is shorter than its index said: the client was promised bytes that are not
                         # there.
@@ -226,7 +231,7 @@ class Connection:
                     if isinstance(part, FileSlice) or len(buffers) == MAX_BUFFERS:
                         break
                     buffers.append(part)
-                sent = sock.sendmsg(buffers)
+                sent = transport.sendmsg(buffers)
                 self._drop_sent(buffers, sent)
         except BlockingIOError:
             return False

@@ -30,6 +30,7 @@ from kwire.partitions.clock import Clock
 from kwire.server.listening import CannotListen
 from kwire.server.request_log import RequestLog
 from kwire.server.server import Server
+from kwire.server.transport import Network
 
 logger = logging.getLogger("kwire.server")
 
@@ -55,6 +56,7 @@ class Settings:
     clock: Clock | None = None
     rng: random.Random | None = None
     files: Files | None = None
+    network: Network | None = None
     request_log: RequestLog | None = None
 
 
@@ -85,7 +87,7 @@ async def run_broker(
     config = settings.config
     rng = settings.rng if settings.rng is not None else random.SystemRandom()
     clock = settings.clock if settings.clock is not None else Clock()
-    with Server() as server:
+    with Server(settings.network) as server:
         nodes = [Node(node_id, config.text("broker.rack") or None) for node_id in _node_ids(settings)]
         addresses = [
             _bind(server, node, _listeners(settings, position)) for position, node in enumerate(nodes)

@@ -10,11 +10,13 @@ from __future__ import annotations
 import errno
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 
 import trio
 
 from kwire.broker.listeners import LOCALHOST
+from kwire.server.transport import Listening, ListeningSocket, Transport
 
 logger = logging.getLogger("kwire.server")
 
@@ -109,18 +111,28 @@ def _explain(host: str, port: int, error: OSError) -> str:
     return f"{where} cannot be opened: {error.strerror}"
 
 
+class SocketNetwork:
+    """Listeners on sockets."""
+
+    def __init__(self) -> None:
+        self.now: Callable[[], float] = time.perf_counter
+
+    def listen(self, host: str, port: int) -> Sequence[Listening]:
+        return [ListeningSocket(sock) for sock in open_sockets(host, port)]
+
+
 async def accept_forever(
-    listening: socket.socket,
-    take: Callable[[socket.socket], None],
+    listening: Listening,
+    take: Callable[[Transport], None],
     wait_for_room: Callable[[], Awaitable[None]],
 ) -> None:
-    """Accepts on `listening` until cancelled, handing each connected, non-blocking socket to `take`."""
+    """Accepts on `listening` until cancelled, handing each connected transport to `take`."""
     while True:
-        await trio.lowlevel.wait_readable(listening)
+        await listening.wait_readable()
         for _ in range(ACCEPT_AT_ONCE):
             await wait_for_room()
             try:
-                connected, _ = listening.accept()
+                connected = listening.accept()
             except BlockingIOError:
                 break
             except ConnectionAbortedError:
@@ -131,11 +143,4 @@ async def accept_forever(
                 logger.warning("accepting pauses: %s", error.strerror)
                 await trio.sleep(PAUSE_SECONDS)
                 break
-            try:
-                connected.setblocking(False)
-                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-                take(connected)
-            except OSError:
-                # The client has gone in between.
-                connected.close()
+            take(connected)

@@ -7,7 +7,6 @@ A server without a log answers with `Requests` alone, and pays nothing.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,9 +34,9 @@ class RequestLog:
     def __init__(self, keep: int) -> None:
         self._entries: deque[tuple[float, str]] = deque(maxlen=keep)
 
-    def add(self, text: str) -> None:
-        """Notes one, with the time of day."""
-        self._entries.append((time.time(), text))
+    def add(self, seconds: float, text: str) -> None:
+        """Notes one that came at `seconds` since 1970."""
+        self._entries.append((seconds, text))
 
     def entries(self) -> list[tuple[float, str]]:
         """Seconds since 1970 and text, oldest first."""
@@ -53,7 +52,7 @@ class LoggedRequests(Requests):
 
     async def answer(self, connection: Connection, frame: memoryview) -> Any:
         """As `Requests.answer`."""
-        self._log.add(f"{connection.peer_address} {request_text(frame)}")
+        self._log.add(self.cluster.clock.now_ms() / 1000, f"{connection.peer_address} {request_text(frame)}")
         return await super().answer(connection, frame)
 
 

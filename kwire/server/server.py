@@ -8,9 +8,7 @@ it is ready. Stopping accepts no more, lets each request in progress be answered
 from __future__ import annotations
 
 import logging
-import socket
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import trio
 from kwire_codecs.framing import SCRATCH_BYTES, Frames
@@ -19,9 +17,10 @@ from kwire.broker.cluster import Cluster
 from kwire.broker.listeners import Listener
 from kwire.broker.node import Endpoint, Node
 from kwire.server.connection import Connection
-from kwire.server.listening import accept_forever, open_sockets
+from kwire.server.listening import SocketNetwork, accept_forever
 from kwire.server.request_log import LoggedRequests, RequestLog
 from kwire.server.requests import Requests
+from kwire.server.transport import Listening, Network, Transport
 
 logger = logging.getLogger("kwire.server")
 
@@ -30,11 +29,12 @@ DRAIN_SECONDS = 5.0
 
 class Server:
     """Serves clusters' nodes on their listeners. Use as a context manager: it closes its listening
-    sockets.
+    sockets. `network` is where it listens: on sockets, unless said otherwise.
     """
 
-    def __init__(self) -> None:
-        self._listening: list[tuple[Node, Endpoint, list[socket.socket]]] = []
+    def __init__(self, network: Network | None = None) -> None:
+        self._network: Network = network if network is not None else SocketNetwork()
+        self._listening: list[tuple[Node, Endpoint, Sequence[Listening]]] = []
         self._connections: set[Connection] = set()
         self._room = trio.Event()
         self._max_connections = 2**31
@@ -54,8 +54,8 @@ class Server:
     def bind(self, node: Node, listeners: Iterable[Listener]) -> None:
         """Opens a node's listeners and notes the ports on the node. Raises CannotListen."""
         for listener in listeners:
-            sockets = open_sockets(listener.host, listener.port)
-            port = sockets[0].getsockname()[1]
+            sockets = self._network.listen(listener.host, listener.port)
+            port = sockets[0].port
             endpoint = Endpoint(listener.name, listener.host, port, listener.protocol, listener.advertised)
             node.endpoints[listener.name] = endpoint
             self._listening.append((node, endpoint, sockets))
@@ -96,12 +96,12 @@ class Server:
 
     def _taker(
         self, serving: trio.Nursery, requests: Requests, node: Node, endpoint: Endpoint
-    ) -> Callable[[socket.socket], None]:
+    ) -> Callable[[Transport], None]:
         max_frame_bytes = requests.cluster.config.integer("socket.request.max.bytes")
 
-        def take(sock: socket.socket) -> None:
+        def take(transport: Transport) -> None:
             frames = Frames(max_frame_bytes, self._scratch)
-            connection = Connection(sock, requests, node, endpoint, frames)
+            connection = Connection(transport, requests, node, endpoint, frames, self._network.now)
             self._connections.add(connection)
             serving.start_soon(self._run, connection)
 
@@ -129,7 +129,7 @@ class Server:
         max_idle = max_idle_ms / 1000
         while max_idle > 0:
             await trio.sleep(max(max_idle / 10, 0.01))
-            oldest = time.monotonic() - max_idle
+            oldest = trio.current_time() - max_idle
             for connection in [each for each in self._connections if each.idle_since(oldest)]:
                 logger.info("connection %s closed: idle for over %d ms", connection.describe(), max_idle_ms)
                 connection.scope.cancel()

@@ -78,5 +78,5 @@ def test_any_bytes_give_one_short_line(key: int, version: int, rest: bytes) -> N
 def test_the_ring_keeps_the_newest() -> None:
     log = RequestLog(2)
     for word in ("a", "b", "c"):
-        log.add(word)
+        log.add(0, word)
     assert [said for _, said in log.entries()] == ["b", "c"]

@@ -1,0 +1,152 @@
+"""What a connection runs on: sockets, or whatever else behaves like a non-blocking one.
+
+Rules: a transport never waits in `recv_into`, `sendmsg` and `sendfile`; they raise BlockingIOError, and the
+two waits are the only places where a connection's task sleeps. What else goes wrong is an OSError, as sockets
+raise it. A transport belongs to one connection, which closes it. `Network` opens listeners; the simulation
+has both in memory.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+import trio
+
+if TYPE_CHECKING:
+    from kwire_storage.engine import FileSlice
+
+Address = tuple[str, int]
+
+
+class Transport(Protocol):
+    """One connected peer."""
+
+    @property
+    def peer(self) -> Address:
+        """Host and port of the other side."""
+        ...
+
+    @property
+    def local(self) -> Address:
+        """The host and port that the other side dialled."""
+        ...
+
+    @property
+    def recv_into(self) -> Callable[[memoryview], int]:
+        """Fills the buffer with what is there; 0 when the peer sends no more."""
+        ...
+
+    @property
+    def sendmsg(self) -> Callable[[Sequence[Any]], int]:
+        """Sends of the buffers as much as fits; gives the bytes taken."""
+        ...
+
+    @property
+    def wait_readable(self) -> Callable[[], Awaitable[None]]:
+        """Until `recv_into` would not block."""
+        ...
+
+    @property
+    def wait_writable(self) -> Callable[[], Awaitable[None]]:
+        """Until `sendmsg` would not block."""
+        ...
+
+    def sendfile(self, part: FileSlice) -> int:
+        """Sends of a file's bytes as many as fit; 0 when the file ends before them."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of it; what was not sent is lost."""
+        ...
+
+
+class Listening(Protocol):
+    """An address that is listened on."""
+
+    @property
+    def port(self) -> int:
+        """The port that is bound."""
+        ...
+
+    async def wait_readable(self) -> None:
+        """Until somebody may have connected."""
+        ...
+
+    def accept(self) -> Transport:
+        """Takes one in; BlockingIOError when nobody is there, or another OSError."""
+        ...
+
+    def close(self) -> None:
+        """Listens no more; whoever was not taken in is cut off."""
+        ...
+
+
+class Network(Protocol):
+    """Where listeners are opened."""
+
+    @property
+    def now(self) -> Callable[[], float]:
+        """Seconds, by which connections take turns; unrelated to any other clock."""
+        ...
+
+    def listen(self, host: str, port: int) -> Sequence[Listening]:
+        """Every address of `host`, all on one port (0 takes a free one). Raises CannotListen."""
+        ...
+
+
+class SocketTransport:
+    """A connected, non-blocking socket. Its methods are the socket's own: nothing is added to a call."""
+
+    __slots__ = ("_socket", "local", "peer", "recv_into", "sendmsg", "wait_readable", "wait_writable")
+
+    def __init__(self, sock: socket.socket) -> None:
+        """Raises OSError when the peer has gone already."""
+        peer, local = sock.getpeername(), sock.getsockname()
+        self._socket = sock
+        self.peer: Address = (peer[0], peer[1])
+        self.local: Address = (local[0], local[1])
+        self.recv_into: Callable[[memoryview], int] = sock.recv_into
+        self.sendmsg: Callable[[Sequence[Any]], int] = sock.sendmsg
+        self.wait_readable: Callable[[], Awaitable[None]] = partial(trio.lowlevel.wait_readable, sock)
+        self.wait_writable: Callable[[], Awaitable[None]] = partial(trio.lowlevel.wait_writable, sock)
+
+    def sendfile(self, part: FileSlice) -> int:
+        return os.sendfile(self._socket.fileno(), part.fileno(), part.position, part.size)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class ListeningSocket:
+    """A bound, listening, non-blocking socket."""
+
+    __slots__ = ("_socket",)
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+
+    @property
+    def port(self) -> int:
+        return int(self._socket.getsockname()[1])
+
+    async def wait_readable(self) -> None:
+        await trio.lowlevel.wait_readable(self._socket)
+
+    def accept(self) -> SocketTransport:
+        connected, _ = self._socket.accept()
+        try:
+            connected.setblocking(False)
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            return SocketTransport(connected)
+        except OSError as gone:
+            # The client has gone in between.
+            connected.close()
+            raise ConnectionAbortedError(gone.errno, gone.strerror) from gone
+
+    def close(self) -> None:
+        self._socket.close()
