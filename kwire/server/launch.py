@@ -45,13 +45,14 @@ class CannotStart(Exception):
 @dataclass(slots=True, kw_only=True)
 class Settings:
     """What to run. `data` None keeps everything in memory. `host` and `port` count where the config names no
-    listeners.
+    listeners. `cluster_id` None takes the one of the data, or a new one.
     """
 
     host: str = "localhost"
     port: int = DEFAULT_PORT
     data: Sequence[Path] | None = None
     brokers: int = 1
+    cluster_id: str | None = None
     config: BrokerConfig = field(default_factory=BrokerConfig)
     clock: Clock | None = None
     rng: random.Random | None = None
@@ -132,6 +133,7 @@ def _listeners(settings: Settings, position: int) -> list[Listener]:
                 ",".join(config.strings("listeners")),
                 ",".join(config.strings("advertised.listeners")) or None,
                 _protocol_map(config),
+                config.strings("controller.listener.names"),
             )
         else:
             listeners = [Listener("PLAINTEXT", settings.host, settings.port, "PLAINTEXT")]
@@ -143,8 +145,6 @@ def _listeners(settings: Settings, position: int) -> list[Listener]:
                 )
     except ListenerError as refusal:
         raise CannotStart(str(refusal)) from refusal
-    controllers = set(config.strings("controller.listener.names"))
-    listeners = [listener for listener in listeners if listener.name not in controllers] or listeners
     highest = max(max(each.port, each.advertised[1] if each.advertised else 0) for each in listeners)
     if highest + position > 65535:
         raise CannotStart(
@@ -195,7 +195,7 @@ def _open_directories(
         return uuid.UUID(int=rng.getrandbits(128), version=4)
 
     opened: dict[int, LogDirectories] = {}
-    cluster_id: str | None = None
+    cluster_id = settings.cluster_id
     try:
         for node in nodes:
             directories: LogDirectories

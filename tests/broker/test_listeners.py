@@ -30,7 +30,14 @@ def test_listeners_take_their_protocol_from_the_map_or_their_name() -> None:
         ("A://h:-1", None, "A:PLAINTEXT", "0 to 65535"),
         ("A://h:1,B://h:1", None, "A:PLAINTEXT,B:PLAINTEXT", "port 1"),
         ("A://h:1", "B://h:1", "A:PLAINTEXT", "not among listeners"),
+        ("A://h:1,a://h:2", None, "A:PLAINTEXT", "twice"),
+        ("A://h:1,B://i:1", None, "A:PLAINTEXT,B:PLAINTEXT", "port 1"),
+        ("A://1.2.3.4:1,B://[::1]:1,C://[::2]:1", None, "A:PLAINTEXT,B:PLAINTEXT,C:PLAINTEXT", "port 1"),
         ("A://h:1", "A://0.0.0.0:1", "A:PLAINTEXT", "no client can reach"),
+        ("A://h:1", "A://h:0", "A:PLAINTEXT", "no client can reach"),
+        ("C://h:1", None, None, "none but those of controllers"),
+        ("A://h:1,C://h:2", "C://h:2", "A:PLAINTEXT", "keeps for controllers"),
+        ("A://h:1,C://h:1", None, "A:PLAINTEXT", "port 1"),
         ("SSL://h:1", None, None, "SSL"),
     ],
 )
@@ -38,7 +45,24 @@ def test_what_makes_no_sense_is_refused_by_name(
     listeners: str, advertised: str | None, protocols: str | None, said: str
 ) -> None:
     with pytest.raises(ListenerError, match=said):
-        parse_listeners(listeners, advertised, protocols)
+        parse_listeners(listeners, advertised, protocols, ["c"])
+
+
+def test_names_and_protocols_may_be_small() -> None:
+    assert parse_listeners("plaintext://h:1,in://h:2", None, "in:plaintext") == [
+        Listener("PLAINTEXT", "h", 1, "PLAINTEXT"),
+        Listener("IN", "h", 2, "PLAINTEXT"),
+    ]
+
+
+def test_an_ipv4_and_an_ipv6_address_may_share_a_port() -> None:
+    assert len(parse_listeners("A://1.2.3.4:1,B://[::1]:1", None, "A:PLAINTEXT,B:PLAINTEXT")) == 2
+
+
+def test_the_listeners_of_controllers_are_left_out_whatever_they_speak() -> None:
+    assert parse_listeners("CONTROLLER://:1,PLAINTEXT://:2", None, "CONTROLLER:SSL", ["CONTROLLER"]) == [
+        Listener("PLAINTEXT", "", 2, "PLAINTEXT")
+    ]
 
 
 @given(st.text(max_size=60), st.none() | st.text(max_size=60), st.none() | st.text(max_size=60))
