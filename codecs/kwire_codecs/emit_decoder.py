@@ -226,10 +226,12 @@ class _DecoderEmitter(Emitter):
             self.indent -= 1
         elif element is not None and element.kind in FIXED and element.kind not in ("uuid", "error_code"):
             code, each = FIXED[element.kind]
+            self.spend(f"n{k}", path)
             self.line(f"{target} = list(unpack_many(f'>{{n{k}}}{code}', b, p))", path)
             self.line(f"p += n{k} * {each}" if each > 1 else f"p += n{k}")
         else:
             assert element is not None
+            self.spend(f"n{k}", path)
             self.line(f"{target} = a{k} = []")
             self.line(f"for i{k} in range(n{k}):")
             self.indent += 1

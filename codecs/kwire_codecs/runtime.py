@@ -9,8 +9,8 @@ from .errors import ErrorCode
 from .wire import Buffer
 
 MAX_STRING = 0x7FFF
-# Of structs in arrays and of unknown tagged fields, in one message. An object can take forty times the bytes
-# of the smallest struct: this bounds what the largest frame can make of that. Kafka sets no such limit.
+# Of elements of arrays and of tagged fields, in one message. An object can take forty times the bytes
+# of the smallest element: this bounds what the largest frame can make of that. Kafka sets no such limit.
 MAX_ELEMENTS = 1_000_000
 
 

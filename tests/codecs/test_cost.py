@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 from kwire_codecs.apis.alter_client_quotas import AlterClientQuotas
 from kwire_codecs.apis.create_partitions import CreatePartitions
+from kwire_codecs.apis.delete_topics import DeleteTopics
 from kwire_codecs.apis.describe_producers import DescribeProducers
 from kwire_codecs.apis.heartbeat import Heartbeat
 from kwire_codecs.apis.metadata import Metadata
+from kwire_codecs.apis.offset_fetch import OffsetFetch
 from kwire_codecs.apis.produce import Produce
 from kwire_codecs.compile import decoder, encode_bytes
 from kwire_codecs.errors import Malformed
@@ -103,6 +105,15 @@ def test_a_message_of_more_than_a_million_elements_is_refused_before_they_are_ma
     finally:
         tracemalloc.stop()
     assert peak < 20_000
+
+
+def test_numbers_and_texts_count_as_elements_too() -> None:
+    numbers = b"\0\0\0\1\0\1t" + (1_000_000).to_bytes(4) + bytes(4_000_000)
+    with pytest.raises(Malformed, match="partition_indexes: with 1000000 more there are over 1000000"):
+        decoder(OffsetFetch.Request, 1)(b"\0\1g" + numbers)
+    texts = (1_000_001).to_bytes(4) + bytes(2_000_002)
+    with pytest.raises(Malformed, match="topic_names: with 1000001 more there are over 1000000"):
+        decoder(DeleteTopics.Request, 1)(texts)
 
 
 @pytest.mark.slow
