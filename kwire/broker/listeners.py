@@ -15,6 +15,7 @@ from dataclasses import dataclass
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 SERVED_PROTOCOLS = ("PLAINTEXT",)
 LOCALHOST = "localhost"
+DEFAULT_PORT = 9092
 EVERY_ADDRESS = ("", "0.0.0.0", "::", "*")
 """Hosts that bind every address, and that no client can dial."""
 
@@ -52,7 +53,7 @@ def parse_listeners(
     protocols = {name: name for name in PROTOCOLS} | _parse_map(protocol_map or "")
     bound = _parse_urls("listeners", listeners)
     told = _parse_urls("advertised.listeners", advertised) if advertised else {}
-    for_controllers = {name.upper() for name in controllers}
+    for_controllers = {name.strip().upper() for name in controllers}
     clients = [name for name in bound if name not in for_controllers]
     for name in told:
         if name in for_controllers:

@@ -8,12 +8,15 @@ can mend is one message with the cause and the next step, and exit code 1 (2 for
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from typing import Any, Final
 
 from kwire import __version__
-from kwire.cli import run, serve
+from kwire.cli import health, run, serve
+from kwire.cli.refusal import Refusal
 
-_SUBCOMMANDS: Final[dict[str, Any]] = {"serve": serve, "run": run}
+_SUBCOMMANDS: Final[dict[str, Any]] = {"serve": serve, "run": run, "health": health}
 
 
 def run_command_line(arguments: list[str]) -> int:
@@ -48,5 +51,14 @@ def run_command_line(arguments: list[str]) -> int:
         parsed.options, parsed.command = options[options.index("run") + 1 :], command
     elif surplus or end < len(arguments):
         usage.error(f"unrecognized arguments: {' '.join(surplus + arguments[end:])}")
+    elif module is serve and parsed.from_environment:
+        from kwire.cli.environment import options_from
+
+        try:
+            more = options_from(os.environ)
+        except Refusal as refusal:
+            print(f"kwire: {refusal}", file=sys.stderr)
+            return 1
+        parsed = parser.parse_args(["serve", *more, *options[options.index("serve") + 1 :]])
     exit_code: int = module.run(parsed)
     return exit_code

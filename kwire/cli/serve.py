@@ -41,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="keep the last N requests, decoded; with --exit-with-stdin, a line `requests` asks for them",
     )
+    parser.add_argument(
+        "--from-environment",
+        action="store_true",
+        help="as in a container: settings from KAFKA_* variables and a mounted server.properties, listen on "
+        "every address, advertise localhost unless told otherwise (docs/container.md)",
+    )
 
 
 def add_broker_arguments(parser: argparse.ArgumentParser) -> None:
@@ -137,6 +143,10 @@ def _serve(arguments: argparse.Namespace) -> int:
                 for path in settings.data or ():
                     print(f"kwire: data in {_shown(path)}", file=sys.stderr, flush=True)
                 print(f"kwire ready: {','.join(started.addresses)}", flush=True)
+                if arguments.from_environment:
+                    from kwire.cli.environment import started_in_kafkas_words
+
+                    print(started_in_kafkas_words(next(iter(started.cluster.nodes))), flush=True)
                 gc.freeze()
                 gc.enable()
                 await started.stopped.wait()

@@ -1,67 +1,57 @@
-"""What `kwire serve` runs, from its options and a server.properties file.
+"""What `kwire serve` runs, from its properties and options.
 
-Rules: an option wins over `--set`, which wins over the file. Unknown names and values out of range are
-refused with the nearest name or the limit, before anything is opened.
+Rules: `kwire.cli.properties` says which properties; values out of range are refused with the limit, before
+anything is opened.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 
-from kwire.cli.effect import is_retired, without_effect
+from kwire.broker.listeners import DEFAULT_PORT
+from kwire.cli.effect import without_effect
+from kwire.cli.environment import DATA
+from kwire.cli.properties import properties_from
 from kwire.cli.refusal import Refusal
-from kwire.config import BrokerConfig, load_properties, unknown_settings
+from kwire.config import BrokerConfig
 from kwire.config_def import InvalidValue
-from kwire.server.launch import DEFAULT_PORT, Settings
+from kwire.server.launch import Settings
 
 logger = logging.getLogger("kwire.cli")
 
 
 def settings_from(arguments: argparse.Namespace, default_data: Callable[[], Path]) -> Settings:
     """The settings of a command line. Raises Refusal."""
-    properties: dict[str, str] = {}
-    if arguments.config is not None:
-        properties.update(_read(arguments.config))
-    for entry in arguments.settings:
-        name, equals, value = entry.partition("=")
-        if not equals or not name.strip():
-            raise Refusal(f"--set {entry} is not of the form KEY=VALUE, e.g. --set num.partitions=3")
-        properties[name.strip()] = value.strip()
-    unknown = unknown_settings(name for name in properties if not is_retired(name))
-    for name, near in unknown.items():
-        hint = f"; did you mean {near}?" if near else ""
-        raise Refusal(f"there is no setting {name}{hint}")
-    idle = without_effect(properties)
-    if idle:
-        logger.warning("settings without effect in kwire: %s", ", ".join(idle))
-    host = arguments.host
-    port = arguments.port
-    if host is not None or port is not None:
-        properties.pop("listeners", None)
+    given = properties_from(arguments, os.environ)
     try:
-        config = BrokerConfig(properties)
+        config = BrokerConfig(given.properties)
     except InvalidValue as error:
         raise Refusal(str(error)) from error
+    if "broker" not in config.strings("process.roles"):
+        raise Refusal(
+            "process.roles has no broker; kwire has no nodes that are controllers only, and its brokers "
+            "need none"
+        )
+    for warning in given.warnings:
+        logger.warning("%s", warning)
+    idle = without_effect(given.properties)
+    if idle:
+        logger.warning("settings without effect in kwire: %s", ", ".join(idle))
+    data = None
+    if not arguments.memory:
+        data = _data(arguments, config, (lambda: DATA) if arguments.from_environment else default_data)
     return Settings(
-        host=host if host is not None else "localhost",
-        port=port if port is not None else DEFAULT_PORT,
-        data=None if arguments.memory else _data(arguments, config, default_data),
+        host=arguments.host if arguments.host is not None else "localhost",
+        port=arguments.port if arguments.port is not None else DEFAULT_PORT,
+        data=data,
         brokers=arguments.brokers,
+        cluster_id=given.cluster_id,
         config=config,
     )
-
-
-def _read(path: Path) -> dict[str, str]:
-    try:
-        return load_properties(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise Refusal(f"cannot read {path}: {reason}; --config takes a server.properties file") from error
-    except InvalidValue as error:
-        raise Refusal(f"{path}: {error}") from error
 
 
 def _data(

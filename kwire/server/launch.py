@@ -23,7 +23,7 @@ from kwire_storage.log_dirs import ForeignDirectory, LockedError, LogDirs
 from kwire_storage.memory_dirs import MemoryDirs
 
 from kwire.broker.cluster import Cluster
-from kwire.broker.listeners import Listener, ListenerError, parse_listeners
+from kwire.broker.listeners import DEFAULT_PORT, Listener, ListenerError, parse_listeners
 from kwire.broker.node import Node
 from kwire.config import BrokerConfig
 from kwire.partitions.clock import Clock
@@ -34,7 +34,6 @@ from kwire.server.transport import Network
 
 logger = logging.getLogger("kwire.server")
 
-DEFAULT_PORT = 9092
 FIRST_NODE_ID = 1
 
 
