@@ -156,6 +156,11 @@ class Disk:
         self.faults.append(fault)
         return fault
 
+    @property
+    def errors(self) -> int:
+        """How many calls have failed so far."""
+        return sum(count for kind, count in self.counted.items() if " fails " in kind)
+
     def heal(self) -> None:
         """No errors from now on."""
         self.faults.clear()

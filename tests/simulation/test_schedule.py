@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import trio
+from trio._core import _run as trio_inside
 
 from kwire.partitions.threads import decode_in_thread, run_in_thread
 from tests.simulation import schedule
@@ -53,7 +55,7 @@ def test_the_order_is_the_same_in_another_process() -> None:
 
 
 def test_outside_of_a_run_trio_is_as_it_was() -> None:
-    inside = schedule.trio_inside
+    inside: Any = trio_inside
     before = inside._ALLOW_DETERMINISTIC_SCHEDULING, inside._r.getstate()
     schedule.run(racers, 7)
     assert (inside._ALLOW_DETERMINISTIC_SCHEDULING, inside._r.getstate()) == before

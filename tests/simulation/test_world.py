@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import trio
 from kwire_codecs.apis.create_topics import CreateTopics
-from kwire_codecs.apis.fetch import Fetch
 from kwire_codecs.apis.metadata import Metadata
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch

@@ -37,6 +37,10 @@ QUIET_SECONDS: Final = 900.0
 """After this long without clients, everything that belonged to one is gone (idle connections, sessions)."""
 
 
+TRIES: Final = 4
+"""How often the broker is started on a disk that fails."""
+
+
 class BrokerCannotStart(Exception):
     """The broker refused to start, or ended before it served."""
 
@@ -168,7 +172,9 @@ class World:
             try:
                 with self._scope:
                     async with trio.open_nursery() as nursery:
-                        self.running = await nursery.start(serve)
+                        running: Running = await nursery.start(serve)
+                        if not files.dead:
+                            self.running = running
                         ready.set()
             except BaseException as failure:
                 failures.append(failure)
@@ -224,19 +230,31 @@ class World:
             self.disk.lose_power()
 
     async def restart(self) -> None:
-        """Starts it again after a crash. A disk that fails meanwhile is tried until it works."""
-        await self._ended.wait()
-        self.dying = False
+        """Starts it again after a crash. While the disk fails, it may refuse; after a few times the disk is
+        mended.
+        """
+        tries = 0
         while True:
+            await self._ended.wait()
+            self.dying = False
+            errors = self.disk.errors
             try:
                 await self.start()
             except BrokerCannotStart as refusal:
                 self.note(f"cannot start: {refusal}")
-                if not self.disk.faults:
+                if self.disk.errors == errors:
                     raise
+                tries += 1
+                if tries == TRIES:
+                    self.disk.heal()
                 await trio.sleep(1)
-            else:
+            if self.running is not None:
                 return
+
+    @property
+    def can_stop_nodes(self) -> bool:
+        """Whether single nodes can be stopped."""
+        return self.nodes > 1 and hasattr(Running, "stop_node")
 
     async def stop_node(self, node_id: int, *, controlled: bool = True) -> None:
         """Stops one node: its leaders move first, or (a crash of that node) its connections are cut."""
