@@ -2,8 +2,8 @@
 
 Rules of what is generated: adjacent fields of fixed size travel in one struct.Struct; every length is checked
 against what is left before it is used; an array's count times its smallest element must fit what is left; a
-message holds at most a million elements of arrays and tagged fields; each byte is looked at a bounded number of
-times. A decoder raises `Malformed` and nothing else, an encoder `NotEncodable`.
+message holds at most a million elements of arrays and tagged fields; each byte is looked at a bounded number
+of times. A decoder raises `Malformed` and nothing else, an encoder `NotEncodable`.
 
 The generated lines carry no names for error messages: when one fails, its line number tells the field and its
 frame's loop counters tell the indices, so saying where costs nothing until it is needed. The source is in

@@ -59,6 +59,11 @@ class Frames:
         """Whether the peer has begun a frame that is not complete: an end of stream now is a broken one."""
         return self.buffered_bytes > 0 or self._body is not None
 
+    @property
+    def head(self) -> bytes:
+        """The first four bytes of what is not cut yet: what a frame's size was read from."""
+        return bytes(self._held[self._at : self._at + _SIZE.size])
+
     def get_buffer(self) -> memoryview:
         """Where to receive into, never empty. Release it before calling more than buffer_updated here."""
         body = self._body

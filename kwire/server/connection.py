@@ -2,9 +2,11 @@
 
 Rules: one request in progress a connection, answers in order (Kafka's SocketServer mutes the socket
 meanwhile). The frames of one read are handled one after the other, their answers gathered into one send; when
-a handler suspends, what is gathered is sent first, so that no answer waits for a later request's. The
-transport is tried before it is waited for. Nothing but `Malformed` and the refusals of `requests.py` is
-expected to leave a handler. Silence is measured in trio's time, turns by the clock that is handed in.
+a handler suspends, what is gathered is sent first, so that no answer waits for a later request's. What is
+gathered is bounded: a client that takes no answers is asked for no more requests. Parts of files that are not
+in the page cache are read by a thread before they are sent. The transport is tried before it is waited for.
+Nothing but `Malformed` and the refusals of `requests.py` is expected to leave a handler. Silence is measured
+in trio's time, turns by the clock that is handed in.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ from typing import TYPE_CHECKING, Any
 import trio
 from kwire_codecs.errors import Malformed
 from kwire_codecs.framing import Frames
-from kwire_storage.engine import FileSlice
+from kwire_storage.engine import FileSlice, StorageError
 
+from kwire.partitions.threads import run_in_thread
 from kwire.server.requests import CLOSE, LOGGED_CHARACTERS, Requests
+from kwire.server.strangers import looks_like
 
 if TYPE_CHECKING:
     from kwire.broker.node import Endpoint, Node
@@ -31,6 +35,10 @@ logger = logging.getLogger("kwire.server")
 
 MAX_BUFFERS = 512
 """Buffers handed to one sendmsg; the kernel's limit (IOV_MAX) is 1024."""
+MAX_GATHERED_BYTES = 64 * 1024
+"""With more than this to send, a connection is not asked for another request."""
+READ_AHEAD_BYTES = 1024 * 1024
+"""How much of a file is looked for in the page cache, and brought there, before it is sent."""
 TURN_SECONDS = 0.001
 """How long a connection that always has work may hold the loop before the others get a turn."""
 
@@ -72,6 +80,9 @@ class Connection:
         self._requests = requests
         self._frames = frames
         self._out: list[Any] = []
+        self._cold: FileSlice | None = None
+        self._warm: FileSlice | None = None
+        self._handling_since: float | None = None
         self._now = now
         self._turn_started = 0.0
         self._waiting_for_input = False
@@ -96,6 +107,13 @@ class Connection:
         """
         return (self._waiting_for_input or self._waiting_for_output) and self.last_active < moment
 
+    def has_left(self, moment: float) -> bool:
+        """Whether the client is gone although its request is still being answered, and has been since before
+        `moment` (trio's time): nobody reads from it meanwhile.
+        """
+        since = self._handling_since
+        return since is not None and since < moment and self.transport.peer_has_left()
+
     async def run(self) -> None:
         """Serves the connection until either side ends it."""
         try:
@@ -114,6 +132,7 @@ class Connection:
                 logger.warning("connection %s ended: %s", self.describe(), error)
         finally:
             self._out.clear()
+            self._cold = self._warm = None
             self._requests.connection_closed(self)
             self.transport.close()
 
@@ -121,6 +140,7 @@ class Connection:
         frames = self._frames
         now = self._now
         self._turn_started = now()
+        gathered = 0
         while not self.draining:
             if not await self._fill():
                 return
@@ -129,7 +149,8 @@ class Connection:
                 try:
                     frame = frames.next_frame()
                 except Malformed as error:
-                    logger.info("connection %s closed: %s", self.describe(), error)
+                    hint = looks_like(frames.head) or error
+                    logger.warning("connection %s closed: %s", self.describe(), hint)
                     await self._flush()
                     return
                 if frame is None:
@@ -140,8 +161,10 @@ class Connection:
                     return
                 if answer is not None:
                     self._out.extend(answer)
-                    if len(self._out) > MAX_BUFFERS:
+                    gathered += sum(map(len, answer))
+                    if gathered > MAX_GATHERED_BYTES or len(self._out) > MAX_BUFFERS:
                         await self._flush()
+                        gathered = 0
                 if now() - self._turn_started > TURN_SECONDS:
                     await trio.lowlevel.checkpoint()
                     self._turn_started = now()
@@ -149,6 +172,7 @@ class Connection:
                     break
             if self._out:
                 await self._flush()
+                gathered = 0
 
     async def _fill(self) -> bool:
         """Reads once into the frame buffer; False when the client has closed its side."""
@@ -187,35 +211,60 @@ class Connection:
             except BaseException:
                 handling.close()
                 raise
-        while True:
-            try:
-                value = yield trap
-            except BaseException as thrown:
-                resume = partial(handling.throw, thrown)
-            else:
-                resume = partial(handling.send, value)
-            try:
-                trap = resume()
-            except StopIteration as done:
-                self._turn_started = self._now()
-                return done.value
+        self._handling_since = trio.current_time()
+        try:
+            while True:
+                try:
+                    value = yield trap
+                except BaseException as thrown:
+                    resume = partial(handling.throw, thrown)
+                else:
+                    resume = partial(handling.send, value)
+                try:
+                    trap = resume()
+                except StopIteration as done:
+                    self._turn_started = self._now()
+                    return done.value
+        finally:
+            self._handling_since = None
 
     async def _flush(self) -> None:
         while not self._send_now():
+            if self._cold is not None:
+                await self._warm_up(self._cold)
+                continue
             self._waiting_for_output = True
             await self.transport.wait_writable()
             self._waiting_for_output = False
             self._turn_started = self._now()
             self.last_active = trio.current_time()
 
+    async def _warm_up(self, part: FileSlice) -> None:
+        """Has a thread wait for the disk, so that sending does not."""
+        self._cold = None
+        try:
+            await run_in_thread(part.read)
+        except StorageError as error:
+            logger.error("an answer to %s is cut off: %s", self.describe(), error)
+            raise ConnectionAbortedError(str(error)) from error
+        self._warm = part
+        self._turn_started = self._now()
+
     def _send_now(self) -> bool:
-        """Sends what the transport takes without waiting; True when all is out."""
+        """Sends what the transport takes, and the page cache has, without waiting; True when all is out."""
         out = self._out
         transport = self.transport
         try:
             while out:
                 first = out[0]
                 if isinstance(first, FileSlice):
+                    if first.size > READ_AHEAD_BYTES:
+                        rest = first.part(READ_AHEAD_BYTES, first.size - READ_AHEAD_BYTES)
+                        first = first.part(0, READ_AHEAD_BYTES)
+                        out[:1] = first, rest
+                    if first is not self._warm and not first.is_cached():
+                        self._cold = first
+                        return False
                     sent = transport.sendfile(first)
                     if sent == 0:
                         # The file is shorter than its index said: the client was promised bytes that are not
@@ -223,8 +272,12 @@ class Connection:
                         raise ConnectionAbortedError("a segment ended before a slice of it was sent")
                     if sent == first.size:
                         del out[0]
+                        self._warm = None
                     else:
-                        out[0] = first.part(sent, first.size - sent)
+                        rest = first.part(sent, first.size - sent)
+                        if first is self._warm:
+                            self._warm = rest
+                        out[0] = rest
                     continue
                 buffers: list[Any] = []
                 for part in out:

@@ -2,13 +2,15 @@
 
 Rules: `localhost` is both loopbacks on one port; a port of 0 takes a free one. When the machine runs out of
 file descriptors or memory for sockets, accepting pauses and goes on (the four errnos of trio's
-serve_listeners); over `max.connections`, it waits until a connection ends.
+serve_listeners); over `max.connections`, or with no more descriptors left than files need, it waits until a
+connection ends. Either is told once a minute, however many try.
 """
 
 from __future__ import annotations
 
 import errno
 import logging
+import resource
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,7 +26,35 @@ BACKLOG = 1024
 ACCEPT_AT_ONCE = 64
 OVERLOADED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 PAUSE_SECONDS = 0.1
+TOLD_AGAIN_SECONDS = 60.0
+LEAST_DESCRIPTORS_FOR_FILES = 32
+MOST_DESCRIPTORS_FOR_FILES = 5000
 FREE_PORT_TRIES = 20
+
+
+def descriptors_for_connections() -> tuple[int, int]:
+    """How many of this process's file descriptors connections may take, and how many there are: a quarter is
+    kept for files, or every client would find its topics unwritable.
+    """
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit == resource.RLIM_INFINITY:
+        return 2**31, limit
+    files = min(max(limit // 4, LEAST_DESCRIPTORS_FOR_FILES), MOST_DESCRIPTORS_FOR_FILES)
+    return max(1, limit - files), limit
+
+
+class Crowded:
+    """Tells the log that accepting has to wait; one for all listeners."""
+
+    def __init__(self) -> None:
+        self._told_at: float | None = None
+
+    def tell(self, message: str, *arguments: object) -> None:
+        """Logs it, unless something of the kind was logged within the last minute."""
+        now = trio.current_time()
+        if self._told_at is None or now - self._told_at >= TOLD_AGAIN_SECONDS:
+            self._told_at = now
+            logger.warning(message, *arguments)
 
 
 class CannotListen(OSError):
@@ -125,6 +155,7 @@ async def accept_forever(
     listening: Listening,
     take: Callable[[Transport], None],
     wait_for_room: Callable[[], Awaitable[None]],
+    crowded: Crowded,
 ) -> None:
     """Accepts on `listening` until cancelled, handing each connected transport to `take`."""
     while True:
@@ -140,7 +171,7 @@ async def accept_forever(
             except OSError as error:
                 if error.errno not in OVERLOADED:
                     raise
-                logger.warning("accepting pauses: %s", error.strerror)
+                crowded.tell("accepting pauses, and goes on when connections end: %s", error.strerror)
                 await trio.sleep(PAUSE_SECONDS)
                 break
             take(connected)

@@ -17,7 +17,7 @@ from kwire.broker.cluster import Cluster
 from kwire.broker.listeners import Listener
 from kwire.broker.node import Endpoint, Node
 from kwire.server.connection import Connection
-from kwire.server.listening import SocketNetwork, accept_forever
+from kwire.server.listening import Crowded, SocketNetwork, accept_forever, descriptors_for_connections
 from kwire.server.request_log import LoggedRequests, RequestLog
 from kwire.server.requests import Requests
 from kwire.server.transport import Listening, Network, Transport
@@ -25,6 +25,11 @@ from kwire.server.transport import Listening, Network, Transport
 logger = logging.getLogger("kwire.server")
 
 DRAIN_SECONDS = 5.0
+LEFT_SECONDS = 5.0
+"""How long a request may outlive its client, at most twice: nothing is read from a connection meanwhile, so
+this is looked for.
+"""
+LOOKED_AT_A_TURN = 200
 
 
 class Server:
@@ -37,7 +42,9 @@ class Server:
         self._listening: list[tuple[Node, Endpoint, Sequence[Listening]]] = []
         self._connections: set[Connection] = set()
         self._room = trio.Event()
+        self._crowded = Crowded()
         self._max_connections = 2**31
+        self._why_no_more = ""
         self._accepting = trio.CancelScope()
         # One for all connections: each is done with it before another gets its turn.
         self._scratch = bytearray(SCRATCH_BYTES)
@@ -73,14 +80,17 @@ class Server:
         Calls `ready()` once clients are accepted. `request_log` notes every request, where one is wanted.
         """
         requests = LoggedRequests(cluster, request_log) if request_log is not None else Requests(cluster)
-        self._max_connections = cluster.config.integer("max.connections")
+        self._limit_connections(cluster.config.integer("max.connections"))
         async with trio.open_nursery() as serving:
             with self._accepting:
                 async with trio.open_nursery() as accepting:
                     for node, endpoint, sockets in self._listening:
                         take = self._taker(serving, requests, node, endpoint)
                         for sock in sockets:
-                            accepting.start_soon(accept_forever, sock, take, self._wait_for_room)
+                            accepting.start_soon(
+                                accept_forever, sock, take, self._wait_for_room, self._crowded
+                            )
+                    accepting.start_soon(self._close_left)
                     accepting.start_soon(self._close_idle, cluster.config.integer("connections.max.idle.ms"))
                     ready()
             self.__exit__()
@@ -118,9 +128,39 @@ class Server:
 
     async def _wait_for_room(self) -> None:
         while len(self._connections) >= self._max_connections:
-            logger.warning("accepting waits: max.connections=%d connections are open", self._max_connections)
+            self._crowded.tell("accepting waits: %s", self._why_no_more)
+            await self._one_less()
+
+    async def _one_less(self) -> None:
+        """Until a connection ends. Several wait on one event: each listener, and whoever drains."""
+        if self._room.is_set():
             self._room = trio.Event()
-            await self._room.wait()
+        await self._room.wait()
+
+    def _limit_connections(self, configured: int) -> None:
+        affordable, descriptors = descriptors_for_connections()
+        self._max_connections = min(configured, affordable)
+        if configured <= affordable:
+            self._why_no_more = f"max.connections={configured} connections are open"
+        else:
+            self._why_no_more = (
+                f"{affordable} connections are open, and {descriptors - affordable} of {descriptors} descriptors"
+                " are kept for files (ulimit -n)"
+            )
+
+    async def _close_left(self) -> None:
+        """Ends requests whose clients have gone: a Fetch may wait for days."""
+        while True:
+            await trio.sleep(LEFT_SECONDS)
+            moment = trio.current_time() - LEFT_SECONDS
+            for number, connection in enumerate(tuple(self._connections)):
+                if connection.has_left(moment):
+                    logger.info(
+                        "connection %s closed: it was left while a request waited", connection.describe()
+                    )
+                    connection.scope.cancel()
+                if number % LOOKED_AT_A_TURN == LOOKED_AT_A_TURN - 1:
+                    await trio.lowlevel.checkpoint()
 
     async def _close_idle(self, max_idle_ms: int) -> None:
         """Closes connections that have been silent for connections.max.idle.ms; looks ten times in that
@@ -138,5 +178,4 @@ class Server:
         for connection in tuple(self._connections):
             connection.drain()
         while self._connections:
-            self._room = trio.Event()
-            await self._room.wait()
+            await self._one_less()

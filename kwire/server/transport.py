@@ -9,6 +9,7 @@ has both in memory.
 from __future__ import annotations
 
 import os
+import select
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from kwire_storage.engine import FileSlice
 
 Address = tuple[str, int]
+_LEFT = getattr(select, "POLLRDHUP", 0)
+"""With what is always reported: that the connection was reset, or has ended both ways."""
 
 
 class Transport(Protocol):
@@ -57,6 +60,12 @@ class Transport(Protocol):
 
     def sendfile(self, part: FileSlice) -> int:
         """Sends of a file's bytes as many as fit; 0 when the file ends before them."""
+        ...
+
+    def peer_has_left(self) -> bool:
+        """Whether the other side will send no more, or is gone: asked while nobody reads, and without
+        waiting.
+        """
         ...
 
     def close(self) -> None:
@@ -116,6 +125,11 @@ class SocketTransport:
 
     def sendfile(self, part: FileSlice) -> int:
         return os.sendfile(self._socket.fileno(), part.fileno(), part.position, part.size)
+
+    def peer_has_left(self) -> bool:
+        poll = select.poll()
+        poll.register(self._socket, _LEFT)
+        return bool(poll.poll(0))
 
     def close(self) -> None:
         self._socket.close()

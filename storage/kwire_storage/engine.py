@@ -102,6 +102,10 @@ class FileSlice:
         """The bytes if all of them are in the page cache, else None at once (preadv with RWF_NOWAIT)."""
         return self.file.try_read(self.position, self.size, self.descriptor)
 
+    def is_cached(self) -> bool:
+        """Whether sending it would not wait for the disk: a look, which copies nothing."""
+        return self.file.is_cached(self.position, self.size, self.descriptor)
+
 
 Slice: TypeAlias = memoryview | FileSlice
 
