@@ -23,8 +23,10 @@ from kwire_storage.validation import ProduceRules
 from kwire.broker.controller import Controller
 from kwire.broker.fetch_sessions import FetchSessions
 from kwire.broker.housekeeping import Housekeeping
+from kwire.broker.leader_balancing import LeaderBalancing
 from kwire.broker.log_settings import log_config, produce_rules
 from kwire.broker.node import Node
+from kwire.broker.replica_selection import replica_selector
 from kwire.coordinators.metadata.image import ClusterImage, TopicImage
 from kwire.coordinators.metadata.topic_configs import TopicConfig, topic_config
 from kwire.coordinators.metadata.topic_names import CLUSTER_METADATA, is_internal
@@ -62,6 +64,7 @@ class Cluster:
         self.random = rng
         self.fetch_max_bytes = config.integer("fetch.max.bytes")
         """The most that one Fetch is answered, but for a first batch that is larger."""
+        self.replica_selector = replica_selector(config.text("replica.selector.class"))
         for node in nodes:
             node.fetch_sessions = FetchSessions(
                 clock.now_ms,
@@ -171,6 +174,9 @@ class Cluster:
         nursery.start_soon(self.clock.run)
         flush_ms = self.config.integer("log.flush.offset.checkpoint.interval.ms")
         nursery.start_soon(self.housekeeping.run_checkpoints, flush_ms)
+        if self.config.boolean("auto.leader.rebalance.enable"):
+            balancing_ms = self.config.integer("leader.imbalance.check.interval.seconds") * 1000
+            nursery.start_soon(LeaderBalancing(self.clock, self.controller, balancing_ms).run)
         retention_ms = self.config.integer("log.retention.check.interval.ms")
         nursery.start_soon(self.housekeeping.run_retention, retention_ms)
 

@@ -11,11 +11,13 @@ from typing import Final
 
 ACTED_ON: Final = frozenset(
     (
-        "advertised.listeners", "auto.create.topics.enable", "broker.id", "broker.rack",
+        "advertised.listeners", "auto.create.topics.enable", "auto.leader.rebalance.enable",
+        "broker.id", "broker.rack",
         "compression.gzip.level", "compression.lz4.level", "compression.type", "compression.zstd.level",
         "connections.max.idle.ms", "controller.listener.names", "default.replication.factor",
         "delete.topic.enable", "fetch.max.bytes", "group.initial.rebalance.delay.ms",
         "group.max.session.timeout.ms", "group.max.size", "group.min.session.timeout.ms",
+        "leader.imbalance.check.interval.seconds",
         "listener.security.protocol.map", "listeners", "log.cleanup.policy", "log.dir", "log.dirs",
         "log.flush.offset.checkpoint.interval.ms", "log.index.interval.bytes",
         "log.index.size.max.bytes", "log.message.timestamp.after.max.ms",
@@ -27,7 +29,8 @@ ACTED_ON: Final = frozenset(
         "message.max.bytes", "metadata.log.segment.bytes", "min.insync.replicas", "node.id",
         "num.partitions", "offset.metadata.max.bytes", "offsets.retention.check.interval.ms",
         "offsets.retention.minutes", "offsets.topic.num.partitions", "offsets.topic.replication.factor",
-        "offsets.topic.segment.bytes", "producer.id.expiration.ms", "socket.request.max.bytes",
+        "offsets.topic.segment.bytes", "producer.id.expiration.ms", "replica.selector.class",
+        "socket.request.max.bytes",
         "transaction.max.timeout.ms",
     )
 )  # fmt: skip
@@ -36,7 +39,8 @@ _RETIRED: Final = frozenset(
     (
         "advertised.host.name", "advertised.port", "broker.id.generation.enable",
         "control.plane.listener.name", "delegation.token.master.key", "host.name",
-        "inter.broker.protocol.version", "log.cleaner.enable", "log.message.downconversion.enable",
+        "inter.broker.protocol.version", "leader.imbalance.per.broker.percentage",
+        "log.cleaner.enable", "log.message.downconversion.enable",
         "log.message.format.version", "log.message.timestamp.difference.max.ms",
         "offsets.commit.required.acks", "port", "quota.consumer.default", "quota.producer.default",
         "reserved.broker.max.id",

@@ -6,8 +6,9 @@ magic 2 and isolation level (KIP-98) · v5 log start offset · v7 sessions (KIP-
 topic ids (KIP-516) · v15 replica state · v16 endpoints of newer leaders (KIP-951) · v17 replica directory ·
 v18 replica's high watermark
 
-Versions 0 to 3 are answered in magic 0 or 1 (`down_conversion.py`). Left out: aborted transactions (none
-exist yet), fetching by followers, reading from a near replica.
+Versions 0 to 3 are answered in magic 0 or 1 (`down_conversion.py`). From 11 on consumers may read from a
+follower, and a leader names the one in their rack, without records, if `replica.selector.class` says so;
+older ones read from leaders only. Left out: aborted transactions (none exist yet), fetching by followers.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from kwire.broker.fetch_sessions import (
 from kwire.handlers.context import Context
 from kwire.handlers.down_conversion import down_converted
 from kwire.handlers.leaders import newer_leaders
+from kwire.handlers.near_replicas import FROM_FOLLOWERS_SINCE, NO_PREFERENCE, near_replicas
 from kwire.handlers.turns import PARTITIONS_A_TURN, Turns
 from kwire.partitions.partition import Partition
 from kwire.partitions.waiting import Waiter
@@ -194,6 +196,8 @@ async def _look(ctx: Context, request: Fetch.Request, partitions: list[FetchedPa
     read_committed = request.isolation_level == READ_COMMITTED
     strict = ctx.version <= 2
     cluster, node_id = ctx.cluster, ctx.node.id
+    leader_only = ctx.version < FROM_FOLLOWERS_SINCE or request.replica_id >= 0
+    preferred_replica = near_replicas(ctx, request)
     # The broker's own limit holds for every version (Kafka: KafkaApis.handleFetchRequest).
     left = cluster.fetch_max_bytes if strict else min(request.max_bytes, cluster.fetch_max_bytes)
     whole_first = True
@@ -220,11 +224,17 @@ async def _look(ctx: Context, request: Fetch.Request, partitions: list[FetchedPa
             answers.append((asked, _refused(asked, partition), 0))
             urgent = True
             continue
-        refusal = partition.refusal_for(node_id, asked.current_leader_epoch)
+        refusal = partition.refusal_for(node_id, asked.current_leader_epoch, leader_only=leader_only)
         if refusal:
             answers.append((asked, _refused(asked, refusal, partition if ctx.version >= 16 else None), 0))
             urgent = True
             continue
+        if preferred_replica is not None:
+            replica = preferred_replica(partition, asked.fetch_offset)
+            if replica != NO_PREFERENCE:
+                answers.append((asked, _elsewhere(asked, partition, replica), 0))
+                urgent = True
+                continue
         if ctx.version < ZSTD_SINCE and cluster.topic_config(topic).compression_type == "zstd":
             # By the topic's setting, not by what its batches hold (Kafka: KafkaApis.maybeConvertFetchedData).
             answers.append((asked, _refused(asked, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE), 0))
@@ -295,6 +305,20 @@ def _refused(asked: FetchedPartition, error_code: ErrorCode, partition: Partitio
         aborted_transactions=[] if error_code in NOWHERE else None,
         records=_EMPTY,
         current_leader=leader,
+    )
+
+
+def _elsewhere(asked: FetchedPartition, partition: Partition, replica: int) -> Any:
+    """The answer of a leader whose reader is nearer to another replica: it shall read from that one."""
+    return PartitionData(
+        partition_index=asked.index,
+        error_code=ErrorCode.NONE,
+        high_watermark=partition.high_watermark,
+        last_stable_offset=partition.last_stable_offset,
+        log_start_offset=partition.log_start_offset,
+        aborted_transactions=None,
+        preferred_read_replica=replica,
+        records=_EMPTY,
     )
 
 
