@@ -85,7 +85,7 @@ class Partition:
         self.leader_id = leader_id
         self.leader_epoch = leader_epoch
         self.replicas = replicas
-        self._waiters: set[Waiter] = set()
+        self._waiters: dict[Waiter, None] = {}  # in the order in which they came
         if leader_id >= 0:
             log.epochs.assign(leader_epoch, log.log_end_offset)
 
@@ -250,10 +250,10 @@ class Partition:
 
     def watch(self, waiter: Waiter) -> None:
         """Puts a reader on the waiting list; it must `unwatch` whatever happens."""
-        self._waiters.add(waiter)
+        self._waiters[waiter] = None
 
     def unwatch(self, waiter: Waiter) -> None:
-        self._waiters.discard(waiter)
+        self._waiters.pop(waiter, None)
 
     def wake_all(self) -> None:
         """Something other than new records changed: every waiting reader looks again."""

@@ -168,7 +168,7 @@ class Shard(Generic[M]):
         self._machine: M | None = None
         self._refusal = Refused(ErrorCode.NOT_COORDINATOR)
         self._timers: dict[Hashable, TimerHandle] = {}
-        self._waiting: set[Ticket[Any]] = set()
+        self._waiting: dict[Ticket[Any], None] = {}  # in the order in which they came
         self._unwritten: list[tuple[Sequence[object], _Held]] = []
         self._writing = False
         self._draining = False
@@ -259,7 +259,7 @@ class Shard(Generic[M]):
         self._refuse_waiting(ErrorCode.NOT_COORDINATOR)
 
     def _refuse_waiting(self, error_code: ErrorCode) -> None:
-        waiting, self._waiting = self._waiting, set()
+        waiting, self._waiting = self._waiting, {}
         for ticket in waiting:
             ticket.deliver(Refused(error_code))
 
@@ -307,11 +307,11 @@ class Shard(Generic[M]):
                 return Refused(ErrorCode.NOT_COORDINATOR)
             event = trio.Event()
             ticket.on_delivery(event.set)
-            self._waiting.add(ticket)
+            self._waiting[ticket] = None
             try:
                 await event.wait()
             finally:
-                self._waiting.discard(ticket)
+                self._waiting.pop(ticket, None)
                 ticket.on_delivery(None)
         delivered = ticket.response
         assert delivered is not None

@@ -169,6 +169,10 @@ class SimulatedTransport:
     def peer_has_left(self) -> bool:
         return self._link.requests.closed or self._link.requests.broken
 
+    def peer_has_left(self) -> bool:
+        pipe = self._link.requests
+        return pipe.closed or pipe.broken
+
     def close(self) -> None:
         self._network.server_closes(self._link)
 
