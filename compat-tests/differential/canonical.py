@@ -1,15 +1,18 @@
 """Answers in a form that two brokers can share: what each of them makes up itself becomes a label.
 
 Topic ids, member ids, producer ids and fetch sessions are numbered in the order in which they appear in a
-case, so that a wrong one still shows. The dialled host and port become `<host>` and `<port>`, the case's own
-name `~`. Topics and groups of other cases are left out of lists; lists that Kafka keeps in no order are
-sorted. Records are taken apart. The result is plain JSON; nothing else is dropped.
+case, so that a wrong one still shows. The dialled host and port become `<host>` and `<port>` (of three nodes:
+`<port of 2>`), the case's own name `~`. Which of three nodes is a group's coordinator or said to be the
+controller, and the order of an ISR, is not kept. Topics and groups of other cases are left out of lists;
+lists that Kafka keeps in no order are sorted. Records are taken apart. The result is plain JSON; nothing else
+is dropped.
 """
 
 from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -25,13 +28,14 @@ _NUMBERED = {"producer_id", "session_id"}
 _SIZES = {"total_bytes", "usable_bytes"}
 _ADDRESSES = {"advertised.listeners", "controller.quorum.voters", "listeners", "log.dir", "log.dirs"}
 _NAMES = ("name", "topic", "group_id")
-_KEYS = (*_NAMES, "topic_id", "partition_index", "member_id")
+_KEYS = (*_NAMES, "topic_id", "partition_index", "member_id", "node_id", "broker_id")
 # Kafka takes these from hash maps, so that their order means nothing and changes from run to run.
 _UNORDERED = {
     ("DeleteGroups", "results"), ("DeleteTopics", "responses"), ("DescribeConfigs", "configs"),
     ("DescribeGroups", "groups"), ("DescribeGroups", "members"), ("DescribeLogDirs", "partitions"),
     ("DescribeLogDirs", "topics"), ("ElectLeaders", "replica_election_results"),
     ("JoinGroup", "members"), ("ListGroups", "groups"), ("Metadata", "topics"),
+    ("DescribeCluster", "brokers"), ("Metadata", "brokers"), ("Metadata", "partitions"),
     ("OffsetFetch", "topics"), ("Produce", "responses"),
 }  # fmt: skip
 
@@ -39,10 +43,11 @@ _UNORDERED = {
 class Canonical:
     """The labels of one case on one broker; `of` must see the answers in the order in which they came."""
 
-    def __init__(self, own: str, host: str, port: int) -> None:
+    def __init__(self, own: str, host: str, ports: Mapping[int, int]) -> None:
         self._own = own
         self._host = host
-        self._port = port
+        self._ports = ports
+        """Port -> node; a node alone is 0."""
         self._api = ""
         self._labels: dict[tuple[str, object], str] = {}
 
@@ -57,6 +62,8 @@ class Canonical:
         if isinstance(value, dict):
             return {key: self._value(key, item) for key, item in self._at_home(value).items()}
         if isinstance(value, list):
+            if name == "isr_nodes":
+                return sorted(value)
             items = [self._value(name, item) for item in value if not self._is_foreign(item)]
             return sorted(items, key=_key) if (self._api, name) in _UNORDERED else items
         if isinstance(value, UUID):
@@ -75,6 +82,8 @@ class Canonical:
             return {**item, "partitions": [{**each, "partition_size": 0} for each in item["partitions"]]}
         if self._api == "DescribeConfigs" and item.get("name") in _ADDRESSES and item.get("value"):
             return {**item, "value": "<of this run>", "synonyms": []}
+        if self._api == "FindCoordinator" and self._ports.get(item.get("port", 0)) == item.get("node_id"):
+            return {**item, "node_id": "<coordinator>", "port": "<its port>"}
         return item
 
     def _bytes(self, name: str, value: bytes) -> Any:
@@ -96,8 +105,10 @@ class Canonical:
     def _number(self, name: str, value: int) -> Any:
         if name == "error_code" or name.endswith("_error_code"):
             return codec.error_name(value)
-        if name == "port" and value == self._port:
-            return "<port>"
+        if name == "port" and value in self._ports:
+            return f"<port of {self._ports[value]}>" if self._ports[value] else "<port>"
+        if name == "controller_id" and value in self._ports.values():
+            return "<a node>"
         if value >= (name == "session_id") and name in _NUMBERED:
             return self._label(name, value)
         if name == "finalized_features_epoch" and value >= 0:

@@ -11,10 +11,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from differential import peers
+from differential import nodes, peers
 from differential.case import Outcome, Trial
 from differential.cases import CASES
-from differential.recording import Recording
+from differential.cases.three_nodes import CASES as CASES_OF_THREE
+from differential.cluster_case import Stages
+from differential.recording import FOLDER, Recording
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,6 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--recorded", action="store_true", help="compare kwire with Kafka's recorded answers")
     group.addoption("--record", action="store_true", help="ask Kafka alone and write the recording")
     group.addoption("--disk", action="store_true", help="kwire keeps its data in files, not in memory")
+    group.addoption("--three", action="store_true", help="also ask three real Kafkas, or record them")
     group.addoption("--seeds", type=int, default=25, help="how many random logs to live through")
 
 
@@ -59,3 +62,23 @@ def ask_kafka() -> Iterator[Callable[[Trial], tuple[Outcome, str]]]:
 def kwire(request: pytest.FixtureRequest) -> Iterator[str]:
     with peers.kwire(on_disk=request.config.getoption("--disk")) as bootstrap:
         yield bootstrap
+
+
+@pytest.fixture(scope="session")
+def recording_of_three(request: pytest.FixtureRequest) -> Iterator[Recording]:
+    recording = Recording(FOLDER / "three-nodes")
+    yield recording
+    if request.config.getoption("--record"):
+        recording.save(CASES_OF_THREE)
+
+
+@pytest.fixture(scope="session")
+def three_kafkas() -> Iterator[Stages]:
+    with nodes.kafka_nodes() as cluster:
+        yield Stages(cluster)
+
+
+@pytest.fixture(scope="session")
+def three_kwires(request: pytest.FixtureRequest) -> Iterator[Stages]:
+    with nodes.kwire_nodes(on_disk=request.config.getoption("--disk")) as cluster:
+        yield Stages(cluster)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from .case import Case, Outcome, Trial
@@ -13,7 +14,8 @@ FOLDER = Path(__file__).parent / "recorded"
 class Recording:
     """The outcomes by trial. `keep` replaces one; `save` writes the files of all APIs that were touched."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path = FOLDER) -> None:
+        self._folder = folder
         self._outcomes: dict[str, dict[str, Outcome]] = {}
         self._touched: set[str] = set()
 
@@ -25,12 +27,12 @@ class Recording:
         self._of(trial.case.api)[_key(trial.case, trial.version)] = outcome
         self._touched.add(trial.case.api)
 
-    def save(self, cases: list[Case]) -> None:
+    def save(self, cases: Sequence[Case]) -> None:
         """Write what was touched, in the order of `cases`; outcomes of other cases are dropped."""
-        FOLDER.mkdir(exist_ok=True)
+        self._folder.mkdir(exist_ok=True)
         for api in self._touched:
             lines = [line for case in cases if case.api == api for line in self._lines(case)]
-            (FOLDER / f"{api}.json").write_text("[\n" + ",\n".join(lines) + "\n]\n")
+            (self._folder / f"{api}.json").write_text("[\n" + ",\n".join(lines) + "\n]\n")
 
     def _lines(self, case: Case) -> list[str]:
         found: list[tuple[list[int], Outcome]] = []
@@ -46,7 +48,7 @@ class Recording:
 
     def _of(self, api: str) -> dict[str, Outcome]:
         if api not in self._outcomes:
-            path = FOLDER / f"{api}.json"
+            path = self._folder / f"{api}.json"
             rows = json.loads(path.read_text()) if path.exists() else []
             self._outcomes[api] = {
                 f"{name} v{version}": outcome for name, versions, outcome in rows for version in versions

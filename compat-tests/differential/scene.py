@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
@@ -48,7 +48,7 @@ class Scene:
         self.bootstrap = bootstrap
         self._connections: dict[str, Connection] = {}
         main = self.connection()
-        self.canonical = Canonical(self.name, main.host, main.port)
+        self.canonical = Canonical(self.name, main.host, {main.port: 0})
         self.variables: dict[str, Any] = {
             "topic": f"{self.name}-topic",
             "other": f"{self.name}-other",
@@ -360,7 +360,7 @@ def _garbage(scene: Scene) -> None:
     scene.ask("Produce", requests.produce(Raw(b"\0" * 80)))
 
 
-STEPS: Mapping[str, Callable[..., None]] = {
+STEPS: dict[str, Callable[..., None]] = {
     "synced": _synced, "topic": _topic, "transactions": _transactions, "other": _other,
     "deleted": _deleted, "settled": _settled,
     "configured": _configured,
