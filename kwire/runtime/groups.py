@@ -100,6 +100,7 @@ def group_settings(config: Settings) -> GroupSettings:
         max_session_timeout_ms=config.integer("group.max.session.timeout.ms"),
         initial_rebalance_delay_ms=config.integer("group.initial.rebalance.delay.ms"),
         max_size=config.integer("group.max.size"),
+        max_record_bytes=config.integer("message.max.bytes"),
         offset_metadata_max_size=config.integer("offset.metadata.max.bytes"),
         offsets_retention_ms=config.integer("offsets.retention.minutes") * MINUTE_MS,
         offsets_retention_check_interval_ms=config.integer("offsets.retention.check.interval.ms"),

@@ -40,7 +40,7 @@ class Server:
     def __init__(self, network: Network | None = None) -> None:
         self._network: Network = network if network is not None else SocketNetwork()
         self._listening: list[tuple[Node, Endpoint, Sequence[Listening]]] = []
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, None] = {}  # in the order in which they came
         self._room = trio.Event()
         self._crowded = Crowded()
         self._max_connections = 2**31
@@ -112,7 +112,7 @@ class Server:
         def take(transport: Transport) -> None:
             frames = Frames(max_frame_bytes, self._scratch)
             connection = Connection(transport, requests, node, endpoint, frames, self._network.now)
-            self._connections.add(connection)
+            self._connections[connection] = None
             serving.start_soon(self._run, connection)
 
         return take
@@ -123,7 +123,7 @@ class Server:
         except Exception:
             logger.exception("connection %s failed", connection.describe())
         finally:
-            self._connections.discard(connection)
+            self._connections.pop(connection, None)
             self._room.set()
 
     async def _wait_for_room(self) -> None:
@@ -144,8 +144,8 @@ class Server:
             self._why_no_more = f"max.connections={configured} connections are open"
         else:
             self._why_no_more = (
-                f"{affordable} connections are open, and {descriptors - affordable} of {descriptors} descriptors"
-                " are kept for files (ulimit -n)"
+                f"{affordable} connections are open, and the other {descriptors - affordable} descriptors are"
+                " kept for files (ulimit -n)"
             )
 
     async def _close_left(self) -> None:

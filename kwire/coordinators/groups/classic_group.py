@@ -20,7 +20,7 @@ from kwire_codecs.errors import ErrorCode
 
 from kwire.coordinators.groups.effects import Effects
 from kwire.coordinators.groups.java_hash import hash_map_order
-from kwire.coordinators.groups.member import Member
+from kwire.coordinators.groups.member import HELD_BYTES, Member
 from kwire.coordinators.groups.records import GroupValue
 from kwire.coordinators.groups.subscription import subscribed_topics
 from kwire.coordinators.groups.values import (
@@ -64,6 +64,7 @@ class ClassicGroup:
         "current_state_timestamp_ms",
         "generation_id",
         "group_id",
+        "held_bytes",
         "initial_delay_remaining_ms",
         "leader_id",
         "members",
@@ -93,6 +94,8 @@ class ClassicGroup:
         self.pending_syncs: set[str] = set()
         """Members of this generation that have not asked for their assignment yet."""
         self.awaiting_join = 0
+        self.held_bytes = 0
+        """About how much memory its members take, pending ones too."""
         self.new_member_added = False
         self.initial_delay_remaining_ms = 0
         self.subscribed_topics: frozenset[str] | None = None
@@ -152,6 +155,16 @@ class ClassicGroup:
 
     # Members
 
+    def add_pending(self, member_id: str) -> None:
+        """Expect a member to join with the id that it was given."""
+        self.pending_joins.add(member_id)
+        self.held_bytes += HELD_BYTES + len(member_id)
+
+    def _discard_pending(self, member_id: str) -> None:
+        if member_id in self.pending_joins:
+            self.pending_joins.discard(member_id)
+            self.held_bytes -= HELD_BYTES + len(member_id)
+
     def add(self, member: Member, ticket: Ticket[JoinResult] | None = None) -> None:
         """Take in a member; it waits with `ticket` if it comes by JoinGroup."""
         if member.group_instance_id is not None:
@@ -163,7 +176,7 @@ class ClassicGroup:
         member.join_ticket = ticket
         if ticket is not None:
             self.awaiting_join += 1
-        self.pending_joins.discard(member.member_id)
+        self._discard_pending(member.member_id)
 
     def remove(self, member_id: str) -> None:
         """Forget a member, joined or pending; another becomes leader if it was."""
@@ -176,7 +189,7 @@ class ClassicGroup:
                 self._static_members.pop(member.group_instance_id, None)
         if self.leader_id == member_id:
             self.leader_id = next(iter(self.members), None)
-        self.pending_joins.discard(member_id)
+        self._discard_pending(member_id)
         self.pending_syncs.discard(member_id)
 
     def update_member(
@@ -250,6 +263,7 @@ class ClassicGroup:
         return True
 
     def _count_protocols(self, member: Member, change: int) -> None:
+        self.held_bytes += change * member.held_bytes
         counts = self._supported_protocols
         for protocol in member.protocols:
             count = counts.get(protocol.name, 0) + change

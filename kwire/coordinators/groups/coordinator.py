@@ -15,7 +15,7 @@ from uuid import UUID
 
 from kwire_codecs.errors import ErrorCode
 
-from kwire.coordinators.groups import offsets, rebalance
+from kwire.coordinators.groups import offsets, rebalance, sync
 from kwire.coordinators.groups.classic_group import DEAD, ClassicGroup, State
 from kwire.coordinators.groups.effects import Effects
 from kwire.coordinators.groups.member import session_key
@@ -120,7 +120,7 @@ class GroupCoordinator:
             case ("join", str(group_id)) if group_id in self._groups:
                 rebalance.expire_join_phase(self._groups[group_id], self.settings, effects)
             case ("sync", str(group_id)) if group_id in self._groups:
-                rebalance.expire_sync_phase(self._groups[group_id], self.settings, effects)
+                sync.expire_sync_phase(self._groups[group_id], self.settings, effects)
             case str() if key == EXPIRE_OFFSETS:
                 self._expire_offsets(effects)
         return effects.outcome(None)
@@ -160,7 +160,7 @@ class GroupCoordinator:
         group = self._groups.get(request.group_id)
         if group is None or group.state is State.EMPTY:
             return effects.outcome(SyncResult(ErrorCode.UNKNOWN_MEMBER_ID))
-        return effects.outcome(rebalance.sync(group, request, effects))
+        return effects.outcome(sync.sync(group, request, self.settings, effects))
 
     def heartbeat(
         self, group_id: str, generation_id: int, member_id: str, group_instance_id: str | None, now_ms: int

@@ -20,6 +20,15 @@ def session_key(group_id: str, member_id: str) -> tuple[str, str, str]:
     return ("session", group_id, member_id)
 
 
+HELD_BYTES = 200
+"""What a member, even one that is yet to come, takes at least."""
+
+
+def held_bytes(client_id: str, protocols: tuple[Protocol, ...]) -> int:
+    """About how much memory a member takes that says this of itself."""
+    return HELD_BYTES + 2 * len(client_id) + sum(len(each.name) + len(each.metadata) for each in protocols)
+
+
 class Member:
     """One member; mutable, owned by its group."""
 
@@ -64,6 +73,10 @@ class Member:
         """It waits for its first generation: it does not know its id yet and cannot heartbeat."""
         self.deadline_ms = 0
         self.timer_at_ms: int | None = None
+
+    @property
+    def held_bytes(self) -> int:
+        return held_bytes(self.client_id, self.protocols)
 
     @property
     def is_static(self) -> bool:

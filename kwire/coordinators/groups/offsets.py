@@ -13,7 +13,13 @@ from kwire_codecs.errors import ErrorCode
 
 from kwire.coordinators.groups.classic_group import ClassicGroup, State
 from kwire.coordinators.groups.effects import Effects
-from kwire.coordinators.groups.records import OffsetKey, OffsetValue, offset_record, offset_tombstone
+from kwire.coordinators.groups.records import (
+    OffsetKey,
+    OffsetValue,
+    offset_bytes,
+    offset_record,
+    offset_tombstone,
+)
 from kwire.coordinators.groups.settings import GroupSettings
 from kwire.coordinators.groups.values import (
     NO_LEADER_EPOCH,
@@ -128,6 +134,7 @@ def commit(
     expire_timestamp_ms = _NO_EXPIRY if retention_time_ms == -1 else now_ms + retention_time_ms
     limit = settings.offset_metadata_max_size
     errors: list[list[ErrorCode]] = []
+    size = 0
     for topic in request.topics:
         topic_errors: list[ErrorCode] = []
         errors.append(topic_errors)
@@ -138,19 +145,21 @@ def commit(
                 continue
             topic_errors.append(ErrorCode.NONE)
             commit_timestamp_ms = partition.commit_timestamp_ms
-            effects.records.append(
-                offset_record(
-                    OffsetKey(request.group_id, topic.topic, partition.partition),
-                    OffsetValue(
-                        partition.offset,
-                        partition.leader_epoch,
-                        metadata,
-                        now_ms if commit_timestamp_ms == NO_TIMESTAMP else commit_timestamp_ms,
-                        expire_timestamp_ms,
-                        topic.topic_id if expire_timestamp_ms == _NO_EXPIRY else ZERO_UUID,
-                    ),
-                )
+            key = OffsetKey(request.group_id, topic.topic, partition.partition)
+            value = OffsetValue(
+                partition.offset,
+                partition.leader_epoch,
+                metadata,
+                now_ms if commit_timestamp_ms == NO_TIMESTAMP else commit_timestamp_ms,
+                expire_timestamp_ms,
+                topic.topic_id if expire_timestamp_ms == _NO_EXPIRY else ZERO_UUID,
             )
+            size += offset_bytes(key, value)
+            if size > settings.max_record_bytes:
+                # All or nothing, and in Kafka all of it is one batch (CoordinatorRuntime.append, isAtomic).
+                effects.records.clear()
+                return CommitResult(ErrorCode.UNKNOWN_SERVER_ERROR)
+            effects.records.append(offset_record(key, value))
     return CommitResult(ErrorCode.NONE, errors)
 
 

@@ -1,4 +1,5 @@
-"""How a classic group rebalances: join, sync, heartbeat, leave, and the time-outs of each.
+"""How a classic group rebalances: join, heartbeat, leave, and the time-outs of each. What follows the join
+phase is in sync.py.
 
 Every function decides on one group and gathers what follows from it in an `Effects`; a waiting member gets
 a ticket. The invariants, which tests/coordinators hold it to:
@@ -19,8 +20,8 @@ from kwire_codecs.errors import ErrorCode
 
 from kwire.coordinators.groups.classic_group import ClassicGroup, State
 from kwire.coordinators.groups.effects import Effects
-from kwire.coordinators.groups.member import Member, session_key
-from kwire.coordinators.groups.records import group_record
+from kwire.coordinators.groups.member import Member, held_bytes, session_key
+from kwire.coordinators.groups.records import GroupValue, group_record, value_bytes
 from kwire.coordinators.groups.settings import GroupSettings
 from kwire.coordinators.groups.values import (
     UNKNOWN_MEMBER_ID,
@@ -28,7 +29,6 @@ from kwire.coordinators.groups.values import (
     JoinResult,
     LeavingMember,
     LeftMember,
-    SyncRequest,
     SyncResult,
 )
 from kwire.coordinators.outcome import Ticket
@@ -37,7 +37,6 @@ _MAX_STRING_BYTES = 0x7FFF
 """What a string of the protocol can hold; a client's id and a UUID together might not fit."""
 
 Join = JoinResult | Ticket[JoinResult]
-Sync = SyncResult | Ticket[SyncResult]
 
 
 def join_key(group_id: str) -> tuple[str, str]:
@@ -56,6 +55,8 @@ def sync_key(group_id: str) -> tuple[str, str]:
 def join(group: ClassicGroup, request: JoinRequest, settings: GroupSettings, effects: Effects) -> Join:
     """A member wants to be in the next generation."""
     member_id = request.member_id
+    if not _has_room(group, request, settings):
+        return JoinResult(ErrorCode.GROUP_MAX_SIZE_REACHED, UNKNOWN_MEMBER_ID)
     if not _accepts(group, member_id, settings):
         group.remove(member_id)
         # Kafka would let the others wait for it until the rebalance timeout.
@@ -64,6 +65,17 @@ def join(group: ClassicGroup, request: JoinRequest, settings: GroupSettings, eff
     if member_id == UNKNOWN_MEMBER_ID:
         return _join_unknown(group, request, settings, effects)
     return _join_known(group, request, settings, effects)
+
+
+def _has_room(group: ClassicGroup, request: JoinRequest, settings: GroupSettings) -> bool:
+    """Whether the group may hold what this member says of itself.
+
+    Kafka takes whatever fits a request, and fails at the sync, where the record is too large. What could
+    never be recorded, under any of a few protocols, is not kept in the meantime either.
+    """
+    member = group.members.get(request.member_id)
+    held = group.held_bytes - (0 if member is None else member.held_bytes)
+    return held + held_bytes(request.client_id, request.protocols) <= settings.max_held_bytes
 
 
 def _accepts(group: ClassicGroup, member_id: str, settings: GroupSettings) -> bool:
@@ -92,7 +104,7 @@ def _join_unknown(
         return JoinResult(ErrorCode.INVALID_REQUEST, UNKNOWN_MEMBER_ID)
     if instance_id is None:
         if request.requires_known_member_id:
-            group.pending_joins.add(member_id)
+            group.add_pending(member_id)
             effects.arm(session_key(group.group_id, member_id), request.session_timeout_ms)
             return JoinResult(ErrorCode.MEMBER_ID_REQUIRED, member_id)
         return _add_member(group, request, member_id, settings, effects)
@@ -155,7 +167,7 @@ def _add_member(
     # It doesn't know its id yet and cannot heartbeat. If it has gone away while it waits, nobody notices (a
     # client that waits is not read from), so it has a long but limited time.
     member.keep_alive(group.group_id, settings.new_member_join_timeout_ms, effects)
-    _prepare_or_complete(group, settings, effects)
+    prepare_or_complete(group, settings, effects)
     return ticket
 
 
@@ -169,7 +181,7 @@ def _rejoin(
     group.update_member(
         member, request.protocols, request.rebalance_timeout_ms, request.session_timeout_ms, ticket
     )
-    _prepare_or_complete(group, settings, effects)
+    prepare_or_complete(group, settings, effects)
     return ticket
 
 
@@ -185,7 +197,7 @@ def _replace_static(
     rebalance.
     """
     leader_before = group.leader_id
-    _disarm_session(group, group.members[old_member_id], effects)
+    disarm_session(group, group.members[old_member_id], effects)
     awaited_sync = old_member_id in group.pending_syncs
     member = group.replace_static_member(old_member_id, member_id, effects)
     if awaited_sync:
@@ -197,11 +209,9 @@ def _replace_static(
         member, request.protocols, request.rebalance_timeout_ms, request.session_timeout_ms, ticket
     )
     match group.state:
-        case State.STABLE if group.protocol_name == group.select_protocol():
+        case State.STABLE if (value := _unchanged(group, settings)) is not None:
             # What it reads may have changed with it; its record will say so, and so must memory.
             group.update_subscribed_topics()
-            assignments = {other.member_id: other.assignment for other in group.members.values()}
-            value = group.to_value(assignments, group.current_state_timestamp_ms)
             effects.records.append(group_record(group.group_id, value))
             if request.supports_skipping_assignment:
                 # From v9 on a leader learns that it leads, and that it must not assign anew (KIP-814).
@@ -213,7 +223,7 @@ def _replace_static(
                 result = group.join_result(member_id, with_members=False)._replace(leader=leader_before or "")
             group.complete_join(member, result, effects)
         case State.STABLE:
-            _prepare_or_complete(group, settings, effects)
+            prepare_or_complete(group, settings, effects)
         case State.COMPLETING_REBALANCE:
             # The leader may be assigning to the old id at this moment.
             prepare_rebalance(group, settings, effects)
@@ -222,7 +232,19 @@ def _replace_static(
     return ticket
 
 
-def _prepare_or_complete(group: ClassicGroup, settings: GroupSettings, effects: Effects) -> None:
+def _unchanged(group: ClassicGroup, settings: GroupSettings) -> GroupValue | None:
+    """The record by which the group goes on as it is; None where its protocol must change, or it has grown
+    beyond what a record may take.
+    """
+    if group.protocol_name != group.select_protocol():
+        return None
+    assignments = {other.member_id: other.assignment for other in group.members.values()}
+    value = group.to_value(assignments, group.current_state_timestamp_ms)
+    return value if value_bytes(value) <= settings.max_record_bytes else None
+
+
+def prepare_or_complete(group: ClassicGroup, settings: GroupSettings, effects: Effects) -> None:
+    """Start a join phase, or end the one that is on if everybody is there."""
     if group.can_rebalance:
         prepare_rebalance(group, settings, effects)
     else:
@@ -287,7 +309,7 @@ def complete_join_phase(group: ClassicGroup, effects: Effects) -> None:
     effects.disarm(join_key(group.group_id))
     for member in list(group.members.values()):
         if member.join_ticket is None and not member.is_static:
-            _disarm_session(group, member, effects)
+            disarm_session(group, member, effects)
             group.remove(member.member_id)
     if not group.elect_joined_leader() and group.members:
         # Nobody came, and static members are waited for until their sessions end.
@@ -305,72 +327,6 @@ def complete_join_phase(group: ClassicGroup, effects: Effects) -> None:
         member.is_new = False
         group.pending_syncs.add(member.member_id)
     effects.arm(sync_key(group.group_id), group.rebalance_timeout_ms)
-
-
-# Sync
-
-
-def sync(group: ClassicGroup, request: SyncRequest, effects: Effects) -> Sync:
-    """A member asks for its assignment; when the leader asks, it brings everybody's."""
-    error = group.validate_member(request.member_id, request.group_instance_id)
-    if error is not ErrorCode.NONE:
-        return SyncResult(error)
-    if request.generation_id != group.generation_id:
-        return SyncResult(ErrorCode.ILLEGAL_GENERATION)
-    if _differ(request.protocol_type, group.protocol_type) or _differ(
-        request.protocol_name, group.protocol_name
-    ):
-        return SyncResult(ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
-    member = group.members[request.member_id]
-    match group.state:
-        case State.PREPARING_REBALANCE:
-            return SyncResult(ErrorCode.REBALANCE_IN_PROGRESS)
-        case State.COMPLETING_REBALANCE:
-            group.complete_sync(member, SyncResult(ErrorCode.REBALANCE_IN_PROGRESS), effects)
-            ticket: Ticket[SyncResult] = Ticket()
-            member.sync_ticket = ticket
-            _synced(group, member, effects)
-            if group.is_leader(member.member_id):
-                # The record makes the group stable when it is replayed; `assign` then answers those who wait.
-                value = group.to_value(request.assignments, effects.now_ms)
-                effects.records.append(group_record(group.group_id, value))
-                _propagate(group, {kept.member_id: kept.assignment for kept in value.members}, effects)
-            return ticket
-        case State.STABLE:
-            _synced(group, member, effects)
-            return SyncResult(ErrorCode.NONE, group.protocol_type, group.protocol_name, member.assignment)
-        case State.EMPTY:
-            return SyncResult(ErrorCode.UNKNOWN_MEMBER_ID)
-
-
-def _differ(said: str | None, known: str | None) -> bool:
-    return said is not None and known is not None and said != known
-
-
-def _synced(group: ClassicGroup, member: Member, effects: Effects) -> None:
-    group.pending_syncs.discard(member.member_id)
-    if not group.pending_syncs:
-        effects.disarm(sync_key(group.group_id))
-
-
-def _propagate(group: ClassicGroup, assignments: dict[str, bytes], effects: Effects) -> None:
-    for member in group.members.values():
-        result = SyncResult(
-            ErrorCode.NONE, group.protocol_type, group.protocol_name, assignments[member.member_id]
-        )
-        if group.complete_sync(member, result, effects):
-            # A session that ended during the wait was let pass, so it starts anew.
-            member.keep_alive(group.group_id, member.session_timeout_ms, effects)
-
-
-def expire_sync_phase(group: ClassicGroup, settings: GroupSettings, effects: Effects) -> None:
-    """Members that never asked for their assignment are out, and the rest rebalances."""
-    if group.state not in (State.COMPLETING_REBALANCE, State.STABLE) or not group.pending_syncs:
-        return
-    for member_id in list(group.pending_syncs):
-        _disarm_session(group, group.members[member_id], effects)
-        group.remove(member_id)
-    prepare_rebalance(group, settings, effects)
 
 
 # Heartbeat, leave, sessions
@@ -404,7 +360,7 @@ def leave(
     ]
     if any(member.error_code is ErrorCode.NONE for member in left):
         if group.state in (State.STABLE, State.COMPLETING_REBALANCE):
-            _prepare_or_complete(group, settings, effects)
+            prepare_or_complete(group, settings, effects)
         else:
             _maybe_complete_join(group, effects)
     return left
@@ -446,20 +402,21 @@ def expire_session(group: ClassicGroup, member_id: str, settings: GroupSettings,
     elif not member.heartbeat_is_satisfied:
         _drop(group, member, effects)
         if group.state in (State.STABLE, State.COMPLETING_REBALANCE):
-            _prepare_or_complete(group, settings, effects)
+            prepare_or_complete(group, settings, effects)
         elif group.state is State.PREPARING_REBALANCE and group.all_members_joined:
             complete_join_phase(group, effects)
 
 
 def _drop(group: ClassicGroup, member: Member, effects: Effects) -> None:
     """Remove a member; if it waits, tell it that it is unknown, so that it joins anew if it still lives."""
-    _disarm_session(group, member, effects)
+    disarm_session(group, member, effects)
     group.complete_join(member, JoinResult(ErrorCode.UNKNOWN_MEMBER_ID, UNKNOWN_MEMBER_ID), effects)
     group.complete_sync(member, SyncResult(ErrorCode.UNKNOWN_MEMBER_ID), effects)
     group.remove(member.member_id)
 
 
-def _disarm_session(group: ClassicGroup, member: Member, effects: Effects) -> None:
+def disarm_session(group: ClassicGroup, member: Member, effects: Effects) -> None:
+    """Nobody waits for this member's heartbeats any more."""
     if member.timer_at_ms is not None:
         member.timer_at_ms = None
         effects.disarm(session_key(group.group_id, member.member_id))

@@ -96,6 +96,29 @@ def group_tombstone(group: str) -> GroupsRecord:
 
 # Their bytes
 
+_MEMBER_BYTES = 30
+"""What a member takes beside its texts and bytes."""
+
+
+def value_bytes(value: GroupValue) -> int:
+    """About how many bytes a group takes in the log."""
+    return 60 + sum(
+        _MEMBER_BYTES
+        + len(member.member_id)
+        + len(member.group_instance_id or "")
+        + len(member.client_id)
+        + len(member.client_host)
+        + len(member.subscription)
+        + len(member.assignment)
+        for member in value.members
+    )
+
+
+def offset_bytes(key: OffsetKey, value: OffsetValue) -> int:
+    """About how many bytes a committed offset takes in the log."""
+    return 65 + len(key.group) + len(key.topic) + len(value.metadata)
+
+
 _GROUP_VALUE_VERSION = 3
 _OFFSET_VALUE_VERSION = 4
 _OFFSET_VALUE_VERSION_WITH_EXPIRY = 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MINUTE_MS = 60_000
+HELD_RECORDS = 4
+"""Members offer several protocols, of which the record holds one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,9 @@ class GroupSettings:
     """group.initial.rebalance.delay.ms"""
     max_size: int = 2**31 - 1
     """group.max.size"""
+    max_record_bytes: int = 1_048_588
+    """message.max.bytes: what a generation, or one commit, may take in the log (Kafka: CoordinatorRuntime's
+    maxBatchSize)"""
     new_member_join_timeout_ms: int = 5 * MINUTE_MS
     """How long a first JoinGroup may wait (not configurable in Kafka either)."""
     offset_metadata_max_size: int = 4096
@@ -29,3 +34,8 @@ class GroupSettings:
     """offsets.retention.minutes"""
     offsets_retention_check_interval_ms: int = 10 * MINUTE_MS
     """offsets.retention.check.interval.ms"""
+
+    @property
+    def max_held_bytes(self) -> int:
+        """What the members of a group may say of themselves, under all protocols together."""
+        return HELD_RECORDS * self.max_record_bytes
