@@ -25,7 +25,7 @@ class Peer(Protocol):
 class Context:
     """One request's surroundings. `version` is the request's; a handler reads it in its first lines only."""
 
-    __slots__ = ("client_id", "cluster", "node", "peer", "version")
+    __slots__ = ("answer_is_large", "client_id", "cluster", "node", "peer", "version")
 
     def __init__(self, cluster: Cluster, node: Node, peer: Peer, version: int, client_id: str | None) -> None:
         self.cluster = cluster
@@ -33,6 +33,8 @@ class Context:
         self.peer = peer
         self.version = version
         self.client_id = client_id
+        self.answer_is_large = False
+        """Whether encoding the answer would hold the others up."""
 
     def advertised(self, node_id: int) -> tuple[str, int] | None:
         """The host and port at which this client reaches a node, on the listener that it came in on.

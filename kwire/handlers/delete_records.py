@@ -25,7 +25,7 @@ PartitionAnswer = TopicAnswer.Partition
 
 async def handle(ctx: Context, request: DeleteRecords.Request) -> DeleteRecords.Response:
     """Answers each partition's new log start, its low watermark."""
-    turns = Turns()
+    turns = Turns(ctx)
     topics = []
     for topic in request.topics:
         partitions = []

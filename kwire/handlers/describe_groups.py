@@ -14,6 +14,7 @@ from kwire_codecs.errors import ErrorCode
 from kwire.coordinators.groups.values import DescribedGroup
 from kwire.handlers.authorized_operations import NOT_ASKED
 from kwire.handlers.context import Context
+from kwire.handlers.turns import Turns
 
 API = DescribeGroups
 VERSIONS = (0, 6)
@@ -26,8 +27,15 @@ async def handle(ctx: Context, request: DescribeGroups.Request) -> DescribeGroup
     """Asks the coordinator of each group."""
     tells_missing = ctx.version >= 6
     operations = ALL_OPERATIONS if request.include_authorized_operations else NOT_ASKED
-    described = await ctx.cluster.groups.describe_groups(ctx.node.id, request.groups)
-    return DescribeGroups.Response(groups=[_answer(group, tells_missing, operations) for group in described])
+    # Named again, a group is described once: no small request becomes a huge answer.
+    asked = list(dict.fromkeys(request.groups))
+    described = await ctx.cluster.groups.describe_groups(ctx.node.id, asked)
+    turns = Turns(ctx)
+    groups = []
+    for group in described:
+        await turns.one_more(1 + len(group.members))
+        groups.append(_answer(group, tells_missing, operations))
+    return DescribeGroups.Response(groups=groups)
 
 
 def _answer(group: DescribedGroup, tells_missing: bool, operations: int) -> DescribeGroups.Response.Group:

@@ -205,7 +205,7 @@ async def _look(ctx: Context, request: Fetch.Request, partitions: list[FetchedPa
     total = 0
     urgent = False
     watched = []
-    turns = Turns()
+    turns = Turns(ctx)
     for asked in partitions:
         await turns.one_more()
         topic = asked.topic

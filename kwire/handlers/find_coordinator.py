@@ -16,6 +16,7 @@ from kwire_codecs.errors import ErrorCode
 
 from kwire.handlers.context import Context
 from kwire.handlers.transactional_ids import NO_TRANSACTIONS, NO_TRANSACTIONS_MESSAGE
+from kwire.handlers.turns import Turns
 
 API = FindCoordinator
 VERSIONS = (0, 6)
@@ -38,7 +39,9 @@ async def handle(ctx: Context, request: FindCoordinator.Request) -> FindCoordina
     """Looks up each key; nothing is created, so this never waits."""
     if ctx.version >= 4:
         answers: list[Answer] = []
+        turns = Turns(ctx)
         for key in request.coordinator_keys:
+            await turns.one_more()
             found = _find(ctx, request.key_type, key)
             answers.append(
                 Answer(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from kwire_codecs.apis.list_groups import ListGroups
 
 from kwire.handlers.context import Context
+from kwire.handlers.turns import Turns
 
 API = ListGroups
 VERSIONS = (0, 5)
@@ -19,15 +20,16 @@ async def handle(ctx: Context, request: ListGroups.Request) -> ListGroups.Respon
     error_code, groups = await ctx.cluster.groups.list_groups(
         ctx.node.id, request.states_filter, request.types_filter
     )
-    return ListGroups.Response(
-        error_code=error_code,
-        groups=[
+    turns = Turns(ctx)
+    listed = []
+    for group in groups:
+        await turns.one_more()
+        listed.append(
             ListGroups.Response.Group(
                 group_id=group.group_id,
                 protocol_type=group.protocol_type,
                 group_state=group.group_state,
                 group_type=group.group_type,
             )
-            for group in groups
-        ],
-    )
+        )
+    return ListGroups.Response(error_code=error_code, groups=listed)

@@ -48,7 +48,7 @@ async def handle(ctx: Context, request: ListOffsets.Request) -> ListOffsets.Resp
     """Looks each partition up. From v1 on one that is named twice is answered once, with INVALID_REQUEST."""
     if ctx.version == 0:
         return await _version_0(ctx, request)
-    turns = Turns()
+    turns = Turns(ctx)
     topics: dict[str, dict[int, Any]] = {}
     for topic in request.topics:
         answers = topics.setdefault(topic.name, {})
@@ -76,7 +76,7 @@ def _is_known(timestamp: int, version: int) -> bool:
 
 async def _version_0(ctx: Context, request: ListOffsets.Request) -> ListOffsets.Response:
     """Answers what is asked, one by one, doubles too."""
-    turns = Turns()
+    turns = Turns(ctx)
     topics = []
     for topic in request.topics:
         partitions = []

@@ -18,6 +18,7 @@ from kwire_codecs.errors import ErrorCode
 
 from kwire.coordinators.groups.values import CommitRequest, CommittedPartition, CommittedTopic
 from kwire.handlers.context import Context
+from kwire.handlers.turns import Turns
 
 API = OffsetCommit
 VERSIONS = (0, 10)
@@ -34,17 +35,20 @@ async def handle(ctx: Context, request: OffsetCommit.Request) -> OffsetCommit.Re
     # Kafka answers what it refuses first, then the topics that were committed (OffsetCommitResponse.Builder).
     answers: dict[str | UUID, TopicAnswer] = {}
     commits: list[CommittedTopic] = []
+    turns = Turns(ctx)
     for topic in request.topics:
+        await turns.one_more()
         found = image.topic_by_id(topic.topic_id) if by_id else image.topic(topic.name)
         if found is None:
             error = ErrorCode.UNKNOWN_TOPIC_ID if by_id else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-            _answer(answers, topic).partitions.extend(
-                PartitionAnswer(partition_index=asked.partition_index, error_code=error)
-                for asked in topic.partitions
-            )
+            refused = _answer(answers, topic).partitions
+            for asked in topic.partitions:
+                await turns.one_more()
+                refused.append(PartitionAnswer(partition_index=asked.partition_index, error_code=error))
             continue
         known: list[CommittedPartition] = []
         for asked in topic.partitions:
+            await turns.one_more()
             if found.partition(asked.partition_index) is None:
                 _answer(answers, topic).partitions.append(
                     PartitionAnswer(
@@ -94,10 +98,9 @@ async def handle(ctx: Context, request: OffsetCommit.Request) -> OffsetCommit.Re
                 if by_id
                 else TopicAnswer(name=commit.topic, partitions=[])
             )
-        answer.partitions.extend(
-            PartitionAnswer(partition_index=committed.partition, error_code=error)
-            for committed, error in zip(commit.partitions, errors, strict=True)
-        )
+        for committed, error in zip(commit.partitions, errors, strict=True):
+            await turns.one_more()
+            answer.partitions.append(PartitionAnswer(partition_index=committed.partition, error_code=error))
     return OffsetCommit.Response(topics=list(answers.values()))
 
 

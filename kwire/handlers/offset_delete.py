@@ -7,6 +7,7 @@ from kwire_codecs.errors import ErrorCode
 
 from kwire.coordinators.groups.values import TopicPartitions
 from kwire.handlers.context import Context
+from kwire.handlers.turns import Turns
 
 API = OffsetDelete
 VERSIONS = (0, 0)
@@ -22,10 +23,13 @@ async def handle(ctx: Context, request: OffsetDelete.Request) -> OffsetDelete.Re
     image = ctx.cluster.controller.image
     answers: dict[str, TopicAnswer] = {}
     deletions: list[TopicPartitions] = []
+    turns = Turns(ctx)
     for topic in request.topics:
+        await turns.one_more()
         found = image.topic(topic.name)
         known: list[int] = []
         for asked in topic.partitions:
+            await turns.one_more()
             if found is not None and found.partition(asked.partition_index) is not None:
                 known.append(asked.partition_index)
             else:

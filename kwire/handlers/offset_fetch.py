@@ -21,6 +21,7 @@ from kwire_codecs.wire import ZERO_UUID
 
 from kwire.coordinators.groups.values import NO_OFFSET, FetchedOffset, OffsetFetchResult, TopicPartitions
 from kwire.handlers.context import Context
+from kwire.handlers.turns import Turns
 
 API = OffsetFetch
 VERSIONS = (0, 10)
@@ -32,16 +33,23 @@ GroupTopic = OffsetFetch.Response.Group.Topic
 
 async def handle(ctx: Context, request: OffsetFetch.Request) -> OffsetFetch.Response:
     """One group in the old form, several in the new one."""
+    turns = Turns(ctx)
     if ctx.version == 0:
-        return OffsetFetch.Response(topics=_failed(request.topics or (), ErrorCode.UNSUPPORTED_VERSION))
+        return OffsetFetch.Response(
+            topics=await _failed(request.topics or (), ErrorCode.UNSUPPORTED_VERSION, turns)
+        )
     if ctx.version < 8:
-        return await _fetch_single(ctx, request, has_top_level_error=ctx.version >= 2)
+        return await _fetch_single(ctx, request, turns, has_top_level_error=ctx.version >= 2)
     fetch_group = _fetch_by_id if ctx.version >= 10 else _fetch_by_name
-    return OffsetFetch.Response(groups=[await fetch_group(ctx, group) for group in request.groups])
+    groups = []
+    for group in request.groups:
+        await turns.one_more()
+        groups.append(await fetch_group(ctx, group, turns))
+    return OffsetFetch.Response(groups=groups)
 
 
 async def _fetch_single(
-    ctx: Context, request: OffsetFetch.Request, *, has_top_level_error: bool
+    ctx: Context, request: OffsetFetch.Request, turns: Turns, *, has_top_level_error: bool
 ) -> OffsetFetch.Response:
     asked = (
         None
@@ -55,43 +63,43 @@ async def _fetch_single(
     if result.error_code:
         if has_top_level_error:
             return OffsetFetch.Response(error_code=result.error_code)
-        return OffsetFetch.Response(topics=_failed(request.topics or (), result.error_code))
-    return OffsetFetch.Response(
-        topics=[
-            SingleTopic(
-                name=topic.topic,
-                partitions=[
-                    SingleTopic.Partition(
-                        partition_index=fetched.partition,
-                        committed_offset=fetched.offset,
-                        committed_leader_epoch=fetched.leader_epoch,
-                        metadata=fetched.metadata,
-                        error_code=fetched.error_code,
-                    )
-                    for fetched in topic.partitions
-                ],
+        return OffsetFetch.Response(topics=await _failed(request.topics or (), result.error_code, turns))
+    topics = []
+    for topic in result.topics:
+        answer = SingleTopic(name=topic.topic, partitions=[])
+        topics.append(answer)
+        for fetched in topic.partitions:
+            await turns.one_more()
+            answer.partitions.append(
+                SingleTopic.Partition(
+                    partition_index=fetched.partition,
+                    committed_offset=fetched.offset,
+                    committed_leader_epoch=fetched.leader_epoch,
+                    metadata=fetched.metadata,
+                    error_code=fetched.error_code,
+                )
             )
-            for topic in result.topics
-        ]
-    )
+    return OffsetFetch.Response(topics=topics)
 
 
-def _failed(topics: Sequence[OffsetFetch.Request.Topic], error_code: ErrorCode) -> list[SingleTopic]:
-    return [
-        SingleTopic(
-            name=topic.name,
-            partitions=[
+async def _failed(
+    topics: Sequence[OffsetFetch.Request.Topic], error_code: ErrorCode, turns: Turns
+) -> list[SingleTopic]:
+    failed = []
+    for topic in topics:
+        answer = SingleTopic(name=topic.name, partitions=[])
+        failed.append(answer)
+        for partition in topic.partition_indexes:
+            await turns.one_more()
+            answer.partitions.append(
                 SingleTopic.Partition(
                     partition_index=partition, committed_offset=NO_OFFSET, metadata="", error_code=error_code
                 )
-                for partition in topic.partition_indexes
-            ],
-        )
-        for topic in topics
-    ]
+            )
+    return failed
 
 
-async def _fetch_by_name(ctx: Context, group: OffsetFetch.Request.Group) -> GroupAnswer:
+async def _fetch_by_name(ctx: Context, group: OffsetFetch.Request.Group, turns: Turns) -> GroupAnswer:
     asked = (
         None
         if group.topics is None
@@ -102,12 +110,13 @@ async def _fetch_by_name(ctx: Context, group: OffsetFetch.Request.Group) -> Grou
     )
     result = await ctx.cluster.groups.fetch_offsets(ctx.node.id, group.group_id, asked)
     topics = [
-        GroupTopic(name=topic.topic, partitions=_partitions(topic.partitions)) for topic in result.topics
+        GroupTopic(name=topic.topic, partitions=await _partitions(topic.partitions, turns))
+        for topic in result.topics
     ]
     return _group_answer(group.group_id, result, topics)
 
 
-async def _fetch_by_id(ctx: Context, group: OffsetFetch.Request.Group) -> GroupAnswer:
+async def _fetch_by_id(ctx: Context, group: OffsetFetch.Request.Group, turns: Turns) -> GroupAnswer:
     image = ctx.cluster.controller.image
     unknown: list[GroupTopic] = []
     asked: list[tuple[TopicPartitions, UUID]] | None = None
@@ -116,13 +125,13 @@ async def _fetch_by_id(ctx: Context, group: OffsetFetch.Request.Group) -> GroupA
         for topic in group.topics:
             found = image.topic_by_id(topic.topic_id)
             if found is None:
-                unknown.append(_unknown_id(topic))
+                unknown.append(await _unknown_id(topic, turns))
             else:
                 asked.append((TopicPartitions(found.name, topic.partition_indexes), topic.topic_id))
     result = await ctx.cluster.groups.fetch_offsets(ctx.node.id, group.group_id, asked)
     # Offsets of topics that are gone have no id that a client could use: they are left out.
     topics = [
-        GroupTopic(topic_id=found.id, partitions=_partitions(topic.partitions))
+        GroupTopic(topic_id=found.id, partitions=await _partitions(topic.partitions, turns))
         for topic in result.topics
         if (found := image.topic(topic.topic)) is not None
     ]
@@ -134,32 +143,35 @@ def _topic_id(ctx: Context, name: str) -> UUID:
     return ZERO_UUID if found is None else found.id
 
 
-def _unknown_id(topic: OffsetFetch.Request.Group.Topic) -> GroupTopic:
-    return GroupTopic(
-        topic_id=topic.topic_id,
-        partitions=[
+async def _unknown_id(topic: OffsetFetch.Request.Group.Topic, turns: Turns) -> GroupTopic:
+    answer = GroupTopic(topic_id=topic.topic_id, partitions=[])
+    for partition in topic.partition_indexes:
+        await turns.one_more()
+        answer.partitions.append(
             GroupTopic.Partition(
                 partition_index=partition,
                 committed_offset=NO_OFFSET,
                 metadata="",
                 error_code=ErrorCode.UNKNOWN_TOPIC_ID,
             )
-            for partition in topic.partition_indexes
-        ],
-    )
-
-
-def _partitions(fetched: Sequence[FetchedOffset]) -> list[GroupTopic.Partition]:
-    return [
-        GroupTopic.Partition(
-            partition_index=each.partition,
-            committed_offset=each.offset,
-            committed_leader_epoch=each.leader_epoch,
-            metadata=each.metadata,
-            error_code=each.error_code,
         )
-        for each in fetched
-    ]
+    return answer
+
+
+async def _partitions(fetched: Sequence[FetchedOffset], turns: Turns) -> list[GroupTopic.Partition]:
+    answers = []
+    for each in fetched:
+        await turns.one_more()
+        answers.append(
+            GroupTopic.Partition(
+                partition_index=each.partition,
+                committed_offset=each.offset,
+                committed_leader_epoch=each.leader_epoch,
+                metadata=each.metadata,
+                error_code=each.error_code,
+            )
+        )
+    return answers
 
 
 def _group_answer(group_id: str, result: OffsetFetchResult, topics: list[GroupTopic]) -> GroupAnswer:

@@ -22,7 +22,7 @@ EpochEndOffset = TopicAnswer.Partition
 
 async def handle(ctx: Context, request: OffsetForLeaderEpoch.Request) -> OffsetForLeaderEpoch.Response:
     """Answers -1, -1 for an epoch that the log knows nothing of."""
-    turns = Turns()
+    turns = Turns(ctx)
     topics = []
     for topic in request.topics:
         partitions = []

@@ -34,6 +34,8 @@ LEAST_LENGTH = 14
 """What a message of magic 0 has behind its length, the least of all."""
 FLAGS_POSITION = record_batch.ATTRIBUTES_POSITION + 1
 """The low byte of the attributes."""
+FIRST_APPEND = 30
+"""A partition's first batch makes its files: that takes as long as this many later ones."""
 NOT_NAMED = PartitionAnswer.CurrentLeader()
 
 
@@ -44,13 +46,13 @@ async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | N
     failure: ErrorCode | None = None
     topics = []
     leader_ids: set[int] = set()
-    turns = Turns()
+    turns = Turns(ctx)
     for topic in request.topic_data:
         name: str | None = ctx.cluster.topic_name(topic.topic_id) if by_id else topic.name
         partitions = []
         for data in topic.partition_data:
-            await turns.one_more()
             result = refusal or await _append(ctx, request, name, data)
+            await turns.one_more(FIRST_APPEND if result.base_offset == 0 else 1)
             if result.error_code:
                 failure = failure or result.error_code
             partitions.append(_answer(ctx, name, data.index, result, leader_ids))

@@ -53,6 +53,8 @@ OFFSETS_TOPIC = "__consumer_offsets"
 
 R = TypeVar("R")
 GroupShard: TypeAlias = "Shard[GroupCoordinator]"
+_GROUPS_A_TURN = 100
+"""So many are seen to before others have their turn."""
 _REMEMBERED_GROUPS = 10_000
 _REMEMBERED_LENGTH = 100
 """The partitions of this many groups, with ids no longer than this, are not worked out anew each time."""
@@ -333,7 +335,9 @@ class GroupCoordinatorService:
     async def describe_groups(self, node_id: int, group_ids: Sequence[str]) -> list[DescribedGroup]:
         """DescribeGroups, in the order asked."""
         described: list[DescribedGroup] = []
-        for group_id in group_ids:
+        for number, group_id in enumerate(group_ids, 1):
+            if not number % _GROUPS_A_TURN:
+                await trio.lowlevel.checkpoint()
             result = await self._run(node_id, group_id, _describe(group_id))
             if isinstance(result, Refused):
                 described.append(DescribedGroup(result.error_code, group_id))
@@ -344,7 +348,9 @@ class GroupCoordinatorService:
     async def delete_groups(self, node_id: int, group_ids: Sequence[str]) -> list[GroupResult]:
         """DeleteGroups, in the order asked, each id once."""
         results: list[GroupResult] = []
-        for group_id in dict.fromkeys(group_ids):
+        for number, group_id in enumerate(dict.fromkeys(group_ids), 1):
+            if not number % _GROUPS_A_TURN:
+                await trio.lowlevel.checkpoint()
             result = await self._run(node_id, group_id, _delete(group_id))
             if isinstance(result, Refused):
                 results.append(GroupResult(group_id, result.error_code))

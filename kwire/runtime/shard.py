@@ -42,6 +42,9 @@ READ_BYTES = 1 << 20
 BATCH_BYTES = 512 * 1024
 """Records are gathered into batches of about this size; a single record may be larger."""
 
+RECORDS_A_TURN = 500
+"""So many are encoded before others have their turn."""
+
 RELOAD_AFTER_MS = 10_000
 """How long a log that can't be read is left alone before it is tried again."""
 
@@ -401,7 +404,9 @@ class Shard(Generic[M]):
         buffer = bytearray()
         gathered: list[batch.Record] = []
         size = 0
-        for record in records:
+        for number, record in enumerate(records, 1):
+            if not number % RECORDS_A_TURN:
+                await trio.lowlevel.checkpoint()
             key, value = to_bytes(record)
             record_size = len(key or b"") + len(value or b"")
             if gathered and size + record_size > BATCH_BYTES:

@@ -97,7 +97,7 @@ class Requests:
             response = await handler.handle(context, request)
             if response is None:
                 return None
-            if large:
+            if large or context.answer_is_large:
                 return (await decode_in_thread(frame_response, response, version, header.correlation_id))[0]
             return frame_response(response, version, header.correlation_id)[0]
         except CloseConnection as refusal:
