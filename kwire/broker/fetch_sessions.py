@@ -4,7 +4,9 @@ Rules, as Kafka's FetchSession.scala: a request with epoch 0 asks for a session,
 it names); any other epoch must be the session's next. The session remembers what its client was last told of
 each partition, and an answer holds only partitions with records, errors or news. Partitions that had records
 go to the end of the order, so that one busy partition does not starve the rest. A full cache of sessions in
-use declines new ones: session id 0, and the client goes on without.
+use declines new ones: session id 0, and the client goes on without. So it does when the sessions of a node hold
+`MAX_PARTITIONS` between them, of which Kafka has no bound: a session that would grow beyond that ends, and its
+client begins anew.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ NO_SESSION = 0
 INITIAL_EPOCH = 0
 FINAL_EPOCH = -1
 MAX_EPOCH = 2**31 - 1
+MAX_PARTITIONS = 500_000
+"""A partition takes about 300 bytes."""
 
 PartitionKey = tuple[str | UUID, int]
 """A topic's name (versions before 13) or id, and the partition's index."""
@@ -101,15 +105,43 @@ class FetchSession:
 class FetchSessions:
     """A node's sessions, at most `slots`; the longest unused gives way once it is `eviction_ms` old."""
 
-    def __init__(self, now_ms: Callable[[], int], rng: random.Random, slots: int, eviction_ms: int) -> None:
+    def __init__(
+        self,
+        now_ms: Callable[[], int],
+        rng: random.Random,
+        slots: int,
+        eviction_ms: int,
+        max_partitions: int = MAX_PARTITIONS,
+    ) -> None:
         self._now_ms = now_ms
         self._random = rng
         self._slots = slots
         self._eviction_ms = eviction_ms
+        self._max_partitions = max_partitions
+        self._held = 0
         self._sessions: OrderedDict[int, FetchSession] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._sessions)
+
+    @property
+    def held_partitions(self) -> int:
+        """How many partitions all sessions hold between them."""
+        return self._held
+
+    def update(
+        self, session: FetchSession, named: Iterable[FetchedPartition], forgotten: Iterable[PartitionKey]
+    ) -> bool:
+        """Changes the partitions of a session just resumed; False when they have become too many, and it has
+        ended.
+        """
+        before = len(session.partitions)
+        session.update(named, forgotten)
+        self._held += len(session.partitions) - before
+        if self._held <= self._max_partitions:
+            return True
+        self.end(session.id)
+        return False
 
     def resume(self, session_id: int, epoch: int, uses_topic_ids: bool) -> FetchSession | ErrorCode:
         """The session that an incremental request continues; its epoch moves on."""
@@ -134,20 +166,23 @@ class FetchSessions:
             oldest = next(iter(self._sessions.values()))
             if now_ms - oldest.used_at_ms < self._eviction_ms:
                 return None
-            del self._sessions[oldest.id]
+            self.end(oldest.id)
         session_id = self._random.randint(1, MAX_EPOCH)
         while session_id in self._sessions:
             session_id = self._random.randint(1, MAX_EPOCH)
         session = FetchSession(session_id, uses_topic_ids, now_ms)
         session.update(partitions, ())
-        if not session.partitions:
+        if not session.partitions or self._held + len(session.partitions) > self._max_partitions:
             return None
+        self._held += len(session.partitions)
         self._sessions[session_id] = session
         return session
 
     def end(self, session_id: int) -> None:
         """Forgets a session; one that is not there is no error."""
-        self._sessions.pop(session_id, None)
+        session = self._sessions.pop(session_id, None)
+        if session is not None:
+            self._held -= len(session.partitions)
 
 
 def next_epoch(epoch: int) -> int:

@@ -75,7 +75,8 @@ async def handle(ctx: Context, request: Fetch.Request) -> Fetch.Response:
         if not isinstance(resumed, FetchSession):
             return Fetch.Response(error_code=resumed, responses=[])
         session = resumed
-        session.update(_named(request, by_id), _forgotten(request, by_id))
+        if not ctx.node.fetch_sessions.update(session, _named(request, by_id), _forgotten(request, by_id)):
+            return Fetch.Response(error_code=ErrorCode.FETCH_SESSION_ID_NOT_FOUND, responses=[])
         partitions = list(session.partitions.values())
         if not partitions:
             # Nothing is left in it: Kafka ends such a session and answers without one.
