@@ -166,15 +166,30 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def default_data() -> Path:
-    """Where data is kept when nobody says: the user's data directory, or one in /var/tmp if that is a git
-    checkout.
+    """Where data is kept when nobody says: the user's data directory, or one in /var/tmp if there is none or
+    it is a git checkout.
     """
     base = os.environ.get("XDG_DATA_HOME")
-    root = Path(base) if base and os.path.isabs(base) else Path.home() / ".local" / "share"
-    chosen = root / "kwire"
-    if any((parent / ".git").exists() for parent in chosen.parents):
-        return Path("/var/tmp") / f"kwire-{os.getuid()}"
-    return chosen
+    home = _home()
+    if base and os.path.isabs(base):
+        chosen = Path(base) / "kwire"
+    elif home is not None:
+        chosen = home / ".local" / "share" / "kwire"
+    else:
+        return _without_home()
+    return _without_home() if any((parent / ".git").exists() for parent in chosen.parents) else chosen
+
+
+def _without_home() -> Path:
+    return Path("/var/tmp") / f"kwire-{os.getuid()}"
+
+
+def _home() -> Path | None:
+    """The user's home; None for a user that is only a number, as containers have them."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
 
 
 def raise_open_files_limit() -> None:
@@ -192,9 +207,9 @@ def raise_open_files_limit() -> None:
 
 
 def _shown(path: Path) -> str:
-    home = str(Path.home())
+    home = str(_home() or "")
     text = str(path)
-    return "~" + text[len(home) :] if text.startswith(home + os.sep) else text
+    return "~" + text[len(home) :] if home and text.startswith(home + os.sep) else text
 
 
 def _port(text: str) -> int:
