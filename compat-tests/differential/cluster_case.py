@@ -88,3 +88,9 @@ class Stages:
     def close(self) -> None:
         self._open.close()
         self._scene = self._current = None
+
+    def end(self) -> None:
+        """Nothing more is to be asked: the nodes may stay as they are."""
+        if self._scene is not None:
+            self._scene.down.clear()
+        self.close()

@@ -75,10 +75,14 @@ def recording_of_three(request: pytest.FixtureRequest) -> Iterator[Recording]:
 @pytest.fixture(scope="session")
 def three_kafkas() -> Iterator[Stages]:
     with nodes.kafka_nodes() as cluster:
-        yield Stages(cluster)
+        stages = Stages(cluster)
+        yield stages
+        stages.end()
 
 
 @pytest.fixture(scope="session")
 def three_kwires(request: pytest.FixtureRequest) -> Iterator[Stages]:
     with nodes.kwire_nodes(on_disk=request.config.getoption("--disk")) as cluster:
-        yield Stages(cluster)
+        stages = Stages(cluster)
+        yield stages
+        stages.end()

@@ -2,8 +2,9 @@
 
 Rules (Kafka: PartitionChangeBuilder, PartitionReassignmentReplicas; without eligible leader replicas, a
 feature that kwire does not turn on):
-- A reassignment is complete when all replicas that stay are in sync. The same record then drops those that
-  were to go, and with them the leader, if it is one of them.
+- A reassignment is complete when the replicas that it adds are in sync; where it leaves fewer than there
+  were, when all that stay are. The same record then drops those that were to go, and with them the leader,
+  if it is one of them.
 - A leader is an active member of the ISR. One that can stay, stays, unless the preferred one is wanted.
 - The leader epoch rises with every change of leader, and when a replica is taken away.
 - Only an unclean election makes a leader of a replica outside the ISR; that one is then the whole ISR.
@@ -61,9 +62,10 @@ def partition_change(
     new_removing = partition.removing_replicas if removing is None else tuple(removing)
     if new_adding or new_removing:
         staying = tuple(replica for replica in new_replicas if replica not in new_removing)
-        staying_in_sync = tuple(replica for replica in new_isr if replica not in new_removing)
-        if staying and staying_in_sync and set(staying) <= set(staying_in_sync):
-            new_replicas, new_isr, new_adding, new_removing = staying, staying_in_sync, (), ()
+        in_sync = tuple(replica for replica in new_isr if replica not in new_removing)
+        wanted = {*new_adding} if len(new_adding) >= len(new_removing) else {*new_adding, *staying}
+        if staying and in_sync and wanted <= {*in_sync}:
+            new_replicas, new_isr, new_adding, new_removing = staying, in_sync, (), ()
     elected = _elect(image, partition, new_isr, new_replicas, election)
     leader: int | None = None
     recovery: int | None = None

@@ -122,16 +122,14 @@ def _begun(
             ErrorCode.INVALID_REPLICATION_FACTOR,
             f"The replication factor is changed from {factor} to {len(replicas)}",
         )
-    # A broker that an earlier move added, and that this one does not name, is removed like any other.
     removing = sorted({*partition.replicas} - {*replicas})
     adding = sorted({*replicas} - {*partition.replicas})
+    if not adding:
+        # What an earlier move was adding and this one keeps is still to come. Kafka keeps the others, too,
+        # so that it waits for brokers that are to go, and never ends.
+        adding = [replica for replica in partition.adding_replicas if replica in replicas]
     return partition_change(
-        image,
-        topic,
-        partition,
-        replicas=[*replicas, *removing],
-        removing=removing or None,
-        adding=adding or None,
+        image, topic, partition, replicas=[*replicas, *removing], removing=removing, adding=adding
     )
 
 
