@@ -45,6 +45,23 @@ class BrokerCannotStart(Exception):
     """The broker refused to start, or ended before it served."""
 
 
+def usual_properties(rng: random.Random) -> dict[str, str]:
+    """A broker's settings for a short run: what takes days otherwise (rolls, syncs, retention's rounds)
+    happens often, and each seed has its own.
+    """
+    return {
+        "connections.max.idle.ms": "600000",
+        "offsets.topic.num.partitions": rng.choice(("1", "3", "8")),
+        "offsets.topic.replication.factor": rng.choice(("1", "3")),
+        "log.roll.ms": rng.choice(("100", "1000", "604800000")),
+        "log.index.interval.bytes": rng.choice(("0", "200", "4096")),
+        "log.flush.offset.checkpoint.interval.ms": rng.choice(("50", "500", "5000")),
+        "log.retention.check.interval.ms": "1000",
+        "max.incremental.fetch.session.cache.slots": rng.choice(("2", "1000")),
+        "group.initial.rebalance.delay.ms": rng.choice(("0", "100")),
+    }
+
+
 class _Listener(logging.Handler):
     """Puts kwire's log into the trace, and its tracebacks among the violations."""
 
@@ -77,7 +94,7 @@ class World:
     ) -> None:
         self.seed = seed
         self.nodes = nodes
-        self.properties = {"connections.max.idle.ms": "600000", **properties}
+        self.properties = {**usual_properties(random.Random(f"{seed}/properties")), **properties}
         self.trace = Trace(trace_file)
         self.rng = self.rng_for("workload")
         self.time = schedule.SimulatedTime()
