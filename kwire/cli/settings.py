@@ -61,5 +61,8 @@ def _data(
         return [arguments.data]
     for name in ("log.dirs", "log.dir"):
         if config.is_set(name):
-            return [Path(directory) for directory in config.strings(name)]
+            directories = [Path(directory) for directory in config.strings(name) if directory]
+            if not directories:
+                raise Refusal(f"{name} names no directory; write e.g. {name}={default_data()}")
+            return directories
     return [default_data()]

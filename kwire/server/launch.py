@@ -135,13 +135,11 @@ def _listeners(settings: Settings, position: int) -> list[Listener]:
                 config.strings("controller.listener.names"),
             )
         else:
-            listeners = [Listener("PLAINTEXT", settings.host, settings.port, "PLAINTEXT")]
-            if config.is_set("advertised.listeners"):
-                listeners = parse_listeners(
-                    f"PLAINTEXT://{_bracketed(settings.host)}:{settings.port}",
-                    ",".join(config.strings("advertised.listeners")),
-                    _protocol_map(config),
-                )
+            listeners = parse_listeners(
+                f"PLAINTEXT://{_bracketed(settings.host)}:{settings.port}",
+                ",".join(config.strings("advertised.listeners")) or None,
+                _protocol_map(config),
+            )
     except ListenerError as refusal:
         raise CannotStart(str(refusal)) from refusal
     highest = max(max(each.port, each.advertised[1] if each.advertised else 0) for each in listeners)
@@ -194,6 +192,7 @@ def _open_directories(
         return uuid.UUID(int=rng.getrandbits(128), version=4)
 
     opened: dict[int, LogDirectories] = {}
+    taken: list[LogDirs] = []
     cluster_id = settings.cluster_id
     try:
         for node in nodes:
@@ -207,11 +206,12 @@ def _open_directories(
                 directories = LogDirs(
                     paths, node_id=node.id, new_uuid=new_uuid, cluster_id=cluster_id, files=settings.files
                 )
+                taken.append(directories)
                 logger.info("broker %d keeps its data in %s", node.id, ", ".join(paths))
             opened[node.id] = directories
             cluster_id = directories.cluster_id
     except (ForeignDirectory, LockedError, StorageError) as refusal:
-        for directories in opened.values():
-            directories.close(clean=True)
+        for others in taken:
+            others.give_back()
         raise CannotStart(str(refusal)) from refusal
     return opened

@@ -46,6 +46,8 @@ class LogDirectory:
         self.high_watermarks: dict[Partition, int] = {}
         self.log_start_offsets: dict[Partition, int] = {}
         self._lock = -1
+        self._made = False
+        self._named = False
 
     def file(self, name: str) -> str:
         return f"{self.path}/{name}"
@@ -53,6 +55,7 @@ class LogDirectory:
     def take(self) -> None:
         """Make the directory if need be, and lock it."""
         with storing("making", self.path):
+            self._made = not self.files.is_directory(self.path)
             self.files.makedirs(self.path)
         path = self.file(file_names.LOCK)
         with storing("locking", path):
@@ -71,6 +74,21 @@ class LogDirectory:
         if self._lock >= 0:
             descriptor, self._lock = self._lock, -1
             self.files.close(descriptor)
+
+    def give_back(self) -> None:
+        """Let go, and leave the directory as it was before it was taken: another one was refused."""
+        if self._lock < 0:
+            return
+        with storing("giving back", self.path):
+            if self._named:
+                self.files.remove(self.file(file_names.META_PROPERTIES))
+            if self.was_clean:
+                marker = checkpoints.encode_clean_shutdown(self.previous_broker_epoch)
+                self.files.write_file(self.file(file_names.CLEAN_SHUTDOWN), marker, sync=True)
+            if self._made:
+                self.files.remove(self.file(file_names.LOCK))
+                self.files.rmdir(self.path)
+        self.let_go()
 
     def identify(self, node_id: int) -> None:
         """Read `meta.properties`, if there is one; the node must be this one."""
@@ -103,6 +121,7 @@ class LogDirectory:
         path = self.file(file_names.META_PROPERTIES)
         with storing("writing", path):
             self.files.write_file(path, data, sync=True)
+        self._named = True
 
     def load(self) -> None:
         """Read the checkpoints, and whether the last stop was clean; that is true once."""

@@ -93,7 +93,7 @@ class LogDirs:
                 directory.load()
             self._found = self._find()
         except BaseException:
-            self._let_go()
+            self.give_back()
             raise
 
     @property
@@ -406,6 +406,15 @@ class LogDirs:
         if clean:
             self.sweep()
         self._let_go()
+
+    def give_back(self) -> None:
+        """Undo the opening, before any log was opened: each directory is as it was, and free."""
+        for directory in self._directories:
+            try:
+                directory.give_back()
+            except StorageError as error:
+                log.error("%s", error)
+                directory.let_go()
 
     def _let_go(self) -> None:
         for directory in self._directories:
