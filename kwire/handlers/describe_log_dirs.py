@@ -1,5 +1,8 @@
 """DescribeLogDirs (key 35): what this node keeps in each of its directories.
 
+A replica without files of its own, which follows another node's log, is told of as if it had them: in the
+first directory, as long as that log.
+
 v1 throttle time first · v2 flexible · v3 top-level error (KIP-784) · v4 total and usable bytes (KIP-827) · v5
 cordoned directories (KIP-1066). Null topics mean all.
 """
@@ -10,7 +13,6 @@ import trio
 from kwire_codecs.apis.describe_log_dirs import DescribeLogDirs
 from kwire_codecs.errors import ErrorCode
 
-from kwire.coordinators.metadata.topic_names import CLUSTER_METADATA
 from kwire.handlers.context import Context
 
 API = DescribeLogDirs
@@ -29,17 +31,20 @@ async def handle(ctx: Context, request: DescribeLogDirs.Request) -> DescribeLogD
     if request.topics is not None:
         wanted = {(topic.topic, index) for topic in request.topics for index in topic.partitions}
         # A topic without partitions means none of it; Kafka answers nothing for it.
-    await _open(ctx, wanted)
+    sizes = await _sizes(ctx, wanted)
+    directories = ctx.cluster.directories[ctx.node.id].usage()
+    kept = [{(log.topic, log.partition) for log in directory.logs} for directory in directories]
+    followed = sizes.keys() - set().union(*kept)
     results = []
-    for directory in ctx.cluster.directories[ctx.node.id].usage():
+    for number, directory in enumerate(directories):
+        here = kept[number] | followed if number == 0 else kept[number]
         topics: dict[str, list[Result.Topic.Partition]] = {}
-        for log in directory.logs:
-            # The metadata log is the controller's, not one of the broker's logs.
-            if log.topic != CLUSTER_METADATA and (wanted is None or (log.topic, log.partition) in wanted):
-                topics.setdefault(log.topic, []).append(
+        for (topic, index), size_bytes in sizes.items():
+            if (topic, index) in here:
+                topics.setdefault(topic, []).append(
                     Result.Topic.Partition(
-                        partition_index=log.partition,
-                        partition_size=log.size_bytes,
+                        partition_index=index,
+                        partition_size=size_bytes,
                         offset_lag=0,
                         is_future_key=False,
                     )
@@ -58,13 +63,22 @@ async def handle(ctx: Context, request: DescribeLogDirs.Request) -> DescribeLogD
     return DescribeLogDirs.Response(results=results)
 
 
-async def _open(ctx: Context, wanted: set[tuple[str, int]] | None) -> None:
-    """Opens the partitions that the answer tells of: a log unused since the start has no size yet."""
-    opened = 0
+async def _sizes(ctx: Context, wanted: set[tuple[str, int]] | None) -> dict[tuple[str, int], int]:
+    """The bytes of each of this node's replicas that are asked for; opens what nobody used since the start.
+
+    A log that cannot be opened is left out. The metadata log is the controller's, not one of the broker's.
+    """
+    sizes: dict[tuple[str, int], int] = {}
+    looked_at = 0
     for topic in ctx.cluster.image.topics.values():
         for state in topic.partitions:
-            if ctx.node.id in state.replicas and (wanted is None or (topic.name, state.index) in wanted):
-                ctx.cluster.reach(topic.name, state.index)
-                opened += 1
-                if not opened % _OPENED_A_TURN:
-                    await trio.lowlevel.checkpoint()
+            key = (topic.name, state.index)
+            if ctx.node.id not in state.replicas or not (wanted is None or key in wanted):
+                continue
+            found = ctx.cluster.reach(*key)
+            if not isinstance(found, ErrorCode):
+                sizes[key] = found.log.size_bytes
+            looked_at += 1
+            if not looked_at % _OPENED_A_TURN:
+                await trio.lowlevel.checkpoint()
+    return sizes

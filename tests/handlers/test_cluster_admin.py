@@ -17,7 +17,9 @@ from kwire.coordinators.metadata import records as m
 from kwire.coordinators.metadata.image import ClusterImage
 from kwire.coordinators.outcome import Outcome
 from kwire.handlers.transactional_ids import NO_TRANSACTIONS
-from tests.broker_client import connected, create_topic, serving
+from tests.broker_client import connected, create_topic, one_partition, produce_request, serving
+from tests.handlers.data import records
+from tests.handlers.three_nodes import place
 
 
 @pytest.mark.parametrize("version", range(3))
@@ -68,6 +70,24 @@ async def test_log_directories_tell_of_partitions_that_nobody_has_used_yet(versi
             [found] = [topic for topic in response.results[0].topics if topic.name == "t"]
             sizes = {each.partition_index: each.partition_size for each in found.partitions}
             assert sizes == {0: 0, 1: 0}
+
+
+async def test_every_replica_is_told_of_by_its_node_with_the_bytes_of_the_log() -> None:
+    async with serving(brokers=3) as broker:
+        await place(broker, "t", (1, 2), (2, 3))
+        async with connected(broker) as client:
+            answer = await client.ask(produce_request("t", records(b"a", b"b")), 9)
+            assert not one_partition(answer).error_code
+        told = {}
+        for node_id in (1, 2, 3):
+            async with connected(broker, node_id - 1) as client:
+                response = await client.ask(DescribeLogDirs.Request(topics=None), 5)
+                [directory] = response.results
+                [found] = [topic for topic in directory.topics if topic.name == "t"]
+                told[node_id] = {each.partition_index: each.partition_size for each in found.partitions}
+        size = told[1][0]
+        assert size > 0
+        assert told == {1: {0: size}, 2: {0: size, 1: 0}, 3: {1: 0}}
 
 
 def paging(
