@@ -205,12 +205,14 @@ class Connection:
             trap = handling.send(None)
         except StopIteration as done:
             return done.value
+        failure: Exception | None = None
         if self._out:
             try:
                 self._send_now()
-            except BaseException:
-                handling.close()
-                raise
+            except Exception as error:
+                # Whatever the handler waits for knows this task already: only a cancellation undoes that.
+                failure = error
+                self.scope.cancel()
         self._handling_since = trio.current_time()
         try:
             while True:
@@ -224,6 +226,8 @@ class Connection:
                     trap = resume()
                 except StopIteration as done:
                     self._turn_started = self._now()
+                    if failure is not None:
+                        raise failure from None
                     return done.value
         finally:
             self._handling_since = None

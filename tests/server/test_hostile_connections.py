@@ -9,6 +9,7 @@ import struct
 import threading
 import tracemalloc
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,18 @@ import trio.testing
 from kwire_codecs.apis.api_versions import ApiVersions
 from kwire_codecs.apis.fetch import Fetch
 from kwire_codecs.errors import ErrorCode
-from kwire_codecs.framing import frame_request
+from kwire_codecs.framing import Frames, frame_request
+from kwire_codecs.records import batch
+from kwire_codecs.records.compression import Compression
+from kwire_codecs.records.record import Record
 from kwire_storage.files import Files
 
+from kwire.partitions.threads import AT_ONCE, decode_in_thread
 from kwire.server import listening as listening_module
+from kwire.server.connection import Connection
 from kwire.server.launch import Running
 from kwire.server.listening import Crowded, accept_forever, descriptors_for_connections
+from kwire.server.requests import Requests
 from kwire.server.transport import Transport
 from tests.broker_client import (
     Client,
@@ -296,6 +303,80 @@ def test_a_client_that_waits_and_stays_is_let_wait() -> None:
             clock.autojump_threshold = 0
 
     on_a_clock(main)
+
+
+class Hung:
+    """A transport that brings requests, and whose peer is gone when the first answer is sent."""
+
+    peer = ("127.0.0.1", 1)
+    local = ("127.0.0.1", 2)
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.sends = 0
+
+    def recv_into(self, buffer: memoryview) -> int:
+        if not self._data:
+            raise BlockingIOError
+        count = min(len(buffer), len(self._data))
+        buffer[:count], self._data = self._data[:count], self._data[count:]
+        return count
+
+    def sendmsg(self, buffers: Sequence[Any]) -> int:
+        self.sends += 1
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    def sendfile(self, part: Any) -> int:
+        raise AssertionError("there are no files here")
+
+    async def wait_readable(self) -> None:
+        await trio.sleep_forever()
+
+    async def wait_writable(self) -> None:
+        await trio.sleep_forever()
+
+    def peer_has_left(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def for_a_thread() -> bytes:
+    """A Produce whose batch a thread decompresses, because the topic is compacted."""
+    data = batch.build([Record(b"k", b"v", timestamp=1)], compression=Compression.ZSTD)
+    return b"".join(bytes(part) for part in frame_request(produce_request("t", data), 9, 1, "gone")[0])
+
+
+@pytest.mark.parametrize(
+    "waiting",
+    [request_bytes(fetch_request("t", 0, max_wait_ms=60_000), 4), for_a_thread()],
+    ids=["for records", "for a thread"],
+)
+async def test_a_client_found_gone_when_its_next_request_begins_to_wait_harms_nobody(waiting: bytes) -> None:
+    """What the request waits for must not find a task that has ended: trio's loop would end with it."""
+    async with serving() as running, connected(running) as other:
+        await create_topic(running, "t", configs={"cleanup.policy": "compact"})
+        cluster, server = running.cluster, running.server
+        hello = b"".join(bytes(part) for part in frame_request(HELLO, 3, 1, "gone")[0])
+        transport = Hung(hello + waiting)
+        [node] = cluster.nodes.values()
+        [endpoint] = node.endpoints.values()
+        connection = Connection(
+            transport, Requests(cluster), node, endpoint, Frames(1 << 20), server._network.now
+        )
+        busy = threading.Event()
+        async with trio.open_nursery() as nursery:
+            for _ in range(AT_ONCE):
+                nursery.start_soon(partial(decode_in_thread, busy.wait))
+            await trio.testing.wait_all_tasks_blocked()
+            await connection.run()
+            assert transport.sends == 1
+            assert waiters(running, "t") == 0
+            busy.set()
+        keyed = batch.build([Record(b"k", b"v", timestamp=1)])
+        assert not one_partition(await other.ask(produce_request("t", keyed), 9)).error_code
+        assert await still_serves(other)
 
 
 # Slow disks
