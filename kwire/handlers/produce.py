@@ -119,7 +119,7 @@ async def _append(ctx: Context, request: Produce.Request, name: str | None, data
     if refusal:
         return AppendResult(refusal)
     if request.acks == -1 and (missing := cluster.isr_refusal(name, data.index)):
-        return AppendResult(missing)
+        return AppendResult(missing, log_start_offset=partition.log_start_offset)
     return await partition.append(
         data.records if data.records is not None else memoryview(b""),
         cluster.produce_rules(name, ctx.version),

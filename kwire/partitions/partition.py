@@ -118,13 +118,15 @@ class Partition:
         """NONE, or why this node does not serve a client that believes in `current_leader_epoch` (-1: no
         belief).
 
-        As Kafka's Partition.checkCurrentLeaderEpoch, then the leadership check.
+        As Kafka: whether the node has a replica at all, Partition.checkCurrentLeaderEpoch, then leadership.
         """
+        if node_id not in self.replicas:
+            return ErrorCode.NOT_LEADER_OR_FOLLOWER
         if current_leader_epoch >= 0 and current_leader_epoch != self.leader_epoch:
             if current_leader_epoch < self.leader_epoch:
                 return ErrorCode.FENCED_LEADER_EPOCH
             return ErrorCode.UNKNOWN_LEADER_EPOCH
-        if node_id != self.leader_id and (leader_only or node_id not in self.replicas):
+        if leader_only and node_id != self.leader_id:
             return ErrorCode.NOT_LEADER_OR_FOLLOWER
         return ErrorCode.NONE
 
