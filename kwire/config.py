@@ -138,13 +138,17 @@ def load_properties(text: str) -> dict[str, str]:
     :raises InvalidValue: a `\\u` escape without four hexadecimal digits.
     """
     properties: dict[str, str] = {}
-    lines = iter(re.split(r"\r\n|\r|\n", text))
-    for line in lines:
-        line = line.lstrip(" \t\f")
-        if not line or line[0] in "#!":
+    lines = re.split(r"\r\n|\r|\n", text)
+    lines.reverse()
+    while lines:
+        line = lines.pop().lstrip(" \t\f")
+        # A continued line of which there is nothing yet is none, and the next one may be a comment; at the
+        # very end, it is an empty name.
+        at_end = not lines or (lines == [""] and not text.endswith("\r\n"))
+        if not line or line[0] in "#!" or (line == "\\" and not at_end):
             continue
         while (len(line) - len(line.rstrip("\\"))) % 2:
-            line = line[:-1] + next(lines, "").lstrip(" \t\f")
+            line = line[:-1] + (lines.pop().lstrip(" \t\f") if lines else "")
         found = re.match(r"((?:\\.|[^\\=: \t\f])*)[ \t\f]*[=:]?[ \t\f]*", line, re.DOTALL)
         assert found is not None
         properties[_unescape(found[1])] = _unescape(line[found.end() :])
