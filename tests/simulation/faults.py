@@ -33,6 +33,7 @@ KINDS: Final = (
     "open fails with EIO",
     "rename fails with EIO",
     "torn write",
+    "crash in an answer",
     "process crash",
     "power loss",
     "node stop",
@@ -77,7 +78,7 @@ class Faults:
             (self._disk_error, 3),
         ]
         if restarts:
-            actions += [(self._kill, 0.7), (self._kill_in_write, 0.7)]
+            actions += [(self._kill, 0.7), (self._kill_in_write, 0.7), (self._kill_in_answer, 0.4)]
         actions.append((self._stop_node, 2))
         self._actions = [action for action, _ in actions]
         self._weights = [weight * rng.choice((0.1, 1, 1, 2)) for _, weight in actions]
@@ -177,6 +178,9 @@ class Faults:
 
     async def _kill_in_write(self) -> None:
         self._world.disk.crash_in_writes = self._rng.choice((0, 1, 2, 5, 20, 100))
+
+    async def _kill_in_answer(self) -> None:
+        self._world.network.crash_in_answers = self._rng.choice((0, 1, 2, 5, 20, 100))
 
     async def _come_back(self) -> None:
         world, rng = self._world, self._rng

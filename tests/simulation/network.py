@@ -157,7 +157,9 @@ class SimulatedTransport:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         data = take(pipe.free)
         data = data[: self._network.part_of(len(data))]
-        self._network.carry(pipe, data)
+        self._network.server_sends(pipe, data)
+        if link.server_closed:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
         return len(data)
 
     async def wait_readable(self) -> None:
@@ -165,9 +167,6 @@ class SimulatedTransport:
 
     async def wait_writable(self) -> None:
         await self._link.answers.wait_writable()
-
-    def peer_has_left(self) -> bool:
-        return self._link.requests.closed or self._link.requests.broken
 
     def peer_has_left(self) -> bool:
         pipe = self._link.requests
@@ -291,6 +290,9 @@ class SimulatedNetwork:
         """How often a read or write moves only a part of what it could."""
         self.accept_errors = 0
         """So many times, accepting finds no free file descriptor."""
+        self.crash_in_answers: int | None = None
+        """So many more answers, then `on_crash` is called in the middle of sending one."""
+        self.on_crash: Callable[[], None] = lambda: None
         self.cut_on_send: Callable[[Link], None] | None = None
         """Called when a client begins to send; may cut."""
         self._turns = 0.0
@@ -416,6 +418,17 @@ class SimulatedNetwork:
         if self.cut_on_send is not None:
             self.cut_on_send(link)
 
+    def server_sends(self, pipe: Pipe, data: bytes) -> None:
+        if self.crash_in_answers is not None:
+            self.crash_in_answers -= 1
+            if self.crash_in_answers < 0:
+                self.crash_in_answers = None
+                self.carry(pipe, data[: self._rng.randrange(len(data) + 1)])
+                self.faults["crash in an answer"] += 1
+                self.on_crash()
+                return
+        self.carry(pipe, data)
+
     def client_closes(self, link: Link) -> None:
         """The client lets go: what it sent arrives, and then the end."""
         if link.client_closed:
@@ -523,6 +536,7 @@ class SimulatedNetwork:
         self.slow_by = 0.0
         self.accept_errors = 0
         self.cut_on_send = None
+        self.crash_in_answers = None
 
 
 def _end(pipe: Pipe) -> None:

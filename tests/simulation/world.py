@@ -33,7 +33,7 @@ DATA: Final = "/data"
 FIRST_PORT: Final = 9092
 LONGEST_RUN_SECONDS: Final = 4 * 3600.0
 """Of virtual time: a run that takes longer hangs."""
-QUIET_SECONDS: Final = 900.0
+QUIET_SECONDS: Final = 100.0
 """After this long without clients, everything that belonged to one is gone (idle connections, sessions)."""
 
 
@@ -50,13 +50,13 @@ def usual_properties(rng: random.Random) -> dict[str, str]:
     happens often, and each seed has its own.
     """
     return {
-        "connections.max.idle.ms": "600000",
+        "connections.max.idle.ms": "60000",
         "offsets.topic.num.partitions": rng.choice(("1", "3", "8")),
         "offsets.topic.replication.factor": rng.choice(("1", "3")),
         "log.roll.ms": rng.choice(("100", "1000", "604800000")),
         "log.index.interval.bytes": rng.choice(("0", "200", "4096")),
-        "log.flush.offset.checkpoint.interval.ms": rng.choice(("50", "500", "5000")),
-        "log.retention.check.interval.ms": "1000",
+        "log.flush.offset.checkpoint.interval.ms": rng.choice(("500", "2000", "5000")),
+        "log.retention.check.interval.ms": rng.choice(("2000", "20000")),
         "max.incremental.fetch.session.cache.slots": rng.choice(("2", "1000")),
         "group.initial.rebalance.delay.ms": rng.choice(("0", "100")),
     }
@@ -101,6 +101,7 @@ class World:
         self.network = SimulatedNetwork(self.rng_for("network"), self.trace)
         self.disk = Disk(self.rng_for("disk"), self.trace, self.time.now_ms)
         self.disk.on_crash = self.kill
+        self.network.on_crash = self.kill
         self.running: Running | None = None
         """The broker, while it serves."""
         self.violations: list[str] = []
