@@ -28,7 +28,8 @@ from kwire_codecs.headers import read_response_header
 from kwire.handlers import registry
 from tests.broker_client import Client, fetch_request, one_partition, produce_request
 from tests.handlers.data import records, values_in
-from tests.hostile.generator import TOPICS, Frame, Maker, Words
+from tests.handlers.group_requests import heartbeat_request, join_request, leave_request, sync_request
+from tests.hostile.generator import GROUPS, TOPICS, Frame, Maker, Words
 from tests.hostile.watched_broker import WatchedBroker
 
 PEERS = 16
@@ -171,7 +172,10 @@ class Fuzzing:
         with trio.move_on_after(ROUND_SECONDS):
             try:
                 async with await trio.open_tcp_stream(host, port) as stream:
-                    if rng.random() < 0.4:
+                    chance = rng.random()
+                    if chance < 0.15:
+                        await self._belongs(Client(stream), rng)
+                    elif chance < 0.45:
                         await self._asks(Client(stream), made)
                     else:
                         await self._misbehaves(stream, rng, maker, made)
@@ -199,6 +203,32 @@ class Fuzzing:
             )
             self._learn(key, decoder(declared.Response, version)(answer[position:]))
             self.counts["answers"] += 1
+
+    async def _belongs(self, client: Client, rng: random.Random) -> None:
+        """A member of a group that others fuzz, who goes through its life, and may leave anywhere in it."""
+        group_id = rng.choice(GROUPS)
+        version = rng.randint(4, 9)
+        asked = join_request(group_id, version, session_timeout_ms=6_000)
+        asked.rebalance_timeout_ms = 500
+        given = await client.ask(asked, version)
+        self._learn(JOIN_GROUP, given)
+        if rng.random() < 0.1:
+            return
+        asked.member_id = given.member_id
+        joined = await client.ask(asked, version)
+        self._learn(JOIN_GROUP, joined)
+        self.counts[f"joins {joined.error_code.name}"] += 1
+        if joined.error_code or rng.random() < 0.1:
+            return
+        shares = {member.member_id: b"share" for member in joined.members}
+        generation_id = joined.generation_id
+        synced = await client.ask(sync_request(group_id, 3, generation_id, given.member_id, shares), 3)
+        self.counts[f"syncs {synced.error_code.name}"] += 1
+        for _ in range(rng.randrange(5)):
+            await client.ask(heartbeat_request(group_id, generation_id, given.member_id), 3)
+            await client.ask(fetch_request(rng.choice(TOPICS), 0, max_wait_ms=rng.choice((0, 30))), 11)
+        if rng.random() < 0.5:
+            await client.ask(leave_request(group_id, 3, given.member_id), 3)
 
     async def _misbehaves(
         self, stream: trio.SocketStream, rng: random.Random, maker: Maker, made: list[tuple[int, int, Frame]]
@@ -231,7 +261,9 @@ class Fuzzing:
             words.member_ids = [*words.member_ids[-20:], response.member_id]
             words.generation = max(1, response.generation_id)
         elif key == METADATA:
-            words.topic_ids = [*words.topic_ids, *(topic.topic_id for topic in response.topics)][-30:]
+            # Others' topics are not named: deleting them by id would be no fault of the broker.
+            ids = (topic.topic_id for topic in response.topics if topic.name in TOPICS)
+            words.topic_ids = [*words.topic_ids, *ids][-30:]
         elif key == FETCH and response.session_id:
             words.session_ids = [*words.session_ids[-10:], response.session_id]
         elif key == INIT_PRODUCER_ID and response.producer_id >= 0:
