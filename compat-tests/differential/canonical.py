@@ -77,8 +77,8 @@ class Canonical:
         return self._number(name, int(value))
 
     def _at_home(self, item: Fields) -> Fields:
-        """`item` without what is true of one run only: the sizes of internal topics and where their leaders were,
-        a broker's addresses.
+        """`item` without what is true of one run only: sizes and leaders of internal topics, a broker's
+        addresses.
         """
         if self._api == "DescribeLogDirs" and str(item.get("name")).startswith("__"):
             return {**item, "partitions": [{**each, "partition_size": 0} for each in item["partitions"]]}
