@@ -4,6 +4,7 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 python=${KWIRE_PYTHON:-python3}
 failures=0
+options=()
 check() { # NAME TOOL EXPECTED-EXIT-CODE FOLDER COMMAND...
     local name=$1 tool=$2 expected=$3 folder=$4 code
     shift 4
@@ -11,7 +12,7 @@ check() { # NAME TOOL EXPECTED-EXIT-CODE FOLDER COMMAND...
         echo "SKIPPED: $name: there is no $tool on this machine"
         return
     fi
-    (cd "$folder" && "$python" -m kwire run -- "$@")
+    (cd "$folder" && "$python" -m kwire run "${options[@]}" -- "$@")
     code=$?
     if [ "$code" = "$expected" ]; then
         echo "passed: $name"
@@ -24,6 +25,8 @@ check "pytest" "$python" 0 python "$python" -m pytest -q -p no:cacheprovider -c 
 check "pytest's exit code for no tests" "$python" 5 python "$python" -m pytest -q -p no:cacheprovider -c /dev/null -k nothing broker_test.py
 check "go test" go 0 go go test -count=1 ./...
 check "npm test" npm 0 node npm test --silent
-check "mvn" mvn 0 . mvn -q -v
+check "mvn test" mvn 0 maven mvn -q -B --no-transfer-progress test
 check "mvn's exit code for no project" mvn 1 go mvn -q -o validate
+options=(--brokers 3 --set num.partitions=6)
+check "pytest, with three brokers" "$python" 0 python "$python" -m pytest -q -p no:cacheprovider -c /dev/null broker_test.py
 exit $((failures > 0))
