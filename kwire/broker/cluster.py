@@ -27,6 +27,7 @@ from kwire.broker.leader_balancing import LeaderBalancing
 from kwire.broker.log_settings import log_config, produce_rules
 from kwire.broker.node import Node
 from kwire.broker.replica_selection import replica_selector
+from kwire.broker.unclean_elections import run_unclean_elections
 from kwire.coordinators.metadata.image import ClusterImage, TopicImage
 from kwire.coordinators.metadata.topic_configs import TopicConfig, topic_config
 from kwire.coordinators.metadata.topic_names import CLUSTER_METADATA, is_internal
@@ -66,12 +67,7 @@ class Cluster:
         """The most that one Fetch is answered, but for a first batch that is larger."""
         self.replica_selector = replica_selector(config.text("replica.selector.class"))
         for node in nodes:
-            node.fetch_sessions = FetchSessions(
-                clock.now_ms,
-                rng,
-                config.integer("max.incremental.fetch.session.cache.slots"),
-                FETCH_SESSION_EVICTION_MS,
-            )
+            node.fetch_sessions = self._no_sessions()
         self.controller = Controller(self)
         self.groups = GroupCoordinatorService(self, group_settings(config))
         self._partitions: dict[tuple[str, int], Partition] = {}
@@ -126,6 +122,9 @@ class Cluster:
         """The topic's effective settings."""
         return topic_config(self.controller.image, self.config, topic)
 
+    def _may_lose_records(self, topic: str) -> bool:
+        return self.topic_config(topic).unclean_leader_election_enable
+
     def produce_rules(self, topic: str, version: int) -> ProduceRules:
         """What a Produce request of `version` must keep to on this topic."""
         key = (topic, version)
@@ -161,6 +160,34 @@ class Cluster:
         node = self.nodes.get(node_id)
         return None if node is None else node.rack
 
+    # -- nodes that stop and start
+
+    async def begin_controlled_shutdown(self, node_id: int) -> None:
+        """Moves what the node leads to other nodes, while it still answers. Raises StorageError."""
+        await self.controller.begin_controlled_shutdown(node_id)
+
+    async def node_stopped(self, node_id: int) -> None:
+        """A node's listeners are closed: it is fenced, at once, and its fetch sessions are forgotten.
+
+        :raises StorageError: the metadata log could not be written; call again.
+        """
+        node = self.nodes[node_id]
+        node.up = False
+        node.fetch_sessions = self._no_sessions()
+        await self.controller.set_fenced(node_id, True)
+
+    async def node_started(self, node_id: int) -> None:
+        """A node's listeners are open again: it registers, is in sync at once, and leads what nobody led.
+
+        :raises StorageError: the metadata log could not be written; call again.
+        """
+        await self.controller.register_again(node_id)
+        self.nodes[node_id].up = True
+
+    def _no_sessions(self) -> FetchSessions:
+        slots = self.config.integer("max.incremental.fetch.session.cache.slots")
+        return FetchSessions(self.clock.now_ms, self.random, slots, FETCH_SESSION_EVICTION_MS)
+
     # -- life
 
     async def start(self, nursery: trio.Nursery) -> None:
@@ -177,6 +204,10 @@ class Cluster:
         if self.config.boolean("auto.leader.rebalance.enable"):
             balancing_ms = self.config.integer("leader.imbalance.check.interval.seconds") * 1000
             nursery.start_soon(LeaderBalancing(self.clock, self.controller, balancing_ms).run)
+        unclean_ms = self.config.integer("unclean.leader.election.interval.ms")
+        nursery.start_soon(
+            run_unclean_elections, self.clock, self.controller, self._may_lose_records, unclean_ms
+        )
         retention_ms = self.config.integer("log.retention.check.interval.ms")
         nursery.start_soon(self.housekeeping.run_retention, retention_ms)
 
@@ -238,9 +269,8 @@ class Cluster:
             index,
             log,
             self.clock.now_ms,
-            leader_id=state.leader,
-            leader_epoch=state.leader_epoch,
-            replicas=state.replicas,
+            state=state,
+            min_isr=self.topic_config(topic.name).min_insync_replicas,
         )
         self._partitions[topic.name, index] = partition
         self._known[topic.name] = topic
@@ -261,17 +291,21 @@ class Cluster:
                 self._forget(known)
                 continue
             self._known[name] = topic
+            min_isr = self.topic_config(name).min_insync_replicas
             for state in topic.partitions:
                 partition = self._partitions.get((name, state.index))
                 if partition is not None:
-                    partition.follow(state.leader, state.leader_epoch, state.replicas)
+                    partition.follow(state, min_isr=min_isr)
 
     def _reconfigure(self, old: ClusterImage, new: ClusterImage) -> None:
-        for (name, _), partition in self._partitions.items():
+        for (name, index), partition in self._partitions.items():
             before = topic_config(old, self.config, name)
             after = topic_config(new, self.config, name)
             if before != after:
                 partition.log.configure(log_config(after, self.config))
+                state = new.partition(name, index)
+                if state is not None and before.min_insync_replicas != after.min_insync_replicas:
+                    partition.follow(state, min_isr=after.min_insync_replicas)
 
     def _forget(self, topic: TopicImage) -> None:
         """Closes and deletes a topic's logs. Readers that wait on it are told that it is gone."""
@@ -280,7 +314,7 @@ class Cluster:
             key = (topic.name, state.index)
             partition = self._partitions.pop(key, None)
             if partition is not None:
-                partition.follow(-1, partition.leader_epoch, ())
+                partition.gone()
             home = self._homes.pop(key, None)
             if home is not None:
                 self.directories[home].delete(*key)

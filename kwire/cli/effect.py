@@ -31,7 +31,7 @@ ACTED_ON: Final = frozenset(
         "offsets.retention.minutes", "offsets.topic.num.partitions", "offsets.topic.replication.factor",
         "offsets.topic.segment.bytes", "producer.id.expiration.ms", "replica.selector.class",
         "socket.request.max.bytes",
-        "transaction.max.timeout.ms",
+        "transaction.max.timeout.ms", "unclean.leader.election.enable", "unclean.leader.election.interval.ms",
     )
 )  # fmt: skip
 

@@ -1,7 +1,9 @@
-"""Preferred leaders return by themselves, after the interval, and only then."""
+"""Preferred leaders return by themselves, after the interval; unclean ones come where that is allowed."""
 
 from __future__ import annotations
 
+from kwire.coordinators.metadata import records as m
+from kwire.coordinators.outcome import Outcome
 from kwire.server.launch import Running
 from tests.broker_client import serving
 from tests.handlers.three_nodes import place
@@ -72,3 +74,24 @@ async def test_it_can_be_turned_off() -> None:
         await broker.cluster.controller.set_fenced(2, False)
         await later(time, 100)
         assert leaders(broker) == [1]
+
+
+async def test_a_topic_that_may_lose_records_since_gets_a_leader_at_the_next_look() -> None:
+    time = SteppedTime()
+    async with serving(
+        {"unclean.leader.election.interval.ms": "5000"}, brokers=3, clock=time.clock
+    ) as broker:
+        await place(broker, "t", (1, 2))
+        await place(broker, "u", (1, 2))
+        controller = broker.cluster.controller
+        for node, fenced in ((2, True), (1, True), (2, False)):
+            await controller.set_fenced(node, fenced)
+        await later(time, 5)
+        assert leaders(broker) == [-1]
+        record = m.topic_config_record("t", "unclean.leader.election.enable", "true")
+        await controller.submit(lambda image: Outcome(None, [record]))
+        await later(time, 4)
+        assert leaders(broker) == [-1]
+        await later(time, 1)
+        assert leaders(broker) == [2]
+        assert controller.image.topics["u"].partitions[0].leader == -1
