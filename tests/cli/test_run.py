@@ -162,6 +162,48 @@ def test_data_is_kept_where_a_directory_is_given(tmp_path: Path) -> None:
     assert (tmp_path / "data" / ".kafka_cleanshutdown").exists()
 
 
+def test_options_and_a_file_go_to_the_broker(tmp_path: Path) -> None:
+    (tmp_path / "server.properties").write_text("node.id=7\n")
+    asks = (
+        "import os, socket; from kwire.testing import topics; "
+        f"sock = topics._connect(os.environ['{ADDRESS}']); "
+        "ask = topics.Metadata.Request(topics=[], allow_auto_topic_creation=False); "
+        "print([broker.node_id for broker in topics._ask(sock, ask, 4).brokers])"
+    )
+    done = run(
+        "--config", str(tmp_path / "server.properties"), "--brokers", "2", "--", sys.executable, "-c", asks
+    )
+    assert (done.returncode, done.stdout) == (0, "[7, 8]\n"), done.stderr
+
+
+def test_a_child_that_the_command_leaves_behind_is_not_waited_for() -> None:
+    done = run("--", "sh", "-c", f"sleep 600 >/dev/null 2>&1 & echo $! ${ADDRESS}; exit 4")
+    pid, address = done.stdout.split()
+    os.kill(int(pid), signal.SIGKILL)
+    assert done.returncode == 4
+    host, _, port = address.rpartition(":")
+    assert refuses((host, int(port)))
+
+
+# Kills the other child of its parent, which is the broker.
+KILLS_THE_BROKER = """\
+import os, pathlib, select, signal, sys
+parent = os.getppid()
+children = pathlib.Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+[broker] = [int(pid) for pid in children if int(pid) != os.getpid()]
+process = os.pidfd_open(broker)
+os.kill(broker, signal.SIGKILL)
+select.select([process], [], [])
+sys.exit(6)
+"""
+
+
+def test_a_broker_that_dies_under_the_command_is_told_and_the_command_decides() -> None:
+    done = run("--", sys.executable, "-c", KILLS_THE_BROKER)
+    assert done.returncode == 6
+    assert done.stderr == "kwire: the broker ended before the command did, with exit code -9\n"
+
+
 def test_serve_takes_no_command() -> None:
     done = subprocess.run([*COMMAND, "serve", "--", "true"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
