@@ -1,7 +1,7 @@
 """Leaders for partitions that nobody may lead, where their topic would rather lose records than wait.
 
-A broker that stops or starts settles that at once (`coordinators/metadata/brokers.py`). This looks again every
-`unclean.leader.election.interval.ms`, for topics that were given `unclean.leader.election.enable` since
+A broker that stops or starts settles that at once (`coordinators/metadata/brokers.py`). This looks again
+every `unclean.leader.election.interval.ms`, for topics that were given `unclean.leader.election.enable` since
 (Kafka: QuorumController.registerElectUnclean).
 """
 
