@@ -4,7 +4,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ../support/java/suite.sh
-releases=(${KAFKA_CLIENTS:-2.6.2 3.9.2 4.4.0})
+newest=4.4.0
+releases=(${KAFKA_CLIENTS:-2.6.2 3.9.2 $newest})
+[[ " ${maven[*]} " != *" -Dleft.out=slow "* ]] || releases=("${KAFKA_CLIENTS:-$newest}")
 for release in "${releases[@]}"; do
     echo "compat-tests/java: kafka-clients $release"
     rm -rf "target/$release/surefire-reports"

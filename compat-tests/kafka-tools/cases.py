@@ -2,7 +2,9 @@
 
 A line is a script's name without `kafka-` and its options; the broker's address is added. `<< a|b` is typed
 into it, a line each. `[3.9.2 4.4.0]` at the start keeps a line to these releases' tools. `@NAME` is the path
-of the case's file. Topics and groups are called after their case: all cases of a release share one broker.
+of the case's file. `& ` at the start lets the tool go on until the case ends; `until WORDS: ` repeats a line
+until its output has the words. Topics and groups are called after their case: all cases of a release share
+one broker.
 """
 
 from __future__ import annotations
@@ -13,13 +15,18 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Case:
-    """One scenario. `only`: lines of lists in which this word isn't are left out of the comparison."""
+    """One scenario. `only`: lines of lists in which this word isn't are left out of the comparison.
+
+    With `brokers=3` a case leaves nothing behind: all releases share one cluster.
+    """
 
     name: str
     lines: str
     releases: tuple[str, ...] = ("2.6.2", "3.9.2", "4.4.0")
     files: Mapping[str, str] = field(default_factory=dict)
     only: str = ""
+    brokers: int = 1
+    is_fast: bool = False
 
     def steps(self, release: str) -> list[str]:
         """The lines that a release's tools run."""
@@ -55,6 +62,7 @@ CASES = [
         topics --delete --topic life
         """,
         only="life",
+        is_fast=True,
     ),
     Case(
         "topics that can't be made",
@@ -109,6 +117,7 @@ CASES = [
             print.partition=true --property print.offset=true
         console-consumer --topic lines --from-beginning --max-messages 9 --timeout-ms 2500
         """,
+        is_fast=True,
     ),
     *(
         Case(
@@ -172,6 +181,7 @@ CASES = [
         consumer-groups --list
         """,
         only="offsets",
+        is_fast=True,
     ),
     Case(
         "a group that is not there",
@@ -215,6 +225,7 @@ CASES = [
         configs --describe --entity-type topics --entity-name not-there
         configs --alter --entity-type topics --entity-name not-there --add-config retention.ms=1
         """,
+        is_fast=True,
     ),
     Case(
         "every setting of a topic",
@@ -297,6 +308,7 @@ CASES = [
         log-dirs --describe --topic-list dirs
         log-dirs --describe --broker-list 1 --topic-list dirs
         """,
+        is_fast=True,
     ),
     Case("the broker's versions", "broker-api-versions"),
     Case("the cluster's id", "cluster cluster-id", NEWER),
@@ -385,4 +397,104 @@ CASES = [
         """,
         NEWER,
     ),
+    Case(
+        "a group with a member",
+        """
+        topics --create --topic living --partitions 3
+        & console-consumer --topic living --group living-g
+        until Stable: consumer-groups --describe --group living-g --state
+        consumer-groups --describe --group living-g --members
+        consumer-groups --describe --group living-g --members --verbose
+        console-producer --topic living << a|b|c
+        consumer-groups --list --state stable
+        consumer-groups --group living-g --topic living --reset-offsets --to-earliest --execute
+        consumer-groups --delete-offsets --group living-g --topic living
+        consumer-groups --delete --group living-g
+        """,
+        only="living",
+        is_fast=True,
+    ),
+    Case(
+        "a group with two static members",
+        """
+        topics --create --topic static --partitions 2
+        & console-consumer --topic static --group static-g --consumer-property group.instance.id=first
+        until Stable: consumer-groups --describe --group static-g --state
+        & console-consumer --topic static --group static-g --consumer-property group.instance.id=second
+        until Stable 2: consumer-groups --describe --group static-g --state
+        consumer-groups --describe --group static-g --members --verbose
+        """,
+        only="static",
+    ),
+    Case(
+        "a streams application is reset",
+        """
+        topics --create --topic reset --partitions 2
+        console-producer --topic reset << a|b|c
+        console-consumer --topic reset --group reset-app --from-beginning --max-messages 3
+        streams-application-reset --application-id reset-app --input-topics reset --to-earliest --dry-run
+        streams-application-reset --application-id reset-app --input-topics reset --to-earliest
+        get-offsets --topic reset --partitions 0
+        streams-application-reset --application-id reset-app --input-topics not-anything
+        """,
+        NEWER,
+    ),
+    Case(
+        "delegation tokens",
+        "delegation-tokens --describe --command-config @client.properties",
+        files={"client.properties": "request.timeout.ms=20000\n"},
+    ),
+    Case("share groups are listed", "share-groups --list", FOUR),
+    Case("streams groups are listed", "streams-groups --list", FOUR),
+    Case(
+        "three brokers: a topic is described",
+        """
+        topics --create --topic three --replica-assignment 1:2:3,2:3:1,3:1:2 --config min.insync.replicas=2
+        topics --describe --topic three
+        topics --describe --topic three --under-replicated-partitions
+        topics --describe --topic three --at-min-isr-partitions
+        topics --create --topic four --partitions 1 --replication-factor 4
+        topics --create --topic twice --replica-assignment 1:1
+        topics --create --topic nowhere --replica-assignment 1:7
+        topics --create --topic uneven --replica-assignment 1:2,3
+        log-dirs --describe --broker-list 1,2,3 --topic-list three
+        log-dirs --describe --broker-list 4 --topic-list three
+        leader-election --election-type preferred --topic three --partition 1
+        leader-election --election-type unclean --topic three --partition 1
+        console-producer --topic three --request-required-acks all << a|b|c
+        console-consumer --topic three --from-beginning --max-messages 3
+        topics --delete --topic three
+        """,
+        only="three",
+        brokers=3,
+    ),
+    Case(
+        "three brokers: replicas are moved",
+        """
+        topics --create --topic moving --replica-assignment 1:2,2:3
+        console-producer --topic moving --property parse.key=true --property key.separator=: << k1:a|k2:b|k3:c
+        reassign-partitions --execute --reassignment-json-file @move.json
+        until complete: reassign-partitions --verify --reassignment-json-file @move.json
+        topics --describe --topic moving
+        reassign-partitions --list
+        reassign-partitions --cancel --reassignment-json-file @move.json
+        reassign-partitions --execute --reassignment-json-file @unknown.json
+        reassign-partitions --execute --reassignment-json-file @nowhere.json
+        get-offsets --topic moving --partitions 0
+        leader-election --election-type preferred --path-to-json-file @elect.json
+        topics --describe --topic moving
+        topics --delete --topic moving
+        """,
+        files={
+            "move.json": '{"version":1,"partitions":[{"topic":"moving","partition":0,"replicas":[3,1]},'
+            '{"topic":"moving","partition":1,"replicas":[1,2,3]}]}',
+            "unknown.json": '{"version":1,"partitions":[{"topic":"other-moving","partition":0,'
+            '"replicas":[1]}]}',
+            "nowhere.json": '{"version":1,"partitions":[{"topic":"moving","partition":0,"replicas":[9]}]}',
+            "elect.json": '{"partitions":[{"topic":"moving","partition":0},'
+            '{"topic":"moving","partition":1}]}',
+        },
+        brokers=3,
+    ),
+    Case("three brokers: all are listed", "cluster list-endpoints", FOUR, brokers=3),
 ]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from compat.broker import ServedBroker
-from compat.ids import read_later
+from compat.ids import differences, read_allowed, read_later, write_allowed
 from oracle import Kafka
+from oracle.cluster import KafkaCluster
 from tools import Bench, ToolRunner
 
 # The newest, whose words kwire has; the tools of 2.6.2 can still talk to it.
@@ -24,9 +26,27 @@ KAFKA_PROPERTIES = {
 }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-allow", action="store_true", help="write tests.allow from the tests, run none")
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip without Java; expect to fail what later.txt has: a case, or a release's (`2.6.2-a_case`)."""
-    later = read_later(Path(config.rootpath))
+    """Skip without Java; expect to fail what later.txt has: a case, or a release's (`2.6.2-a_case`).
+
+    With CI=true the cases must be those of tests.allow.
+    """
+    folder = Path(config.rootpath)
+    found = [item.nodeid for item in items]
+    if config.getoption("--write-allow"):
+        write_allowed(folder, found)
+        items.clear()
+        return
+    wrong = differences(found, read_allowed(folder))
+    whole = config.args_source is not pytest.Config.ArgsSource.ARGS
+    if wrong and whole and os.environ.get("CI") == "true":
+        raise pytest.UsageError("\n".join(wrong))
+    later = read_later(folder)
     used = set()
     for item in items:
         if shutil.which("java") is None:
@@ -38,13 +58,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 mark = pytest.mark.xfail(reason=later[name], strict=True, raises=AssertionError)
                 item.add_marker(mark)
     unknown = later.keys() - used
-    if unknown and config.args_source is not pytest.Config.ArgsSource.ARGS:
+    if unknown and whole:
         raise pytest.UsageError(f"later.txt names no case: {sorted(unknown)}")
 
 
 @pytest.fixture(scope="session")
+def three() -> Iterator[tuple[str, ServedBroker]]:
+    """Three brokers of Kafka, by address, and three of kwire: one cluster each, for all releases."""
+    broker = ServedBroker("--host", "127.0.0.1", "--brokers", "3")
+    with KafkaCluster(KAFKA, KAFKA_PROPERTIES, features=KAFKA_FEATURES) as kafka:
+        try:
+            broker.start()
+            yield kafka.bootstrap, broker
+        finally:
+            broker.close()
+
+
+@pytest.fixture(scope="session")
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    release = request.param
+    release, brokers = request.param
+    if brokers == 3:
+        kafka_address, served = request.getfixturevalue("three")
+        with ToolRunner(release) as tools:
+            yield Bench(release, tools, kafka_address, served.bootstrap, served)
+        return
     broker = ServedBroker("--host", "127.0.0.1")
     with Kafka(KAFKA, KAFKA_PROPERTIES, features=KAFKA_FEATURES) as kafka, ToolRunner(release) as tools:
         try:

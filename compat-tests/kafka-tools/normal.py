@@ -18,22 +18,28 @@ _REPLACED = [
     (re.compile(r'(?<="avg_throughput":)[0-9.E]+'), "SPEED"),
     (re.compile(r"\b1\d{12}\b"), "TIME"),
     (re.compile(r'(?<="logDir":")[^"]*'), "DIR"),
-    (re.compile(r'(?<="log_dirs":\[")(?!any")[^"]*'), "DIR"),
+    (re.compile(r'(?<="log_dirs":\[)[^\]]*'), "DIRS"),
     (re.compile(r"(?<=\(isolated\): )\d+|(?<=\bFinalizedVersionLevel: )\S+"), "N"),
     (re.compile(r"(?<=Epoch: )\d+"), "EPOCH"),
 ]
+_IN_SYNC = re.compile(r"(?<=Isr: )[\d,]+")
 _SPEED = re.compile(r"-?\d+\.\d+(E-?\d+)?|(?<=, )\d+(?= ms)|(?<=, )\d+\b")
 
 
-def normalised(tool: str, text: str, bootstrap: str, only: str) -> list[str]:
+_HOST, _PORT = r"/?(?:\b127\.0\.0\.1|\blocalhost|\[::1\])", r"\d{4,5}\b"
+
+
+def normalised(tool: str, text: str, only: str) -> list[str]:
     """The lines to compare, sorted unless their order means something."""
-    port = bootstrap.rsplit(":", 1)[1]
     text = "\n".join(line for line in text.splitlines() if not _is_noise(line))
-    text = re.sub(rf"/?(127\.0\.0\.1|localhost|\[::1\]):{port}\b", "BROKER", text)
-    text = re.sub(rf"\b(127\.0\.0\.1|localhost)\b([ /:]+)({port})\b", r"HOST\2PORT", text)
-    text = re.sub(rf"\b(127\.0\.0\.1|localhost)\b(\s+){port}\b", "HOST PORT", text)
+    text = re.sub(rf"{_HOST}:{_PORT}", "BROKER", text)
+    text = re.sub(rf"{_HOST}([ /:]+){_PORT}", r"HOST\1PORT", text)
+    text = re.sub(rf"{_HOST}(\s+){_PORT}", "HOST PORT", text)
+    text = text.replace("/127.0.0.1", "HOST").replace("/[::1]", "HOST")
     for pattern, word in _REPLACED:
         text = pattern.sub(word, text)
+    # An ISR is a set: who joined it first comes first in Kafka's hash set or not.
+    text = _IN_SYNC.sub(lambda found: ",".join(sorted(found[0].split(","))), text)
     if tool.endswith("-perf-test"):
         text = _SPEED.sub("N", text)
     lines = [re.sub(r"[ \t]+", " ", line).strip() for line in text.splitlines()]

@@ -69,6 +69,18 @@ CLASSES = {
     "features": ("", _NEW + "FeatureCommand", _NEW + "FeatureCommand"),
     "cluster": ("", _NEW + "ClusterTool", _NEW + "ClusterTool"),
     "metadata-quorum": ("", _NEW + "MetadataQuorumCommand", _NEW + "MetadataQuorumCommand"),
+    "delegation-tokens": (
+        "kafka.admin.DelegationTokenCommand",
+        _NEW + "DelegationTokenCommand",
+        _NEW + "DelegationTokenCommand",
+    ),
+    "share-groups": ("", "", _NEW + "consumer.group.ShareGroupCommand"),
+    "streams-groups": ("", "", _NEW + "streams.StreamsGroupCommand"),
+    "streams-application-reset": (
+        "kafka.tools.StreamsResetter",
+        _NEW + "StreamsResetter",
+        _NEW + "StreamsResetter",
+    ),
     "client-metrics": ("", _NEW + "ClientMetricsCommand", _NEW + "ClientMetricsCommand"),
     "producer-perf-test": (_NEW + "ProducerPerformance",) * 3,
     "consumer-perf-test": (
@@ -127,6 +139,14 @@ class ToolRunner:
         assert len(answer) == 3, "the JVM of the tools has ended"
         return Result(answer[0], _decoded(answer[1]), _decoded(answer[2]))
 
+    def in_background(self, bootstrap: str, words: list[str], log: Path) -> subprocess.Popen[bytes]:
+        """The tool in a JVM of its own that goes on; what it says goes to `log`, and its owner ends it."""
+        name, *options = words
+        main_class = CLASSES[name][RELEASES.index(self.release)]
+        command = tool_command(self.release, main_class, self._with_address(name, options, bootstrap))
+        with log.open("wb") as said:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+
     def _with_address(self, name: str, options: list[str], bootstrap: str) -> list[str]:
         if name == "producer-perf-test":
             return [*options, "--producer-props", f"bootstrap.servers={bootstrap}", "acks=all"]
@@ -139,7 +159,7 @@ class ToolRunner:
 
 @dataclass(frozen=True)
 class Bench:
-    """What a case runs on."""
+    """What a case runs on: addresses of a Kafka and of kwire, one broker each or three."""
 
     release: str
     tools: ToolRunner
