@@ -12,7 +12,7 @@ from kwire.coordinators.outcome import Outcome
 from . import records as m
 from .api_error import NO_ERROR, ApiError
 from .image import NO_LEADER, ClusterImage, PartitionImage, TopicImage
-from .partition_changes import Election, partition_change
+from .partition_changes import Election, catching_up, partition_change
 from .partitions import MAX_RECORDS, all_partitions
 
 ELECTIONS_A_ROUND: Final = 1_000
@@ -39,11 +39,14 @@ def elect_leaders(
     """
     results: list[TopicResults] = []
     records: list[m.Record] = []
+    elected: dict[tuple[str, int], None] = {}
     for name, indexes in all_partitions(image) if asked is None else asked:
         topic = image.topic(name)
         answers = []
         for index in indexes:
             error = _elect(image, topic, name, index, election, records)
+            if not error.failed:
+                elected[name, index] = None
             if asked is not None or error.error_code is not ErrorCode.ELECTION_NOT_NEEDED:
                 answers.append(ElectionResult(index, error))
         results.append((name, answers))
@@ -51,7 +54,7 @@ def elect_leaders(
             return Outcome(
                 ApiError(ErrorCode.POLICY_VIOLATION, "Unable to perform excessively large batch operation.")
             )
-    return Outcome(results, records)
+    return Outcome(results, [*records, *catching_up(image, records, elected)])
 
 
 def _elect(
@@ -115,10 +118,13 @@ def unclean_elections(image: ClusterImage, topics: Sequence[TopicImage]) -> list
     """A leader from outside the ISR for each partition of these topics that nobody leads, where one is
     active.
     """
-    return [
-        record
-        for topic in topics
-        for partition in topic.partitions
-        if partition.leader == NO_LEADER
-        and (record := partition_change(image, topic, partition, election=Election.UNCLEAN)) is not None
-    ]
+    records = []
+    elected = []
+    for topic in topics:
+        for partition in topic.partitions:
+            if partition.leader == NO_LEADER:
+                record = partition_change(image, topic, partition, election=Election.UNCLEAN)
+                if record is not None:
+                    records.append(record)
+                    elected.append((topic.name, partition.index))
+    return [*records, *catching_up(image, records, elected)]

@@ -12,13 +12,14 @@ feature that kwire does not turn on):
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from . import records as m
 from .image import NO_LEADER, UNASSIGNED_DIRECTORY, ClusterImage, PartitionImage, TopicImage
+from .replay import Replayer
 
 RECOVERED: Final = 0
 RECOVERING: Final = 1
@@ -51,10 +52,11 @@ def partition_change(
     adding: Sequence[int] | None = None,
     removing: Sequence[int] | None = None,
     election: Election = Election.ONLINE,
+    recovering: bool = False,
 ) -> m.Record | None:
     """The record by which a partition gets what is given (None: as it is), and what follows from that.
 
-    None where nothing changes.
+    None where nothing changes. `recovering` leaves an unclean leader in that state, though it has followers.
     """
     new_isr = partition.isr if isr is None else tuple(isr)
     new_replicas = partition.replicas if replicas is None else tuple(replicas)
@@ -78,8 +80,10 @@ def partition_change(
             new_isr = (elected.leader,)
     elif not set(partition.replicas) <= set(new_replicas):
         leader = partition.leader
-    if recovery is None and partition.leader_recovery_state == RECOVERING and len(new_isr) > 1:
-        recovery = RECOVERED
+    if recovery is None and partition.leader_recovery_state == RECOVERING:
+        led_by_another = leader is not None and leader not in (NO_LEADER, partition.leader)
+        if led_by_another or (len(new_isr) > 1 and not recovering):
+            recovery = RECOVERED
     if recovery == partition.leader_recovery_state:
         recovery = None
     directories = _directories(image, partition, new_replicas)
@@ -103,7 +107,8 @@ def caught_up(image: ClusterImage, topic: TopicImage, partition: PartitionImage)
     """The record by which active replicas join the ISR of a partition that is led, completing what waited
     for them. None where nothing changes.
 
-    They are in sync at once: all replicas share one log.
+    They are in sync at once: all replicas share one log. A leader that has just been elected uncleanly is
+    shown as recovering all the same: who follows the image one batch at a time must see it.
     """
     if partition.leader == NO_LEADER:
         return None
@@ -112,7 +117,23 @@ def caught_up(image: ClusterImage, topic: TopicImage, partition: PartitionImage)
         for replica in partition.replicas
         if replica not in partition.isr and is_active(image, replica)
     ]
-    return partition_change(image, topic, partition, isr=[*partition.isr, *missing])
+    return partition_change(image, topic, partition, isr=[*partition.isr, *missing], recovering=True)
+
+
+def catching_up(
+    image: ClusterImage, records: Sequence[m.Record], changed: Iterable[tuple[str, int]]
+) -> list[m.Record]:
+    """What follows for the (topic, partition)s that `records` change, once they are in the image."""
+    if not records:
+        return []
+    begun = Replayer(image).replay(records, last_offset=image.offset + len(records), epoch=image.epoch)
+    following = []
+    for name, index in changed:
+        topic = begun.topics[name]
+        record = caught_up(begun, topic, topic.partitions[index])
+        if record is not None:
+            following.append(record)
+    return following
 
 
 def is_active(image: ClusterImage, replica: int) -> bool:

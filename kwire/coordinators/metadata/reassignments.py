@@ -17,9 +17,8 @@ from kwire.coordinators.outcome import Outcome
 from . import records as m
 from .api_error import NO_ERROR, ApiError
 from .image import ClusterImage, PartitionImage, TopicImage
-from .partition_changes import Election, caught_up, partition_change
+from .partition_changes import Election, catching_up, partition_change
 from .partitions import MAX_RECORDS, AssignmentRefused, all_partitions, check_assignment
-from .replay import Replayer
 
 
 class Target(NamedTuple):
@@ -75,7 +74,7 @@ def alter_reassignments(
             except _Refused as refused:
                 answers.append(ReassignmentResult(target.partition, refused.error))
         results.append((name, answers))
-    return Outcome(results, [*records, *_catching_up(image, records, changed)])
+    return Outcome(results, [*records, *catching_up(image, records, changed)])
 
 
 def _found(image: ClusterImage, name: str, index: int) -> tuple[TopicImage, PartitionImage]:
@@ -87,22 +86,6 @@ def _found(image: ClusterImage, name: str, index: int) -> tuple[TopicImage, Part
     if partition is None:
         raise _Refused(unknown, f"Unable to find partition {name}:{index}.")
     return topic, partition
-
-
-def _catching_up(
-    image: ClusterImage, records: Sequence[m.Record], changed: dict[tuple[str, int], None]
-) -> list[m.Record]:
-    """What follows once `records` are in the image."""
-    if not records:
-        return []
-    begun = Replayer(image).replay(records, last_offset=image.offset + len(records), epoch=image.epoch)
-    following = []
-    for name, index in changed:
-        topic = begun.topics[name]
-        record = caught_up(begun, topic, topic.partitions[index])
-        if record is not None:
-            following.append(record)
-    return following
 
 
 def _begun(

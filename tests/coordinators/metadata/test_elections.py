@@ -79,6 +79,14 @@ def test_an_unclean_election_takes_the_first_that_is_alive_and_it_alone_is_in_sy
     assert elected.leader_epoch == first(image).leader_epoch + 1
 
 
+def test_others_that_live_join_an_unclean_leader_at_once_and_it_is_seen_to_recover() -> None:
+    image = fenced(three(3, 2, 1), 1, 2, 3)
+    for broker_id in (1, 2):
+        image = after(image, brokers.fence(image.brokers[broker_id], fenced=False))
+    elected = first(applied(image, elect_leaders(image, [("t", [0])], UNCLEAN)))
+    assert (elected.leader, elected.isr, elected.leader_recovery_state) == (2, (2, 1), 1)
+
+
 def test_an_unclean_election_with_nobody_alive_elects_nobody() -> None:
     image = fenced(three(), 1, 2, 3)
     assert codes(image, UNCLEAN, ("t", [0])) == [ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE]
