@@ -106,6 +106,11 @@ class Link:
     def over(self) -> bool:
         return self.client_closed and self.server_closed
 
+    @property
+    def hurt(self) -> bool:
+        """Whether something may have been lost on it."""
+        return self.requests.drop or self.answers.drop or self.requests.broken or self.frozen
+
     def busy(self) -> bool:
         """Whether anything is under way, or was asked and not answered as far as the network can tell."""
         return bool(self.requests.in_flight or self.answers.in_flight or self.requests.arrived)

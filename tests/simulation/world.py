@@ -106,6 +106,8 @@ class World:
         """The broker, while it serves."""
         self.violations: list[str] = []
         self.counted: Counter[str] = Counter()
+        self.operations: Counter[str] = Counter()
+        """What clients asked, by kind; counted by themselves."""
         self.power_losses = 0
         """After the first, only what was synced is promised."""
         self.died = trio.Event()
@@ -194,10 +196,8 @@ class World:
                         if not files.dead:
                             self.running = running
                         ready.set()
-            except BaseException as failure:
+            except Exception as failure:
                 failures.append(failure)
-                if not isinstance(failure, Exception):
-                    raise
             finally:
                 self._process_ended(files, failures, started=ready.is_set())
                 ready.set()
