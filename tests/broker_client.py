@@ -7,6 +7,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import trio
@@ -121,6 +122,15 @@ async def create_topic(
         )
     )
     assert created.error.error_code == ErrorCode.NONE, created
+
+
+def led_again(running: Running, topic: str, *, leader_epoch: int) -> None:
+    """The topic's first partition is led by the same node in a later epoch."""
+    state = running.cluster.image.partition(topic, 0)
+    partition = running.cluster.partition(topic, 0)
+    assert state is not None
+    assert partition is not None
+    partition.follow(replace(state, leader_epoch=leader_epoch), min_isr=1)
 
 
 def produce_request(

@@ -162,9 +162,17 @@ class Cluster:
 
     # -- nodes that stop and start
 
+    def hurry(self, *node_ids: int) -> None:
+        """These nodes are about to stop: what waits there is answered with what there is."""
+        for node_id in node_ids:
+            self.nodes[node_id].stopping = True
+        for partition in self._partitions.values():
+            partition.wake_all()
+
     async def begin_controlled_shutdown(self, node_id: int) -> None:
         """Moves what the node leads to other nodes, while it still answers. Raises StorageError."""
         await self.controller.begin_controlled_shutdown(node_id)
+        self.hurry(node_id)
 
     async def node_stopped(self, node_id: int) -> None:
         """A node's listeners are closed: it is fenced, at once, and its fetch sessions are forgotten.
@@ -183,6 +191,7 @@ class Cluster:
         """
         await self.controller.register_again(node_id)
         self.nodes[node_id].up = True
+        self.nodes[node_id].stopping = False
 
     def _no_sessions(self) -> FetchSessions:
         slots = self.config.integer("max.incremental.fetch.session.cache.slots")

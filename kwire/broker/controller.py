@@ -35,6 +35,7 @@ from kwire.coordinators.metadata.image import (
     SecurityProtocol,
 )
 from kwire.coordinators.metadata.replay import Replayer
+from kwire.coordinators.metadata.topic_configs import topic_config
 from kwire.coordinators.metadata.topic_names import CONSUMER_OFFSETS
 from kwire.coordinators.metadata.topics import create_topics
 from kwire.coordinators.outcome import Outcome, Ticket
@@ -174,13 +175,35 @@ class Controller:
         return following
 
     async def set_fenced(self, node_id: int, fenced: bool) -> None:
-        """Fence a node (its leaders move to others in sync, or away) or bring it back."""
+        """Fence a node (its leaders move to others in sync, or away) or bring it back.
 
-        def change(image: ClusterImage) -> Outcome[None, m.Record]:
-            return Outcome(None, brokers.fence(image.brokers[node_id], fenced=fenced))
+        :raises StorageError: it could not be written down; asking again is safe.
+        """
+        await self._change_broker(lambda image: brokers.fence(image.brokers[node_id], fenced=fenced))
 
-        await self.submit(change)
-        await self.submit(lambda image: Outcome(None, brokers.leadership_changes(image)))
+    async def begin_controlled_shutdown(self, node_id: int) -> None:
+        """A node is about to stop: others in sync lead from now on, while it still answers.
+
+        :raises StorageError: it could not be written down; asking again is safe.
+        """
+        await self._change_broker(lambda image: brokers.begin_shutdown(image.brokers[node_id]))
+
+    async def register_again(self, node_id: int) -> None:
+        """A node has started: a registration with a higher epoch, and whatever it may lead and be in sync
+        with.
+
+        :raises StorageError: it could not be written down; asking again is safe.
+        """
+        self._register(self._cluster.nodes[node_id], fenced=True)
+        await self.set_fenced(node_id, False)
+
+    async def _change_broker(self, change: Callable[[ClusterImage], Sequence[m.Record]]) -> None:
+        await self.submit(lambda image: Outcome(None, change(image)))
+        await self.submit(lambda image: Outcome(None, brokers.leadership_changes(image, self._may_lose)))
+
+    def _may_lose(self, topic: str) -> bool:
+        """Whether a topic's leader may come from outside the ISR."""
+        return topic_config(self.image, self._cluster.config, topic).unclean_leader_election_enable
 
     async def start(self) -> None:
         """Read the log, or begin one; register controller and nodes; elect leaders; make internal topics.
@@ -209,7 +232,7 @@ class Controller:
         self._register_nodes()
         if not all(directories.was_clean for directories in cluster.directories.values()):
             self._commit(brokers.new_leader_epochs(self.image.topics.values()))
-        self._commit(brokers.leadership_changes(self.image))
+        self._commit(brokers.leadership_changes(self.image, self._may_lose))
         self._make_internal_topics()
 
     def _load(self, log: MetadataLog) -> None:
@@ -266,17 +289,24 @@ class Controller:
         gone = brokers.absent(self.image, list(cluster.nodes))
         self._commit([record for broker in gone for record in brokers.fence(broker, fenced=True)])
         for node in sorted(cluster.nodes.values(), key=lambda node: node.id):
-            node.epoch = log.next_offset
-            broker = BrokerImage(
-                id=node.id,
-                epoch=node.epoch,
-                incarnation_id=self.new_uuid(),
-                endpoints=tuple(_registered(endpoint) for endpoint in node.endpoints.values()),
-                features=supported,
-                rack=node.rack,
-                log_dirs=tuple(sorted(cluster.directories[node.id].directory_ids)),
-            )
-            self._commit([m.register_broker_record(broker)])
+            self._register(node, fenced=False)
+
+    def _register(self, node: ClusterNode, *, fenced: bool) -> None:
+        log = self._log
+        assert log is not None
+        epoch = log.next_offset
+        broker = BrokerImage(
+            id=node.id,
+            epoch=epoch,
+            incarnation_id=self.new_uuid(),
+            endpoints=tuple(_registered(endpoint) for endpoint in node.endpoints.values()),
+            features=features.supported_ranges(),
+            rack=node.rack,
+            log_dirs=tuple(sorted(self._cluster.directories[node.id].directory_ids)),
+        )
+        self._commit([m.register_broker_record(broker)])
+        node.epoch = epoch
+        if not fenced:
             self._commit(brokers.fence(broker, fenced=False))
 
     def _make_internal_topics(self) -> None:

@@ -36,5 +36,7 @@ class Node:
     rack: str | None = None
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     up: bool = True
+    stopping: bool = False
+    """It answers what it was asked, without waiting for anything any more."""
     epoch: int = -1
     fetch_sessions: FetchSessions = field(init=False)

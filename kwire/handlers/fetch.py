@@ -148,7 +148,7 @@ async def _look_until_satisfied(
     min_bytes = min(request.min_bytes, ctx.cluster.fetch_max_bytes)
     if ctx.version >= 3:
         min_bytes = min(min_bytes, request.max_bytes)
-    if wait_ms <= 0 or looked.urgent or looked.size >= min_bytes or not partitions:
+    if wait_ms <= 0 or looked.urgent or looked.size >= min_bytes or not partitions or ctx.node.stopping:
         return looked
     deadline = trio.current_time() + wait_ms / 1000
     while True:
@@ -171,7 +171,7 @@ async def _look_until_satisfied(
             for _, partition in watched:
                 partition.unwatch(waiter)
         looked = await _look(ctx, request, partitions)
-        if scope.cancelled_caught or looked.urgent or looked.size >= min_bytes:
+        if scope.cancelled_caught or looked.urgent or looked.size >= min_bytes or ctx.node.stopping:
             return looked
 
 

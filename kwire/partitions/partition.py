@@ -1,7 +1,8 @@
 """A partition as everyone above storage sees it: append, read, wait, leadership.
 
 Rules: there is one `Partition` object a partition of the cluster, whatever the number of its replicas; a
-replica is a cursor over the one log. `append` completes without suspending for a local log of ordinary
+replica is a cursor over the one log: at its end while it is in sync, left behind where it went out of the
+ISR. `append` completes without suspending for a local log of ordinary
 batches, but no caller may assume so. Batches get their offsets and leader epoch here, in place, in the order
 of the appends. Expected refusals are error codes in the results; `StorageError` from the engine becomes
 KAFKA_STORAGE_ERROR and one log line.
@@ -21,6 +22,8 @@ from kwire_storage.engine import LogRead, OffsetOutOfRange, PartitionLog, Storag
 from kwire_storage.producer_state import Duplicate
 from kwire_storage.validation import ProduceRules, Refusal, ValidBatch, accept_usual, takes_long, validate
 
+from kwire.coordinators.metadata.image import NO_LEADER, PartitionImage
+from kwire.coordinators.metadata.partition_changes import RECOVERING
 from kwire.partitions.threads import decode_in_thread
 
 if TYPE_CHECKING:
@@ -54,6 +57,8 @@ class Partition:
     """One partition. `leader_id`, `leader_epoch` and `replicas` follow the cluster image; -1 is no leader."""
 
     __slots__ = (
+        "_cursors",
+        "_held_at",
         "_waiters",
         "index",
         "leader_epoch",
@@ -73,21 +78,25 @@ class Partition:
         log: PartitionLog,
         now_ms: Callable[[], int],
         *,
-        leader_id: int,
-        leader_epoch: int,
-        replicas: Sequence[int] = (),
+        state: PartitionImage,
+        min_isr: int = 1,
     ) -> None:
         self.topic = topic
         self.topic_id = topic_id
         self.index = index
         self.log = log
         self.now_ms = now_ms
-        self.leader_id = leader_id
-        self.leader_epoch = leader_epoch
-        self.replicas = replicas
+        self.leader_id = state.leader
+        self.leader_epoch = state.leader_epoch
+        self.replicas: Sequence[int] = state.replicas
         self._waiters: dict[Waiter, None] = {}  # in the order in which they came
-        if leader_id >= 0:
-            log.epochs.assign(leader_epoch, log.log_end_offset)
+        self._cursors: dict[int, int] = {}
+        """Where the replicas that are not in sync went out of the ISR."""
+        self._held_at: int | None = None
+        """Where the high watermark stands while fewer replicas than min.insync.replicas are in sync."""
+        if state.leader >= 0:
+            log.epochs.assign(state.leader_epoch, log.log_end_offset)
+        self.follow(state, min_isr=min_isr)
 
     def __repr__(self) -> str:
         return f"{self.topic}-{self.index}"
@@ -102,16 +111,21 @@ class Partition:
 
     @property
     def high_watermark(self) -> int:
-        """What consumers may read up to. Every replica is a cursor in this process, so it is the log's
-        end.
+        """What consumers may read up to: the log's end, since replicas in sync have all of it; where it stood
+        when the partition came to have fewer in sync than it must (Kafka: Partition.isUnderMinIsr).
         """
-        return self.log.log_end_offset
+        return self.log.log_end_offset if self._held_at is None else self._held_at
+
+    @property
+    def is_under_min_isr(self) -> bool:
+        """Whether fewer replicas are in sync than min.insync.replicas wants."""
+        return self._held_at is not None
 
     @property
     def last_stable_offset(self) -> int:
         """What read_committed consumers may read up to."""
         first_unstable = self.log.producers.first_undecided_offset
-        end = self.log.log_end_offset
+        end = self.high_watermark
         return end if first_unstable is None else min(first_unstable, end)
 
     def refusal_for(self, node_id: int, current_leader_epoch: int, *, leader_only: bool = True) -> ErrorCode:
@@ -170,6 +184,9 @@ class Partition:
         woken.
         """
         log = self.log
+        if origin is Origin.COORDINATOR and self._held_at is not None:
+            # Coordinators write with acks=-1.
+            return AppendResult(ErrorCode.NOT_ENOUGH_REPLICAS)
         if not batches:
             # Only a Produce of version 0 to 2 may carry nothing; Kafka says so with an offset of -1.
             return AppendResult(ErrorCode.NONE, log_start_offset=log.log_start_offset)
@@ -238,17 +255,51 @@ class Partition:
         found = self.log.epochs.end_offset_for(epoch, self.log.log_end_offset)
         return None if found[0] < 0 or found[1] < 0 else found
 
-    def follow(self, leader_id: int, leader_epoch: int, replicas: Sequence[int]) -> None:
+    def follow(self, state: PartitionImage, *, min_isr: int) -> None:
         """Takes over what the cluster image says of this partition; waiting readers look again after a
         change.
+
+        A leader from outside the ISR has the log up to its cursor only: what lies above is cut off.
+
+        :param min_isr: the topic's min.insync.replicas.
         """
-        self.replicas = replicas
-        if leader_id != self.leader_id or leader_epoch != self.leader_epoch:
-            self.leader_id = leader_id
-            self.leader_epoch = leader_epoch
-            if leader_id >= 0:
-                self.log.epochs.assign(leader_epoch, self.log.log_end_offset)
+        log = self.log
+        self.replicas = state.replicas
+        moved = state.leader != self.leader_id or state.leader_epoch != self.leader_epoch
+        if moved:
+            cursor = self._cursors.get(state.leader, log.log_end_offset)
+            if state.leader_recovery_state == RECOVERING and cursor < log.log_end_offset:
+                self._lose(cursor)
+            self.leader_id = state.leader
+            self.leader_epoch = state.leader_epoch
+            if state.leader >= 0:
+                log.epochs.assign(state.leader_epoch, log.log_end_offset)
+        self._cursors = {
+            replica: min(self._cursors.get(replica, log.log_end_offset), log.log_end_offset)
+            for replica in state.replicas
+            if replica not in state.isr
+        }
+        # Kafka does not hold a topic to more replicas than it has (Partition.effectiveMinIsr).
+        is_under = state.leader >= 0 and len(state.isr) < min(min_isr, len(state.replicas))
+        was_under = self._held_at is not None
+        self._held_at = min(self.high_watermark, log.log_end_offset) if is_under else None
+        if moved or (was_under and not is_under):
             self.wake_all()
+
+    def gone(self) -> None:
+        """The topic is deleted: nobody leads, and waiting readers are told."""
+        self.replicas = ()
+        self.leader_id = NO_LEADER
+        self.wake_all()
+
+    def _lose(self, offset: int) -> None:
+        logger.warning(
+            "%s: an unclean election cuts the log from %d to %d", self, self.log.log_end_offset, offset
+        )
+        try:
+            self.log.truncate_to(offset)
+        except StorageError as error:
+            logger.error("cutting %s to offset %d failed, its records stay: %s", self, offset, error)
 
     def watch(self, waiter: Waiter) -> None:
         """Puts a reader on the waiting list; it must `unwatch` whatever happens."""
@@ -256,6 +307,11 @@ class Partition:
 
     def unwatch(self, waiter: Waiter) -> None:
         self._waiters.pop(waiter, None)
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether a reader is on the waiting list."""
+        return bool(self._waiters)
 
     def wake_all(self) -> None:
         """Something other than new records changed: every waiting reader looks again."""

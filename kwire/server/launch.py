@@ -70,10 +70,65 @@ class Running:
         self.stopped = trio.Event()
         """Set when everything is closed."""
         self.server = server
+        self._changing = trio.Lock()
+
+    async def stop_node(self, node_id: int, *, controlled: bool = True) -> None:
+        """Stops one broker of the cluster; the others go on.
+
+        Controlled, as a Kafka that is told to stop: others in sync lead first, what is in progress is
+        answered, then connections and listeners close. Otherwise as if its machine were gone: connections are
+        cut, answers are lost. It is fenced at once either way; no broker session has to time out.
+
+        :raises ValueError: there is no such node, or it is stopped.
+        :raises StorageError: that it is fenced could not be written down; it is stopped all the same, and
+            calling again fences it.
+        """
+        async with self._changing:
+            node = self._node(node_id)
+            if node.up:
+                if controlled:
+                    try:
+                        await self.cluster.begin_controlled_shutdown(node_id)
+                    except StorageError as error:
+                        logger.error("node %d stops without moving its leaders first: %s", node_id, error)
+                await self.server.close_node(node, drain=controlled)
+            elif self.cluster.image.brokers[node_id].fenced:
+                raise ValueError(f"node {node_id} is stopped already")
+            await self.cluster.node_stopped(node_id)
+
+    async def start_node(self, node_id: int) -> None:
+        """Starts a stopped node again, on the ports that it had: it registers anew and joins the ISRs.
+
+        :raises ValueError: there is no such node, or it runs.
+        :raises CannotStart: another process has taken one of its ports.
+        :raises StorageError: its registration could not be written down; it stays stopped.
+        """
+        async with self._changing:
+            node = self._node(node_id)
+            if node.up:
+                raise ValueError(f"node {node_id} runs already")
+            try:
+                self.server.open_node(node)
+            except CannotListen as refusal:
+                raise CannotStart(refusal.strerror) from refusal
+            try:
+                await self.cluster.node_started(node_id)
+            finally:
+                if not node.up:
+                    with trio.CancelScope(shield=True):
+                        await self.server.close_node(node, drain=False)
+
+    def _node(self, node_id: int) -> Node:
+        node = self.cluster.nodes.get(node_id)
+        if node is None:
+            known = ", ".join(map(str, sorted(self.cluster.nodes)))
+            raise ValueError(f"there is no node {node_id}; the nodes are {known}")
+        return node
 
     def stop(self) -> None:
         """Answers what is in progress and closes; `run_broker` returns then."""
         self.cluster.groups.drain()
+        self.cluster.hurry(*self.cluster.nodes)
         self.server.stop()
 
 

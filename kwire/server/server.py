@@ -2,13 +2,15 @@
 
 Rules: ports are bound before the cluster opens its data (a taken port touches nothing), and accepted on once
 it is ready. Stopping accepts no more, lets each request in progress be answered, and gives them
-`DRAIN_SECONDS`. The server owns its sockets; the caller owns the cluster.
+`DRAIN_SECONDS`. A node can be closed and opened again by itself, on the ports that it had. The server owns
+its sockets; the caller owns the cluster.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import trio
 from kwire_codecs.framing import SCRATCH_BYTES, Frames
@@ -32,6 +34,25 @@ this is looked for.
 LOOKED_AT_A_TURN = 200
 
 
+class _Listeners:
+    """One node's listeners: the sockets that are open, and the task that accepts on them."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.listeners: list[Listener] = []
+        """As they are bound: with the ports that they got."""
+        self.sockets: list[tuple[Endpoint, Sequence[Listening]]] = []
+        self.accepting = trio.CancelScope()
+        self.accepts = False
+        self.closed = trio.Event()
+
+    def close(self) -> None:
+        for _, sockets in self.sockets:
+            for sock in sockets:
+                sock.close()
+        self.sockets.clear()
+
+
 class Server:
     """Serves clusters' nodes on their listeners. Use as a context manager: it closes its listening
     sockets. `network` is where it listens: on sockets, unless said otherwise.
@@ -39,13 +60,16 @@ class Server:
 
     def __init__(self, network: Network | None = None) -> None:
         self._network: Network = network if network is not None else SocketNetwork()
-        self._listening: list[tuple[Node, Endpoint, Sequence[Listening]]] = []
+        self._listening: dict[int, _Listeners] = {}
         self._connections: dict[Connection, None] = {}  # in the order in which they came
         self._room = trio.Event()
         self._crowded = Crowded()
         self._max_connections = 2**31
         self._why_no_more = ""
         self._accepting = trio.CancelScope()
+        self._acceptors: trio.Nursery
+        self._serving: trio.Nursery
+        self._requests: Requests
         # One for all connections: each is done with it before another gets its turn.
         self._scratch = bytearray(SCRATCH_BYTES)
 
@@ -53,19 +77,26 @@ class Server:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        for _, _, sockets in self._listening:
-            for sock in sockets:
-                sock.close()
-        self._listening.clear()
+        for listening in self._listening.values():
+            listening.close()
 
     def bind(self, node: Node, listeners: Iterable[Listener]) -> None:
         """Opens a node's listeners and notes the ports on the node. Raises CannotListen."""
-        for listener in listeners:
-            sockets = self._network.listen(listener.host, listener.port)
-            port = sockets[0].port
-            endpoint = Endpoint(listener.name, listener.host, port, listener.protocol, listener.advertised)
-            node.endpoints[listener.name] = endpoint
-            self._listening.append((node, endpoint, sockets))
+        opened = _Listeners(node)
+        try:
+            for listener in listeners:
+                sockets = self._network.listen(listener.host, listener.port)
+                port = sockets[0].port
+                opened.listeners.append(replace(listener, port=port))
+                endpoint = Endpoint(
+                    listener.name, listener.host, port, listener.protocol, listener.advertised
+                )
+                node.endpoints[listener.name] = endpoint
+                opened.sockets.append((endpoint, sockets))
+        except BaseException:
+            opened.close()
+            raise
+        self._listening[node.id] = opened
 
     @property
     def connection_count(self) -> int:
@@ -79,24 +110,23 @@ class Server:
 
         Calls `ready()` once clients are accepted. `request_log` notes every request, where one is wanted.
         """
-        requests = LoggedRequests(cluster, request_log) if request_log is not None else Requests(cluster)
+        self._requests = (
+            LoggedRequests(cluster, request_log) if request_log is not None else Requests(cluster)
+        )
         self._limit_connections(cluster.config.integer("max.connections"))
-        async with trio.open_nursery() as serving:
+        async with trio.open_nursery() as self._serving:
             with self._accepting:
-                async with trio.open_nursery() as accepting:
-                    for node, endpoint, sockets in self._listening:
-                        take = self._taker(serving, requests, node, endpoint)
-                        for sock in sockets:
-                            accepting.start_soon(
-                                accept_forever, sock, take, self._wait_for_room, self._crowded
-                            )
+                async with trio.open_nursery() as self._acceptors:
+                    accepting = self._acceptors
+                    for listening in self._listening.values():
+                        self._start_accepting(listening)
                     accepting.start_soon(self._close_left)
                     accepting.start_soon(self._close_idle, cluster.config.integer("connections.max.idle.ms"))
                     ready()
             self.__exit__()
             with trio.move_on_after(DRAIN_SECONDS):
-                await self._drain()
-            serving.cancel_scope.cancel()
+                await self._drain(self._connections)
+            self._serving.cancel_scope.cancel()
 
     def stop(self) -> None:
         """Accepts no more; `serve` returns once the requests in progress are answered, or after
@@ -104,9 +134,52 @@ class Server:
         """
         self._accepting.cancel()
 
-    def _taker(
-        self, serving: trio.Nursery, requests: Requests, node: Node, endpoint: Endpoint
-    ) -> Callable[[Transport], None]:
+    async def close_node(self, node: Node, *, drain: bool) -> None:
+        """Closes a node's listeners and connections; with `drain`, requests in progress are answered first,
+        for as long as DRAIN_SECONDS. Its ports stay its own. Returns once all of it is closed.
+        """
+        listening = self._listening[node.id]
+        listening.accepting.cancel()
+        if listening.accepts:
+            await listening.closed.wait()
+        listening.close()
+        if drain:
+            with trio.move_on_after(DRAIN_SECONDS):
+                await self._drain(self._connections_of(node))
+        for connection in self._connections_of(node):
+            connection.scope.cancel()
+        while self._connections_of(node):
+            await self._one_less()
+
+    def open_node(self, node: Node) -> None:
+        """Opens a closed node's listeners again, on the ports that it had.
+
+        :raises CannotListen: another process has taken one meanwhile; none is open then.
+        """
+        self.bind(node, self._listening[node.id].listeners)
+        self._start_accepting(self._listening[node.id])
+
+    def _connections_of(self, node: Node) -> list[Connection]:
+        return [connection for connection in self._connections if connection.node is node]
+
+    def _start_accepting(self, listening: _Listeners) -> None:
+        listening.accepts = True
+        self._acceptors.start_soon(self._accept, listening)
+
+    async def _accept(self, listening: _Listeners) -> None:
+        try:
+            with listening.accepting:
+                async with trio.open_nursery() as nursery:
+                    for endpoint, sockets in listening.sockets:
+                        take = self._taker(listening.node, endpoint)
+                        for sock in sockets:
+                            nursery.start_soon(accept_forever, sock, take, self._wait_for_room, self._crowded)
+        finally:
+            listening.closed.set()
+
+    def _taker(self, node: Node, endpoint: Endpoint) -> Callable[[Transport], None]:
+        requests = self._requests
+        serving = self._serving
         max_frame_bytes = requests.cluster.config.integer("socket.request.max.bytes")
 
         def take(transport: Transport) -> None:
@@ -174,8 +247,10 @@ class Server:
                 logger.info("connection %s closed: idle for over %d ms", connection.describe(), max_idle_ms)
                 connection.scope.cancel()
 
-    async def _drain(self) -> None:
-        for connection in tuple(self._connections):
+    async def _drain(self, draining: Iterable[Connection]) -> None:
+        """Until these have answered what they were asked, and have ended."""
+        left = dict.fromkeys(draining)
+        for connection in left:
             connection.drain()
-        while self._connections:
+        while not left.keys().isdisjoint(self._connections):
             await self._one_less()

@@ -18,6 +18,7 @@ from tests.broker_client import (
     connected,
     create_topic,
     fetch_request,
+    led_again,
     one_partition,
     produce_request,
     serving,
@@ -313,7 +314,7 @@ async def test_a_reader_whose_log_diverged_is_told_where() -> None:
     async with serving() as running, connected(running) as client:
         await create_topic(running, "t")
         await produce(client, "t", b"x")
-        running.cluster.partition("t", 0).follow(1, 5, (1,))  # type: ignore[union-attr]
+        led_again(running, "t", leader_epoch=5)
         await produce(client, "t", b"y")
         request = fetch_request("t", 2)
         request.topics[0].partitions[0].last_fetched_epoch = 3

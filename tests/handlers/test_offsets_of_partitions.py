@@ -12,6 +12,7 @@ from tests.broker_client import (
     connected,
     create_topic,
     fetch_request,
+    led_again,
     one_partition,
     produce_request,
     serving,
@@ -103,7 +104,7 @@ async def test_unknown_partitions_are_refused() -> None:
 async def test_a_leader_epoch_ends_where_the_next_began(version: int) -> None:
     async with serving() as running, connected(running) as client:
         await filled(running, client)
-        running.cluster.partition("t", 0).follow(1, 4, (1,))  # type: ignore[union-attr]
+        led_again(running, "t", leader_epoch=4)
         asked = OffsetForLeaderEpoch.Request.Topic
 
         async def end_of(epoch: int, partition: int = 0) -> tuple[int, int, int]:

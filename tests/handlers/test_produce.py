@@ -225,7 +225,7 @@ async def test_a_topic_that_goes_while_its_batch_is_checked_takes_nothing() -> N
         async with trio.open_nursery() as nursery:
             nursery.start_soon(append)
             await trio.testing.wait_all_tasks_blocked()
-            partition.follow(-1, partition.leader_epoch, ())
+            partition.gone()
         assert [result.error_code for result in results] == [ErrorCode.NOT_LEADER_OR_FOLLOWER]
         assert partition.log_end_offset == 0
 

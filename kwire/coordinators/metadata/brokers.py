@@ -6,7 +6,8 @@ Rules:
 - A partition's leader is always an active member of its ISR, or nobody. The first such replica, in the order
   of the assignment, is chosen; a leader that can stay, stays. Every change of leader raises the leader epoch.
 - All replicas of a partition share one stored log, so a replica is in sync for as long as its broker is
-  active. The last members of an ISR stay in it when they go: only they may lead when they come back.
+  active. The last members of an ISR stay in it when they go: only they may lead when they come back, unless
+  the topic allows unclean elections.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from . import records as m
 from .image import NO_LEADER, BrokerImage, ClusterImage, PartitionImage, TopicImage
-from .partition_changes import caught_up, is_active, partition_change
+from .partition_changes import Election, caught_up, is_active, partition_change
 from .replay import Replayer
 
 
@@ -26,17 +27,31 @@ def fence(broker: BrokerImage, *, fenced: bool) -> list[m.Record]:
     return [m.broker_change_record(broker.id, broker.epoch, fenced=fenced)]
 
 
-def leadership_changes(image: ClusterImage) -> list[m.Record]:
+def begin_shutdown(broker: BrokerImage) -> list[m.Record]:
+    """The record by which a broker begins a controlled shutdown; none if it has, or is fenced."""
+    if not broker.active:
+        return []
+    return [m.broker_change_record(broker.id, broker.epoch, in_controlled_shutdown=True)]
+
+
+def leadership_changes(
+    image: ClusterImage, is_unclean_allowed: Callable[[str], bool] = lambda topic: False
+) -> list[m.Record]:
     """What must change for every partition to have the leader and the ISR that the active brokers allow, and
     for reassignments that waited for one of them to be complete.
 
-    First those who were in sync elect a leader, then others join them: so nobody leads who was not in sync.
+    First those who were in sync elect a leader, then others join them: so nobody leads who was not in sync,
+    but where a topic allows it (`unclean.leader.election.enable`).
     """
-    elected = _changes(image, _led)
+
+    def led(image: ClusterImage, topic: TopicImage, partition: PartitionImage) -> m.Record | None:
+        return _led(image, topic, partition, is_unclean_allowed)
+
+    elected = _changes(image, led)
     if not elected:
         return _changes(image, caught_up)
-    led = Replayer(image).replay(elected, last_offset=image.offset + len(elected), epoch=image.epoch)
-    return [*elected, *_changes(led, caught_up)]
+    after = Replayer(image).replay(elected, last_offset=image.offset + len(elected), epoch=image.epoch)
+    return [*elected, *_changes(after, caught_up)]
 
 
 def _changes(
@@ -51,13 +66,19 @@ def _changes(
     ]
 
 
-def _led(image: ClusterImage, topic: TopicImage, partition: PartitionImage) -> m.Record | None:
+def _led(
+    image: ClusterImage,
+    topic: TopicImage,
+    partition: PartitionImage,
+    is_unclean_allowed: Callable[[str], bool],
+) -> m.Record | None:
     # Where Kafka kept eligible leader replicas (KIP-966), the last in sync went from the ISR to them.
     for eligible in (partition.isr, partition.elr):
         active = [replica for replica in eligible if is_active(image, replica)]
         if active:
             return partition_change(image, topic, partition, isr=active)
-    return partition_change(image, topic, partition)
+    election = Election.UNCLEAN if is_unclean_allowed(topic.name) else Election.ONLINE
+    return partition_change(image, topic, partition, election=election)
 
 
 def new_leader_epochs(topics: Iterable[TopicImage]) -> list[m.Record]:
