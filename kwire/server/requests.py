@@ -3,7 +3,7 @@
 Rules (Kafka's SocketServer, RequestContext and KafkaApis): ApiVersions of an unknown version is answered in
 version 0; any other unknown API or version, and any frame that does not parse, closes the connection with one
 log line; a bug in a handler is logged once and answered with UNKNOWN_SERVER_ERROR where the API has a place
-for it.
+for it, a disk that fails under the metadata with KAFKA_STORAGE_ERROR.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from kwire_codecs.compile import decoder_at
 from kwire_codecs.errors import ErrorCode, Malformed
 from kwire_codecs.framing import frame_response
 from kwire_codecs.headers import read_request_header
+from kwire_storage.engine import StorageError
 
 from kwire.handlers import registry
 from kwire.handlers.context import CloseConnection, Context
@@ -93,16 +94,31 @@ class Requests:
             )
             return CLOSE
         context = Context(self.cluster, connection.node, connection, version, header.client_id)
+        context.answer_is_large = large
         try:
             response = await handler.handle(context, request)
             if response is None:
                 return None
-            if large or context.answer_is_large:
+            if context.answer_is_large:
                 return (await decode_in_thread(frame_response, response, version, header.correlation_id))[0]
             return frame_response(response, version, header.correlation_id)[0]
         except CloseConnection as refusal:
             logger.info("connection %s closed: %s", connection.describe(), refusal)
             return CLOSE
+        except StorageError as error:
+            # The metadata's disk: what concerns one partition has been told by then.
+            logger.error(
+                "%s v%d from %s, client id %s, failed: %s",
+                api.__name__,
+                version,
+                connection.describe(),
+                shown(header.client_id),
+                error,
+            )
+            response = failed_response(api, version, request, ErrorCode.KAFKA_STORAGE_ERROR)
+            if response is None or (key == PRODUCE and request.acks == 0):
+                return CLOSE
+            return frame_response(response, version, header.correlation_id)[0]
         except Exception:
             logger.exception(
                 "%s v%d from %s, client id %s, failed%s",
