@@ -9,6 +9,7 @@ from kwire_codecs.apis.alter_configs import AlterConfigs
 
 from kwire.coordinators.metadata.config_changes import alter_legacy
 from kwire.handlers.context import Context
+from kwire.handlers.turns import check_changes
 
 API = AlterConfigs
 VERSIONS = (0, 2)
@@ -16,6 +17,7 @@ VERSIONS = (0, 2)
 
 async def handle(ctx: Context, request: AlterConfigs.Request) -> AlterConfigs.Response:
     """Each resource by itself: changed as a whole, or refused with a reason."""
+    check_changes(len(request.resources), *(len(resource.configs) for resource in request.resources))
     wanted = [
         (
             (resource.resource_type, resource.resource_name),

@@ -13,6 +13,7 @@ from kwire_codecs.errors import ErrorCode
 
 from kwire.coordinators.metadata.reassignments import Target, alter_reassignments
 from kwire.handlers.context import Context
+from kwire.handlers.turns import check_changes
 
 API = AlterPartitionReassignments
 VERSIONS = (0, 1)
@@ -24,6 +25,7 @@ async def handle(
     ctx: Context, request: AlterPartitionReassignments.Request
 ) -> AlterPartitionReassignments.Response:
     """Each partition by itself: begun, cancelled, or refused with a reason."""
+    check_changes(*(1 + len(topic.partitions) for topic in request.topics))
     cluster = ctx.cluster
     if not request.topics:
         # Kafka sends empty words here, and none elsewhere.

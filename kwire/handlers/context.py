@@ -34,7 +34,9 @@ class Context:
         self.version = version
         self.client_id = client_id
         self.answer_is_large = False
-        """Whether encoding the answer would hold the others up."""
+        """Whether encoding the answer would hold the others up; at first, whether decoding the request would
+        have.
+        """
 
     def advertised(self, node_id: int) -> tuple[str, int] | None:
         """The host and port at which this client reaches a node, on the listener that it came in on.

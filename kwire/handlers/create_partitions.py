@@ -9,6 +9,7 @@ from kwire_codecs.apis.create_partitions import CreatePartitions
 
 from kwire.coordinators.metadata.partitions import MorePartitions, create_partitions
 from kwire.handlers.context import Context
+from kwire.handlers.turns import check_changes
 
 API = CreatePartitions
 VERSIONS = (0, 3)
@@ -16,6 +17,7 @@ VERSIONS = (0, 3)
 
 async def handle(ctx: Context, request: CreatePartitions.Request) -> CreatePartitions.Response:
     """Each topic by itself: enlarged, or refused with a reason."""
+    check_changes(len(request.topics), *(len(topic.assignments or ()) for topic in request.topics))
     wanted = [
         MorePartitions(
             topic.name,

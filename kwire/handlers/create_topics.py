@@ -15,6 +15,7 @@ from kwire_codecs.errors import ErrorCode
 from kwire.coordinators.metadata.describe_configs import ShownConfig, created_topic_configs
 from kwire.coordinators.metadata.topics import CreatedTopic, NewTopic, create_topics
 from kwire.handlers.context import Context
+from kwire.handlers.turns import check_changes
 
 API = CreateTopics
 VERSIONS = (0, 7)
@@ -24,6 +25,10 @@ Topic = CreateTopics.Response.Topic
 
 async def handle(ctx: Context, request: CreateTopics.Request) -> CreateTopics.Response:
     """Each topic by itself: created, or refused with a reason."""
+    check_changes(
+        len(request.topics),
+        *(len(topic.assignments) + len(topic.configs) for topic in request.topics),
+    )
     cluster = ctx.cluster
     wanted = [
         NewTopic(

@@ -12,6 +12,7 @@ from kwire_codecs.errors import ErrorCode
 from kwire.coordinators.metadata.api_error import ApiError
 from kwire.coordinators.metadata.topics import DeletedTopic, TopicToDelete, delete_topics
 from kwire.handlers.context import Context
+from kwire.handlers.turns import check_changes
 
 API = DeleteTopics
 VERSIONS = (0, 6)
@@ -19,6 +20,7 @@ VERSIONS = (0, 6)
 
 async def handle(ctx: Context, request: DeleteTopics.Request) -> DeleteTopics.Response:
     """Each topic by itself: deleted, or refused with a reason."""
+    check_changes(len(request.topic_names), len(request.topics))
     doomed = [TopicToDelete(name) for name in request.topic_names]
     doomed += [TopicToDelete(topic.name, topic.topic_id) for topic in request.topics]
     if not ctx.cluster.config.boolean("delete.topic.enable"):

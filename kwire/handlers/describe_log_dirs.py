@@ -14,6 +14,7 @@ from kwire_codecs.apis.describe_log_dirs import DescribeLogDirs
 from kwire_codecs.errors import ErrorCode
 
 from kwire.handlers.context import Context
+from kwire.handlers.turns import check_size
 
 API = DescribeLogDirs
 VERSIONS = (0, 5)
@@ -27,6 +28,7 @@ async def handle(ctx: Context, request: DescribeLogDirs.Request) -> DescribeLogD
     """Sizes of the partitions asked for, in every directory that holds some; a topic that is nowhere is left
     out.
     """
+    check_size(*(1 + len(topic.partitions) for topic in request.topics or ()))
     wanted: set[tuple[str, int]] | None = None
     if request.topics is not None:
         wanted = {(topic.topic, index) for topic in request.topics for index in topic.partitions}

@@ -15,6 +15,7 @@ from kwire.coordinators.metadata.topic_names import is_internal, is_valid
 from kwire.coordinators.metadata.topics import NO_ID
 from kwire.handlers import authorized_operations
 from kwire.handlers.context import Context
+from kwire.handlers.turns import Turns, check_size
 
 API = DescribeTopicPartitions
 VERSIONS = (0, 0)
@@ -24,6 +25,7 @@ Response = DescribeTopicPartitions.Response
 
 async def handle(ctx: Context, request: DescribeTopicPartitions.Request) -> Response:
     """One page, and where the next one begins."""
+    check_size(len(request.topics))
     image = ctx.cluster.controller.image
     cursor = request.cursor
     asked = {topic.name for topic in request.topics}
@@ -36,7 +38,9 @@ async def handle(ctx: Context, request: DescribeTopicPartitions.Request) -> Resp
     remaining = max(1, min(limit, request.response_partition_limit))
     reachable = {node_id for node_id in image.brokers if ctx.advertised(node_id) is not None}
     response = Response(topics=[])
+    turns = Turns(ctx)
     for name in names:
+        await turns.one_more()
         if not remaining:
             response.next_cursor = Response.NextCursor(topic_name=name, partition_index=0)
             break

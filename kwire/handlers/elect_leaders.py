@@ -14,6 +14,7 @@ from kwire.coordinators.metadata.api_error import ApiError
 from kwire.coordinators.metadata.elections import elect_leaders
 from kwire.coordinators.metadata.partition_changes import Election
 from kwire.handlers.context import Context
+from kwire.handlers.turns import check_changes
 
 API = ElectLeaders
 VERSIONS = (0, 2)
@@ -24,6 +25,7 @@ ELECTIONS = {int(election): election for election in (Election.PREFERRED, Electi
 
 async def handle(ctx: Context, request: ElectLeaders.Request) -> ElectLeaders.Response:
     """Each partition by itself; the whole is refused where the kind of election is unknown."""
+    check_changes(*(1 + len(topic.partitions) for topic in request.topic_partitions or ()))
     election = ELECTIONS.get(request.election_type)
     if election is None:
         error = ApiError(ErrorCode.INVALID_REQUEST, f"Unknown election type {request.election_type}")

@@ -32,7 +32,7 @@ from kwire.handlers.context import Context
 from kwire.handlers.down_conversion import down_converted
 from kwire.handlers.leaders import newer_leaders
 from kwire.handlers.near_replicas import FROM_FOLLOWERS_SINCE, NO_PREFERENCE, near_replicas
-from kwire.handlers.turns import PARTITIONS_A_TURN, Turns
+from kwire.handlers.turns import PARTITIONS_A_TURN, Turns, check_size
 from kwire.partitions.partition import Partition
 from kwire.partitions.waiting import Waiter
 
@@ -64,6 +64,11 @@ class Round(NamedTuple):
 
 async def handle(ctx: Context, request: Fetch.Request) -> Fetch.Response:
     """Answers once `min_bytes` are there, a partition has an error, or `max_wait_ms` has passed."""
+    if ctx.answer_is_large:
+        check_size(
+            *(1 + len(topic.partitions) for topic in request.topics),
+            *(1 + len(topic.partitions) for topic in request.forgotten_topics_data),
+        )
     by_id = ctx.version >= 13
     if ctx.version < 7 or request.session_epoch == FINAL_EPOCH or request.session_epoch == INITIAL_EPOCH:
         if request.session_id != NO_SESSION:

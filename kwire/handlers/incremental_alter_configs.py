@@ -9,6 +9,7 @@ from kwire_codecs.apis.incremental_alter_configs import IncrementalAlterConfigs
 
 from kwire.coordinators.metadata.config_changes import Change, alter_incrementally
 from kwire.handlers.context import Context
+from kwire.handlers.turns import check_changes
 
 API = IncrementalAlterConfigs
 VERSIONS = (0, 1)
@@ -16,6 +17,7 @@ VERSIONS = (0, 1)
 
 async def handle(ctx: Context, request: IncrementalAlterConfigs.Request) -> IncrementalAlterConfigs.Response:
     """Each resource by itself: changed as a whole, or refused with a reason."""
+    check_changes(len(request.resources), *(len(resource.configs) for resource in request.resources))
     wanted = [
         (
             (resource.resource_type, resource.resource_name),

@@ -16,6 +16,7 @@ from kwire_codecs.apis.join_group import JoinGroup
 
 from kwire.coordinators.groups.values import JoinRequest, Protocol
 from kwire.handlers.context import Context
+from kwire.handlers.turns import check_changes
 
 API = JoinGroup
 VERSIONS = (0, 9)
@@ -33,6 +34,7 @@ def client_host(host: str) -> str:
 
 async def handle(ctx: Context, request: JoinGroup.Request) -> JoinGroup.Response:
     """Asks the group's coordinator, and waits with it for the other members."""
+    check_changes(len(request.protocols))
     rebalance_timeout_ms = request.rebalance_timeout_ms
     if rebalance_timeout_ms < 0:
         rebalance_timeout_ms = request.session_timeout_ms

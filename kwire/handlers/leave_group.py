@@ -12,6 +12,7 @@ from kwire_codecs.apis.leave_group import LeaveGroup
 
 from kwire.coordinators.groups.values import LeavingMember
 from kwire.handlers.context import Context
+from kwire.handlers.turns import check_changes
 
 API = LeaveGroup
 VERSIONS = (0, 5)
@@ -19,6 +20,7 @@ VERSIONS = (0, 5)
 
 async def handle(ctx: Context, request: LeaveGroup.Request) -> LeaveGroup.Response:
     """Asks the group's coordinator."""
+    check_changes(len(request.members))
     if ctx.version < 3:
         result = await ctx.cluster.groups.leave(
             ctx.node.id, request.group_id, [LeavingMember(request.member_id)]

@@ -9,6 +9,7 @@ from kwire_codecs.apis.list_partition_reassignments import ListPartitionReassign
 
 from kwire.coordinators.metadata.reassignments import reassignments
 from kwire.handlers.context import Context
+from kwire.handlers.turns import check_changes
 
 API = ListPartitionReassignments
 VERSIONS = (0, 0)
@@ -20,6 +21,7 @@ async def handle(
     ctx: Context, request: ListPartitionReassignments.Request
 ) -> ListPartitionReassignments.Response:
     """Those asked for, or all; what does not move, or is not there, is left out."""
+    check_changes(*(1 + len(topic.partition_indexes) for topic in request.topics or ()))
     asked = request.topics
     wanted = None if asked is None else [(topic.name, topic.partition_indexes) for topic in asked]
     return ListPartitionReassignments.Response(

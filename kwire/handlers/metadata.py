@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from uuid import UUID
 
-import trio
 from kwire_codecs.apis.metadata import Metadata
 from kwire_codecs.errors import ErrorCode
 
@@ -32,11 +31,10 @@ from kwire.coordinators.metadata.topics import NO_ID, NewTopic, create_topics
 from kwire.handlers import authorized_operations
 from kwire.handlers.authorized_operations import NOT_ASKED
 from kwire.handlers.context import Context
+from kwire.handlers.turns import Turns, check_size
 
 API = Metadata
 VERSIONS = (0, 13)
-
-_TOPICS_A_TURN = 500
 
 _REPORTED = frozenset((ErrorCode.INVALID_TOPIC_EXCEPTION, ErrorCode.INVALID_REPLICATION_FACTOR))
 """Refusals of an automatic creation that the client is told; any other leaves the topic unknown."""
@@ -48,6 +46,7 @@ Partition = Metadata.Response.Topic.Partition
 async def handle(ctx: Context, request: Metadata.Request) -> Metadata.Response:
     """Brokers always; the topics asked for, created first where that is allowed."""
     asked = request.topics
+    check_size(len(asked or ()))
     if ctx.version == 0 and not asked:
         asked = None
     if any(_is_invalid(topic, ctx.version) for topic in asked or ()):
@@ -62,11 +61,11 @@ async def handle(ctx: Context, request: Metadata.Request) -> Metadata.Response:
     shown = request.include_topic_authorized_operations
     view = _View(image, reachable, ctx.version, authorized_operations.TOPIC if shown else NOT_ASKED)
     if asked is None:
-        topics = await _all(view)
+        topics = await _told(ctx, (view.topic(topic) for topic in image.topics.values()))
     elif by_id:
-        topics = list(_by_id(view, by_id))
+        topics = await _told(ctx, _by_id(view, by_id))
     else:
-        topics = list(_by_name(view, names, errors))
+        topics = await _told(ctx, _by_name(view, names, errors))
     shown = request.include_cluster_authorized_operations
     return Metadata.Response(
         brokers=[
@@ -81,13 +80,13 @@ async def handle(ctx: Context, request: Metadata.Request) -> Metadata.Response:
     )
 
 
-async def _all(view: _View) -> list[Topic]:
-    """Every topic; others have their turn in between, the image being one that nobody changes."""
+async def _told(ctx: Context, answers: Iterator[Topic]) -> list[Topic]:
+    """All of them; others have their turn in between, the image being one that nobody changes."""
+    turns = Turns(ctx)
     topics = []
-    for topic in view.image.topics.values():
-        topics.append(view.topic(topic))
-        if not len(topics) % _TOPICS_A_TURN:
-            await trio.lowlevel.checkpoint()
+    for topic in answers:
+        topics.append(topic)
+        await turns.one_more(1 + len(topic.partitions))
     return topics
 
 

@@ -18,7 +18,7 @@ from kwire_codecs.errors import ErrorCode
 
 from kwire.coordinators.groups.values import CommitRequest, CommittedPartition, CommittedTopic
 from kwire.handlers.context import Context
-from kwire.handlers.turns import Turns
+from kwire.handlers.turns import Turns, check_size
 
 API = OffsetCommit
 VERSIONS = (0, 10)
@@ -29,6 +29,7 @@ PartitionAnswer = OffsetCommit.Response.Topic.Partition
 
 async def handle(ctx: Context, request: OffsetCommit.Request) -> OffsetCommit.Response:
     """Sorts out what does not exist, and commits the rest."""
+    check_size(*(1 + len(topic.partitions) for topic in request.topics))
     has_coordinator = ctx.version >= 1
     by_id = ctx.version >= 10
     image = ctx.cluster.controller.image

@@ -7,7 +7,7 @@ from kwire_codecs.errors import ErrorCode
 
 from kwire.coordinators.groups.values import TopicPartitions
 from kwire.handlers.context import Context
-from kwire.handlers.turns import Turns
+from kwire.handlers.turns import Turns, check_size
 
 API = OffsetDelete
 VERSIONS = (0, 0)
@@ -20,6 +20,7 @@ async def handle(ctx: Context, request: OffsetDelete.Request) -> OffsetDelete.Re
     """Sorts out what does not exist, and has the rest forgotten. Refused topics are answered first, as
     Kafka does.
     """
+    check_size(*(1 + len(topic.partitions) for topic in request.topics))
     image = ctx.cluster.controller.image
     answers: dict[str, TopicAnswer] = {}
     deletions: list[TopicPartitions] = []

@@ -21,7 +21,7 @@ from kwire_codecs.wire import ZERO_UUID
 
 from kwire.coordinators.groups.values import NO_OFFSET, FetchedOffset, OffsetFetchResult, TopicPartitions
 from kwire.handlers.context import Context
-from kwire.handlers.turns import Turns
+from kwire.handlers.turns import Turns, check_size
 
 API = OffsetFetch
 VERSIONS = (0, 10)
@@ -33,6 +33,13 @@ GroupTopic = OffsetFetch.Response.Group.Topic
 
 async def handle(ctx: Context, request: OffsetFetch.Request) -> OffsetFetch.Response:
     """One group in the old form, several in the new one."""
+    check_size(
+        *(1 + len(topic.partition_indexes) for topic in request.topics or ()),
+        *(
+            1 + sum(1 + len(topic.partition_indexes) for topic in group.topics or ())
+            for group in request.groups
+        ),
+    )
     turns = Turns(ctx)
     if ctx.version == 0:
         return OffsetFetch.Response(

@@ -20,7 +20,7 @@ from kwire_codecs.records import batch as record_batch
 
 from kwire.handlers.context import CloseConnection, Context
 from kwire.handlers.leaders import newer_leaders
-from kwire.handlers.turns import Turns
+from kwire.handlers.turns import Turns, check_size
 from kwire.partitions.partition import AppendResult
 
 API = Produce
@@ -41,6 +41,8 @@ NOT_NAMED = PartitionAnswer.CurrentLeader()
 
 async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | None:
     """Appends each partition's batches in request order; every acks waits for the append."""
+    if ctx.answer_is_large:
+        check_size(*(1 + len(topic.partition_data) for topic in request.topic_data))
     by_id = ctx.version >= 13
     refusal = _refusal_of_all(request)
     failure: ErrorCode | None = None

@@ -11,6 +11,7 @@ from kwire_codecs.errors import ErrorCode
 
 from kwire.coordinators.groups.values import SyncRequest
 from kwire.handlers.context import Context
+from kwire.handlers.turns import check_changes
 
 API = SyncGroup
 VERSIONS = (0, 5)
@@ -18,6 +19,7 @@ VERSIONS = (0, 5)
 
 async def handle(ctx: Context, request: SyncGroup.Request) -> SyncGroup.Response:
     """Asks the group's coordinator, and waits with it for the leader's assignment."""
+    check_changes(len(request.assignments))
     if ctx.version >= 5 and (request.protocol_type is None or request.protocol_name is None):
         return SyncGroup.Response(error_code=ErrorCode.INCONSISTENT_GROUP_PROTOCOL, assignment=b"")
     result = await ctx.cluster.groups.sync(

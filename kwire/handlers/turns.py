@@ -1,8 +1,9 @@
 """Turns for the others: a request about very many partitions must not hold every other client up.
 
 Rules: a handler counts what it answers, one by one. Every few hundred give the others a turn; several
-thousand have the answer encoded in a thread; and an answer of more than a million parts, which a small
-request can ask for by naming the same thing again and again, is not given at all.
+thousand have the answer encoded in a thread. What would take very long all the same has a bound, which Kafka
+has not: an answer of more than `LARGEST_ANSWER` parts, which a small request can ask for by naming the same
+thing again and again, and more than `LARGEST_CHANGE` changes of the cluster, which are decided in one go.
 """
 
 from __future__ import annotations
@@ -18,7 +19,20 @@ if TYPE_CHECKING:
 
 PARTITIONS_A_TURN: Final = 300
 LARGE_ANSWER: Final = 3_000
-LARGEST_ANSWER: Final = 1_000_000
+LARGEST_ANSWER: Final = 250_000
+LARGEST_CHANGE: Final = 20_000
+
+
+def check_size(*counts: int) -> None:
+    """Refuses a request about more partitions than LARGEST_ANSWER. Raises CloseConnection."""
+    if sum(counts) > LARGEST_ANSWER:
+        raise CloseConnection(f"it asked for {sum(counts)} parts at once; the most is {LARGEST_ANSWER}")
+
+
+def check_changes(*counts: int) -> None:
+    """Refuses a request of more changes than LARGEST_CHANGE. Raises CloseConnection."""
+    if sum(counts) > LARGEST_CHANGE:
+        raise CloseConnection(f"it asked for {sum(counts)} changes at once; the most is {LARGEST_CHANGE}")
 
 
 class Turns:
@@ -44,6 +58,5 @@ class Turns:
         self._next = self._seen + PARTITIONS_A_TURN
         if self._seen > LARGE_ANSWER:
             self._context.answer_is_large = True
-        if self._seen > LARGEST_ANSWER:
-            raise CloseConnection(f"its answer would have more than {LARGEST_ANSWER} parts")
+        check_size(self._seen)
         await trio.lowlevel.checkpoint()

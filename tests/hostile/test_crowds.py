@@ -179,7 +179,7 @@ async def test_a_thousand_dropped_at_once_with_requests_in_progress_leave_nothin
             parts += [bytes(part) for part in frame_request(request, version, 1, "dropped")[0]]
         waiting = b"".join(parts)
         dropped = []
-        for number in range(1000):
+        for _ in range(1000):
             dropped.append(abandoned(broker, waiting, reset=reset, half=False))
         await until(lambda: broker.counts()["waiters"] == 1000)
         for sock in dropped:
