@@ -24,6 +24,9 @@ PATIENCE_SECONDS: Final = 30.0
 """Longer than any answer may take: rebalances and delays are shorter."""
 
 
+REDIAL_SECONDS: Final = 0.2
+
+
 class Unreachable(Exception):
     """No answer came, for whatever reason: what was asked for may have happened or not."""
 
@@ -60,13 +63,14 @@ class Asker:
         assert root.key is not None
         declared = api(root.key)
         what = declared.__name__
-        self.asked += 1
-        world.operations[what] += 1
         died = world.died
         try:
             client, link = await self._client(node_id)
         except OSError as refused:
+            await trio.sleep(REDIAL_SECONDS)
             raise Unreachable(str(refused)) from None
+        self.asked += 1
+        world.operations[what] += 1
         began = world.now()
         try:
             with trio.fail_after(PATIENCE_SECONDS):

@@ -78,8 +78,8 @@ class Faults:
             (self._disk_error, 3),
         ]
         if restarts:
-            actions += [(self._kill, 0.7), (self._kill_in_write, 0.7), (self._kill_in_answer, 0.4)]
-        actions.append((self._stop_node, 2))
+            actions += [(self._kill, 0.2), (self._kill_in_write, 0.3), (self._kill_in_answer, 0.2)]
+        actions.append((self._stop_node, 1))
         self._actions = [action for action, _ in actions]
         self._weights = [weight * rng.choice((0.1, 1, 1, 2)) for _, weight in actions]
 
@@ -92,11 +92,12 @@ class Faults:
                 while True:
                     with trio.move_on_after(rng.expovariate(1 / self._mean_seconds)):
                         await world.died.wait()
-                    if world.running is None:
-                        await self._come_back()
-                    await self._mend()
-                    if world.running is not None:
-                        await rng.choices(self._actions, self._weights)[0]()
+                    with trio.CancelScope(shield=True):  # what has begun is done to its end
+                        if world.running is None:
+                            await self._come_back()
+                        await self._mend()
+                        if world.running is not None:
+                            await rng.choices(self._actions, self._weights)[0]()
         finally:
             self._ended.set()
 
@@ -194,8 +195,8 @@ class Faults:
     async def _stop_node(self) -> None:
         world, rng = self._world, self._rng
         up = [node_id for node_id in world.node_ids if node_id not in self._down]
-        if not world.can_stop_nodes or len(up) < 2:
+        if len(up) < 2:
             return
         node_id = rng.choice(up)
-        await world.stop_node(node_id, controlled=rng.random() < 0.5)
         self._down[node_id] = world.now() + rng.uniform(0.05, 5)
+        await world.stop_node(node_id, controlled=rng.random() < 0.5)

@@ -1,62 +1,191 @@
-"""One seed: a cluster, its clients, its faults, and what became of the promises."""
+"""A whole run from a seed: random work of many clients, random faults, and then what must be true."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from typing import Final, TextIO
 
 import trio
+from kwire_codecs.errors import ErrorCode
 
+from tests.simulation.checks import History
+from tests.simulation.clients import (
+    EARLIEST,
+    Admin,
+    Caller,
+    Lost,
+    Member,
+    Producer,
+    Reader,
+    Retry,
+    fetch_commits,
+    find_coordinator,
+)
 from tests.simulation.faults import Faults
 from tests.simulation.report import Report
-from tests.simulation.work import Work
 from tests.simulation.world import World, simulate
 
+LASTING: Final = ["s0", "s1"]
+"""Topics that nobody deletes."""
+PASSING: Final = ["r0", "r1"]
+"""Topics that are deleted and made again under the same name."""
+GROUPS: Final = ("g0", "g1")
 OPERATIONS: Final = 2200
-SHORT: Final = 440
-PRODUCERS: Final = 4
-READERS: Final = 2
-MEMBERS: Final = 5
+FAULTS: Final = 22
+LONGEST_WORK_SECONDS: Final = 600.0
+"""Virtual seconds of work; it ends sooner once enough has been done and has failed."""
+SETTLE_SECONDS: Final = 180.0
+"""Virtual seconds in which everyone must get done what is left, once nothing fails any more."""
+WAKE_SECONDS: Final = 5.0
 
 
 def run_seed(seed: int, *, short: bool = False, trace_file: TextIO | None = None) -> Report:
-    """Runs one seed and tells what came of it. Never raises: an exception is a violation too."""
+    """Runs one seed. `short` does a fifth of the work."""
     report = Report(seed=seed)
-    worlds: list[World] = []
     began = time.process_time()
 
-    async def main(world: World) -> None:
-        worlds.append(world)
-        work = Work(world, SHORT if short else OPERATIONS)
-        await world.start()
-        await work.make_topics()
-        faults = Faults(world, mean_seconds=world.rng.choice((0.2, 0.5, 1)))
-        async with trio.open_nursery() as breaking:
-            breaking.start_soon(faults.run)
-            async with trio.open_nursery() as working:
-                for number in range(PRODUCERS):
-                    working.start_soon(work.produce, number)
-                for number in range(READERS):
-                    working.start_soon(work.read, number)
-                for number in range(MEMBERS):
-                    working.start_soon(work.be_member, number)
-                working.start_soon(work.churn)
-            await faults.end()
-        await work.check_everything()
-        await world.stop()
+    def tell(world: World) -> None:
+        report.by_operation = world.operations
+        report.operations = world.operations.total()
+        report.faults = world.faults
+        report.violations = world.violations
+        report.trace_hash = world.trace.hash
         report.virtual_seconds = world.now()
 
-    try:
-        simulate(seed, main, nodes=1 if seed % 5 == 0 else 3, trace_file=trace_file)
-    except Exception as failure:
-        report.violations.append(f"the run ended by {failure!r}")
-        report.violations += [str(each) for each in getattr(failure, "exceptions", ())]
-    if worlds:
-        [world] = worlds
-        report.operations = world.operations.total()
-        report.by_operation = world.operations
-        report.faults = world.faults
-        report.violations[:0] = world.violations
-        report.trace_hash = world.trace.hash
+    async def main(world: World) -> None:
+        await _Run(world, 5 if short else 1).main()
+
+    simulate(seed, main, trace_file=trace_file, report=tell)
     report.cpu_seconds = time.process_time() - began
     return report
+
+
+class _Run:
+    def __init__(self, world: World, divisor: int) -> None:
+        self.world = world
+        self.history = History(world)
+        self.operations = OPERATIONS // divisor
+        self.least_faults = FAULTS // divisor
+        history = self.history
+        self.producers = [
+            Producer(world, history, f"producer{number}", LASTING + PASSING) for number in range(4)
+        ]
+        self.readers = [Reader(world, history, f"reader{number}", LASTING) for number in range(2)]
+        self.readers.append(Reader(world, history, "reader of all", LASTING + PASSING))
+        self.members = [
+            Member(world, history, f"{group}-member{number}", group, LASTING, number == 2)
+            for group in GROUPS
+            for number in range(3)
+        ]
+        self.admin = Admin(world, history, "admin", LASTING, PASSING)
+
+    async def main(self) -> None:
+        world = self.world
+        await world.start()
+        for name in LASTING:
+            await self.admin.make(name, 3)
+        faults = Faults(world)
+        clients: list[Caller] = [*self.producers, *self.readers, *self.members, self.admin]
+        left = {client.name for client in clients}
+
+        async def live(client: Caller, run: Callable[[], Awaitable[None]]) -> None:
+            await run()
+            left.discard(client.name)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(faults.run)
+            for client in [*self.producers, *self.readers, *self.members, self.admin]:
+                nursery.start_soon(live, client, client.run)
+            with trio.move_on_after(LONGEST_WORK_SECONDS):
+                while world.operations.total() < self.operations or world.faults.total() < self.least_faults:
+                    await trio.sleep(0.5)
+            await faults.end()
+            world.note("faults end")
+            for client in clients:
+                client.stopping = True
+            with trio.move_on_after(SETTLE_SECONDS):
+                while left:
+                    await trio.sleep(0.5)
+            if left:
+                self.history.broken("stuck", "run", f"{', '.join(sorted(left))} can't finish")
+            nursery.cancel_scope.cancel()
+        for client in clients:
+            await client.close()
+        await self._finally()
+        await world.stop()
+
+    async def _finally(self) -> None:
+        history = self.history
+        fresh = Reader(self.world, history, "fresh reader", LASTING + PASSING)
+        fresh.max_wait_ms = 0
+        old = self.readers[0]
+        with trio.move_on_after(SETTLE_SECONDS) as settling:
+            for reader in (fresh, old):
+                reader.sessions.clear()
+                await reader.refresh(reader.topics)
+                if reader is fresh:
+                    await self._from_the_start(fresh)
+                while not await reader.has_read_all():
+                    await reader.round()
+                    await reader.pause()
+        if settling.cancelled_caught:
+            history.broken("stuck", "run", "not everything can be read")
+        else:
+            for known in fresh.partitions.values():
+                start = await fresh.offset_of(known, EARLIEST)
+                end = fresh.positions.get(known.place, 0)
+                history.check_log(known.place, known.topic, start or 0, end)
+        there = {known.topic_id for known in fresh.partitions.values()}
+        for topic_id, name in history.created.items():
+            if topic_id not in there:
+                history.broken("topic-lost", name, f"{name} {topic_id} was created, and is not there")
+        await self._commits(fresh)
+        await self._wakes(fresh)
+        history.look_inside()
+        await fresh.close()
+        await old.close()
+
+    async def _from_the_start(self, reader: Reader) -> None:
+        for known in reader.partitions.values():
+            reader.positions[known.place] = await reader.offset_of(known, EARLIEST) or 0
+
+    async def _commits(self, caller: Caller) -> None:
+        for group in GROUPS:
+            wanted = sorted(key for key in caller.partitions if key[0] in LASTING)
+            with trio.move_on_after(SETTLE_SECONDS) as waited:
+                while True:
+                    try:
+                        node = await find_coordinator(caller, group)
+                        found = await fetch_commits(caller, node, group, wanted)
+                    except (Lost, Retry):
+                        found = ErrorCode.NOT_COORDINATOR
+                    if not isinstance(found, ErrorCode):
+                        break
+                    await caller.back_off()
+            if waited.cancelled_caught:
+                self.history.broken("stuck", group, f"the commits of {group} can't be fetched")
+
+    async def _wakes(self, reader: Reader) -> None:
+        """A reader at the end of everything gets what is written now."""
+        writer = Producer(self.world, self.history, "waker", LASTING)
+        reader.max_wait_ms = 20_000
+        reader.uses_sessions = False
+        reader.sessions.clear()
+        for topic in LASTING:
+            lane = await writer.lane_of(topic, 1)
+            if lane is None:
+                self.history.broken("stuck", topic, f"{topic}-1 has no leader")
+                continue
+            key = (topic, 1)
+            await reader.refresh([topic])
+            reader.partitions = {key: reader.partitions[key]}
+            position = reader.positions.get(lane.place, 0)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(reader.round)
+                await trio.sleep(1)
+                await writer.work(lane, 1)
+                await trio.sleep(WAKE_SECONDS)
+                if reader.positions.get(lane.place, 0) <= position:
+                    self.history.broken("not-woken", lane.place, f"{topic}-1: a reader waits on")
+        await writer.close()

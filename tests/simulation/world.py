@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO, TypeVar
 
 import trio
+from kwire_storage.engine import StorageError
 
 from kwire.config import BrokerConfig
 from kwire.partitions.clock import Clock
@@ -269,25 +270,43 @@ class World:
             if self.running is not None:
                 return
 
-    @property
-    def can_stop_nodes(self) -> bool:
-        """Whether single nodes can be stopped."""
-        return self.nodes > 1 and hasattr(Running, "stop_node")
-
     async def stop_node(self, node_id: int, *, controlled: bool = True) -> None:
         """Stops one node: its leaders move first, or (a crash of that node) its connections are cut."""
-        assert self.running is not None
-        running: Any = self.running
         self.counted["node stop" if controlled else "node crash"] += 1
         self.note(f"stop node {node_id} {'controlled' if controlled else 'at once'}")
-        await running.stop_node(node_id, controlled=controlled)
+        running = self.running
+        assert running is not None
+        await self._until_done(
+            f"stopping node {node_id}", running, lambda: running.stop_node(node_id, controlled=controlled)
+        )
 
     async def start_node(self, node_id: int) -> None:
         """Starts a stopped node."""
-        assert self.running is not None
-        running: Any = self.running
         self.note(f"start node {node_id}")
-        await running.start_node(node_id)
+        running = self.running
+        assert running is not None
+        await self._until_done(f"starting node {node_id}", running, lambda: running.start_node(node_id))
+
+    async def _until_done(self, what: str, running: Running, action: Callable[[], Awaitable[None]]) -> None:
+        """Tries until the metadata could be written, or the process has died."""
+        tries = 0
+        with trio.move_on_after(300) as waited:
+            while self.running is running:
+                try:
+                    await action()
+                    break
+                except StorageError as error:
+                    self.note(f"{what}: {error}")
+                    tries += 1
+                    if tries == TRIES:
+                        self.disk.heal()
+                    await trio.sleep(0.3)
+                except Exception as failure:
+                    if self.running is running:
+                        self.violation(f"{what} failed: {failure!r}")
+                    break
+        if waited.cancelled_caught and self.running is running:
+            self.violation(f"{what} takes for ever")
 
     async def stop(self) -> None:
         """The clean stop at the end of a run, once the clients are gone. What is left over is a violation."""
