@@ -326,6 +326,10 @@ class Cluster:
                 partition.gone()
             home = self._homes.pop(key, None)
             if home is not None:
-                self.directories[home].delete(*key)
+                try:
+                    self.directories[home].delete(*key)
+                except StorageError as error:
+                    # The topic is gone all the same; its id tells the next start that the log is nobody's.
+                    logger.error("deleting %s-%d failed: %s", topic.name, state.index, error)
         for version_key in [key for key in self._rules if key[0] == topic.name]:
             del self._rules[version_key]

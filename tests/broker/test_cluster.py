@@ -1,6 +1,8 @@
 """A cluster over its lives: what comes back, what goes, and what time does while sockets go on."""
 
+import errno
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from kwire_codecs.apis.heartbeat import Heartbeat
 from kwire_codecs.apis.join_group import JoinGroup
 from kwire_codecs.apis.sync_group import SyncGroup
 from kwire_codecs.errors import ErrorCode
+from kwire_storage.files import Files
 
 from kwire.coordinators.metadata.image import ResourceType
 from kwire.coordinators.metadata.records import config_record, remove_topic_record
@@ -62,6 +65,39 @@ async def test_a_deleted_topic_s_data_is_gone_and_its_successor_is_empty(tmp_pat
         assert not (tmp_path / "t-0").exists()
         await create_topic(running, "t")
         assert await values_of(running, "t") == []
+
+
+class UnrenamableDisk(Files):
+    """Renames no directory of a partition while `broken` is set."""
+
+    broken = False
+
+    def rename(self, old: str, new: str) -> None:
+        if self.broken and old.endswith("-0"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        super().rename(old, new)
+
+
+async def test_a_topic_goes_though_its_log_cannot_be_removed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk = UnrenamableDisk()
+    async with serving(data=[tmp_path], files=disk) as running:
+        await create_topic(running, "t", 2)
+        await produce(running, "t", b"old")
+        topic = running.cluster.image.topics["t"]
+        disk.broken = True
+        await running.cluster.controller.submit(lambda image: Outcome(None, [remove_topic_record(topic.id)]))
+        assert "deleting t-0 failed" in caplog.text
+        assert "subscriber" not in caplog.text
+        await create_topic(running, "t")
+        assert running.cluster.reach("t", 0) is ErrorCode.KAFKA_STORAGE_ERROR
+        disk.broken = False
+        assert await values_of(running, "t") == []
+        await produce(running, "t", b"new")
+        assert await values_of(running, "t") == [b"new"]
+    async with serving(data=[tmp_path]) as running:
+        assert await values_of(running, "t") == [b"new"]
 
 
 async def test_empty_topics_take_no_room_on_disk(tmp_path: Path) -> None:
