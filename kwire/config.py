@@ -21,16 +21,29 @@ __all__ = [
     "BrokerConfig",
     "base_name",
     "load_properties",
+    "node_setting",
     "setting_named",
     "unknown_settings",
 ]
 
 # Settings that Kafka takes for one listener alone: listener.name.internal.ssl.keystore.location
+NODE_SETTINGS: Final = ("listeners", "advertised.listeners", "broker.rack")
+"""What each node of a process may have for itself: node.2.broker.rack=b"""
+_NODE_PREFIX: Final = re.compile(rf"node\.(0|[1-9]\d{{0,9}})\.({'|'.join(map(re.escape, NODE_SETTINGS))})")
 _LISTENER_PREFIX: Final = re.compile(r"listener\.name\.[^.]+\.(?:[a-z0-9-]+\.(?=sasl\.))?(.+)")
 
 
+def node_setting(name: str) -> tuple[int, str] | None:
+    """The node that a setting is narrowed to, and its name without it; None where it is no such setting."""
+    found = _NODE_PREFIX.fullmatch(name)
+    return (int(found[1]), found[2]) if found else None
+
+
 def base_name(name: str) -> str:
-    """The name of a setting without the listener (and SASL mechanism) that it is narrowed to."""
+    """The name of a setting without the node or listener (and SASL mechanism) that it is narrowed to."""
+    node = node_setting(name)
+    if node is not None:
+        return node[1]
     found = _LISTENER_PREFIX.fullmatch(name)
     return found[1] if found else name
 
@@ -79,6 +92,22 @@ class BrokerConfig:
     def is_set(self, name: str) -> bool:
         """Whether the property was written down, rather than left at its default."""
         return name in self.originals
+
+    def is_set_for_node(self, node_id: int, name: str) -> bool:
+        """Whether the property was written down for that node alone."""
+        return f"node.{node_id}.{name}" in self.originals
+
+    def _for_node(self, node_id: int, name: str) -> str:
+        own = f"node.{node_id}.{name}"
+        return own if own in self.originals else name
+
+    def text_of_node(self, node_id: int, name: str) -> str:
+        """`text` of the node's own setting, or of the one that all nodes share."""
+        return self.text(self._for_node(node_id, name))
+
+    def strings_of_node(self, node_id: int, name: str) -> list[str]:
+        """`strings` of the node's own setting, or of the one that all nodes share."""
+        return self.strings(self._for_node(node_id, name))
 
     def value(self, name: str) -> Value:
         """The value of a setting, or its default.

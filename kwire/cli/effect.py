@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from kwire.config import node_setting
+
 ACTED_ON: Final = frozenset(
     (
         "advertised.listeners", "auto.create.topics.enable", "auto.leader.rebalance.enable",
@@ -56,4 +58,4 @@ def is_retired(name: str) -> bool:
 
 def without_effect(names: Iterable[str]) -> list[str]:
     """Those of the names that kwire takes and does not act on."""
-    return sorted(name for name in names if name not in ACTED_ON)
+    return sorted(name for name in names if name not in ACTED_ON and node_setting(name) is None)

@@ -50,7 +50,12 @@ def properties_from(arguments: argparse.Namespace, environ: Mapping[str, str]) -
     if arguments.host is not None or arguments.port is not None:
         properties.pop("listeners", None)
         if environment is not None:
-            port = DEFAULT_PORT if arguments.port is None else arguments.port
+            if arguments.port is not None and len(arguments.port) > 1:
+                raise Refusal(
+                    "--from-environment takes one --port; give brokers ports of their own by "
+                    "node.1.listeners, node.1.advertised.listeners and so on"
+                )
+            port = DEFAULT_PORT if arguments.port is None else arguments.port[0]
             properties["listeners"] = f"PLAINTEXT://{arguments.host or ''}:{port}"
     if environment is None:
         return Given(properties, None, [])

@@ -57,8 +57,9 @@ def add_broker_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port",
         metavar="P",
-        type=_port,
-        help="port to listen on (default: 9092; 0 takes a free one); broker N gets P+N-1",
+        type=_ports,
+        help="port to listen on, instead of the settings' listeners (default: 9092; 0 takes a free one); "
+        "broker N gets P+N-1, or give one for each: 9092,29092,39092",
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
@@ -69,7 +70,13 @@ def add_broker_arguments(parser: argparse.ArgumentParser) -> None:
     )
     where.add_argument("--memory", action="store_true", help="keep everything in memory, nothing on disk")
     parser.add_argument(
-        "--brokers", metavar="N", type=_count, default=1, help="brokers in the cluster (default: 1)"
+        "--brokers",
+        metavar="N",
+        type=_count,
+        help="brokers in the cluster (default: 1, or as many as there are ports or racks)",
+    )
+    parser.add_argument(
+        "--rack", metavar="R", type=_racks, default=[], help="the rack of each broker, e.g. --rack a,b,c"
     )
     parser.add_argument("--config", metavar="FILE", type=Path, help="a server.properties file to start from")
     parser.add_argument(
@@ -212,10 +219,19 @@ def _shown(path: Path) -> str:
     return "~" + text[len(home) :] if home and text.startswith(home + os.sep) else text
 
 
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")
-    return int(text)
+def _ports(text: str) -> list[int]:
+    ports = text.split(",")
+    for port in ports:
+        if not port.isascii() or not port.isdigit() or int(port) > 65535:
+            raise argparse.ArgumentTypeError(f"{port!r} is no port: 0 to 65535")
+    return [int(port) for port in ports]
+
+
+def _racks(text: str) -> list[str]:
+    racks = [rack.strip() for rack in text.split(",")]
+    if not all(racks):
+        raise argparse.ArgumentTypeError(f"{text!r} has a rack without a name")
+    return racks
 
 
 def _number(text: str) -> int:

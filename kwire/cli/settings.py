@@ -48,7 +48,8 @@ def settings_from(arguments: argparse.Namespace, default_data: Callable[[], Path
         host=arguments.host if arguments.host is not None else "localhost",
         port=arguments.port if arguments.port is not None else DEFAULT_PORT,
         data=data,
-        brokers=arguments.brokers,
+        brokers=arguments.brokers or max(len(arguments.port or ()), len(arguments.rack), 1),
+        racks=arguments.rack,
         cluster_id=given.cluster_id,
         config=config,
     )

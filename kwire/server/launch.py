@@ -10,21 +10,21 @@ from __future__ import annotations
 
 import logging
 import random
-import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import trio
-from kwire_storage.engine import LogDirectories, StorageError
+from kwire_storage.engine import StorageError
 from kwire_storage.files import Files
-from kwire_storage.log_dirs import ForeignDirectory, LockedError, LogDirs
-from kwire_storage.memory_dirs import MemoryDirs
+from kwire_storage.log_dirs import ForeignDirectory, LockedError
 
 from kwire.broker.cluster import Cluster
-from kwire.broker.listeners import DEFAULT_PORT, Listener, ListenerError, parse_listeners
+from kwire.broker.data_directories import open_directories
+from kwire.broker.listeners import DEFAULT_PORT, Listener, ListenerError
 from kwire.broker.node import Node
+from kwire.broker.node_settings import nodes_of
 from kwire.config import BrokerConfig
 from kwire.partitions.clock import Clock
 from kwire.server.listening import CannotListen
@@ -33,8 +33,6 @@ from kwire.server.server import Server
 from kwire.server.transport import Network
 
 logger = logging.getLogger("kwire.server")
-
-FIRST_NODE_ID = 1
 
 
 class CannotStart(Exception):
@@ -48,9 +46,10 @@ class Settings:
     """
 
     host: str = "localhost"
-    port: int = DEFAULT_PORT
+    port: int | Sequence[int] = DEFAULT_PORT
     data: Sequence[Path] | None = None
     brokers: int = 1
+    racks: Sequence[str] = ()
     cluster_id: str | None = None
     config: BrokerConfig = field(default_factory=BrokerConfig)
     clock: Clock | None = None
@@ -143,11 +142,15 @@ async def run_broker(
     rng = settings.rng if settings.rng is not None else random.SystemRandom()
     clock = settings.clock if settings.clock is not None else Clock()
     with Server(settings.network) as server:
-        nodes = [Node(node_id, config.text("broker.rack") or None) for node_id in _node_ids(settings)]
-        addresses = [
-            _bind(server, node, _listeners(settings, position)) for position, node in enumerate(nodes)
-        ]
-        directories = _open_directories(settings, nodes, rng)
+        made = _nodes(settings)
+        nodes = [node for node, _ in made]
+        addresses = [_bind(server, node, listeners) for node, listeners in made]
+        try:
+            directories = open_directories(
+                settings.data, [node.id for node in nodes], rng, settings.files, settings.cluster_id
+            )
+        except (ForeignDirectory, LockedError, StorageError) as refusal:
+            raise CannotStart(str(refusal)) from refusal
         cluster = Cluster(config, nodes, directories, clock, rng)
         running = Running(cluster, server, addresses)
         clean = False
@@ -168,58 +171,12 @@ async def run_broker(
             running.stopped.set()
 
 
-def _node_ids(settings: Settings) -> list[int]:
-    config = settings.config
-    first = FIRST_NODE_ID
-    for name in ("node.id", "broker.id"):
-        if config.is_set(name) and config.integer(name) >= 0:
-            first = config.integer(name)
-            break
-    return list(range(first, first + settings.brokers))
-
-
-def _listeners(settings: Settings, position: int) -> list[Listener]:
-    """The listeners of the node at `position`: as configured, every port moved up by it (0 stays 0)."""
-    config = settings.config
+def _nodes(settings: Settings) -> list[tuple[Node, list[Listener]]]:
+    ports = [settings.port] if isinstance(settings.port, int) else settings.port
     try:
-        if config.is_set("listeners"):
-            listeners = parse_listeners(
-                ",".join(config.strings("listeners")),
-                ",".join(config.strings("advertised.listeners")) or None,
-                _protocol_map(config),
-                config.strings("controller.listener.names"),
-            )
-        else:
-            listeners = parse_listeners(
-                f"PLAINTEXT://{_bracketed(settings.host)}:{settings.port}",
-                ",".join(config.strings("advertised.listeners")) or None,
-                _protocol_map(config),
-            )
+        return nodes_of(settings.config, settings.brokers, settings.host, ports, settings.racks)
     except ListenerError as refusal:
         raise CannotStart(str(refusal)) from refusal
-    highest = max(max(each.port, each.advertised[1] if each.advertised else 0) for each in listeners)
-    if highest + position > 65535:
-        raise CannotStart(
-            f"broker {position + 1} would have port {highest + position}, and 65535 is the highest; start "
-            f"{settings.brokers} brokers with a --port of at most {65536 - settings.brokers}"
-        )
-    return [
-        replace(
-            listener,
-            port=listener.port + position if listener.port else 0,
-            advertised=(listener.advertised[0], listener.advertised[1] + position)
-            if listener.advertised
-            else None,
-        )
-        for listener in listeners
-    ]
-
-
-def _protocol_map(config: BrokerConfig) -> str | None:
-    if not config.is_set("listener.security.protocol.map"):
-        return None
-    value = config.value("listener.security.protocol.map")
-    return ",".join(value) if isinstance(value, list) else str(value)
 
 
 def _bind(server: Server, node: Node, listeners: Sequence[Listener]) -> str:
@@ -236,37 +193,3 @@ def _bind(server: Server, node: Node, listeners: Sequence[Listener]) -> str:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _open_directories(
-    settings: Settings, nodes: Sequence[Node], rng: random.Random
-) -> dict[int, LogDirectories]:
-    """Each node's data directories: the ones given for a single node, `broker-ID` inside them for several."""
-
-    def new_uuid() -> uuid.UUID:
-        return uuid.UUID(int=rng.getrandbits(128), version=4)
-
-    opened: dict[int, LogDirectories] = {}
-    taken: list[LogDirs] = []
-    cluster_id = settings.cluster_id
-    try:
-        for node in nodes:
-            directories: LogDirectories
-            if settings.data is None:
-                directories = MemoryDirs(node_id=node.id, new_uuid=new_uuid, cluster_id=cluster_id)
-            else:
-                paths = [
-                    str(path / f"broker-{node.id}" if len(nodes) > 1 else path) for path in settings.data
-                ]
-                directories = LogDirs(
-                    paths, node_id=node.id, new_uuid=new_uuid, cluster_id=cluster_id, files=settings.files
-                )
-                taken.append(directories)
-                logger.info("broker %d keeps its data in %s", node.id, ", ".join(paths))
-            opened[node.id] = directories
-            cluster_id = directories.cluster_id
-    except (ForeignDirectory, LockedError, StorageError) as refusal:
-        for others in taken:
-            others.give_back()
-        raise CannotStart(str(refusal)) from refusal
-    return opened

@@ -91,6 +91,14 @@ def test_several_brokers_have_an_address_each() -> None:
         assert all(answers(address) for address in addresses)
 
 
+def test_ports_and_racks_may_be_given_one_by_one_and_say_how_many_brokers_there_are() -> None:
+    with running("--memory", "--port", "0,0,0", "--rack", "a,b,c") as (_, addresses):
+        assert len({port for _, port in addresses}) == 3
+        assert all(answers(address) for address in addresses)
+    message = refused("--memory", "--port", "0,0", "--brokers", "3")
+    assert "--port has 2 values for 3 brokers" in message
+
+
 def test_the_data_directory_is_named_at_the_start(tmp_path: Path) -> None:
     with running("--port", "0", "--data", str(tmp_path)) as (process, _):
         assert process.stderr is not None
@@ -98,7 +106,9 @@ def test_the_data_directory_is_named_at_the_start(tmp_path: Path) -> None:
 
 
 def test_several_brokers_need_ports_up_to_the_highest() -> None:
-    assert "--port of at most 65533" in refused("--memory", "--port", "65535", "--brokers", "3")
+    message = refused("--memory", "--port", "65535", "--brokers", "3")
+    assert "broker 2 would have port 65536" in message
+    assert "give a lower --port" in message
 
 
 def test_data_that_cannot_be_read_is_refused_with_the_cause(tmp_path: Path) -> None:
