@@ -64,12 +64,13 @@ _SESSION = pytest.StashKey[_Session]()
 
 
 class Kafka:
-    """What belongs to one test: topics that are deleted when it ends, and group ids that nobody else has."""
+    """What belongs to one test: topics and groups that nobody else has, deleted when it ends."""
 
     def __init__(self, bootstrap_servers: str, test_name: str) -> None:
         self.bootstrap_servers = bootstrap_servers
         """`HOST:PORT`, for any client."""
         self.topics: list[str] = []
+        self.groups: list[str] = []
         self._test_name = test_name
 
     def topic(self, name: str = "", partitions: int = 1) -> str:
@@ -83,15 +84,22 @@ class Kafka:
 
     def group(self, name: str = "") -> str:
         """A group id that no other test has."""
-        return self._unique(name)
+        unique = self._unique(name)
+        self.groups.append(unique)
+        return unique
 
     def close(self) -> None:
-        """Deletes the topics, and with them what groups have committed for them."""
-        from kwire.testing.topics import delete_topics
-
+        """Deletes the topics and the groups."""
         topics, self.topics = self.topics, []
+        groups, self.groups = self.groups, []
         if topics:
+            from kwire.testing.topics import delete_topics
+
             delete_topics(self.bootstrap_servers, topics)
+        if groups:
+            from kwire.testing.groups import delete_groups
+
+            delete_groups(self.bootstrap_servers, groups)
 
     def _unique(self, name: str) -> str:
         import re

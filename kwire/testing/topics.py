@@ -6,68 +6,57 @@ Rules: one blocking connection a call, to the controller; every wait is bounded 
 from __future__ import annotations
 
 import socket
-import struct
 import time
 from collections.abc import Sequence
-from typing import Any
 
-from kwire_codecs.apis import api
 from kwire_codecs.apis.create_topics import CreateTopics
 from kwire_codecs.apis.delete_topics import DeleteTopics
 from kwire_codecs.apis.metadata import Metadata
-from kwire_codecs.compile import decoder
 from kwire_codecs.errors import ErrorCode
-from kwire_codecs.framing import frame_request
-from kwire_codecs.headers import read_response_header
-from kwire_codecs.wire import Struct
 
-TIMEOUT_SECONDS = 30.0
-MAX_ANSWER_BYTES = 16 * 1024 * 1024
+from kwire.testing.client import TIMEOUT_SECONDS, AdminError, ask, connect
+
 _METADATA, _CREATE, _DELETE = 4, 4, 3
 """Versions that Kafka 2.4 to 4.x all speak. CreateTopics 4 is the first that takes the broker's own
 replication factor.
 """
 
 
-class TopicError(Exception):
-    """The broker refused; the message has its reason."""
-
-
 def create_topic(bootstrap_servers: str, name: str, partitions: int) -> None:
     """Makes a topic (-1 `partitions`: as many as the broker's default) and returns when all have leaders.
 
-    Raises TopicError and OSError.
+    Raises AdminError and OSError.
     """
     topic = CreateTopics.Request.Topic(
         name=name, num_partitions=partitions, replication_factor=-1, assignments=[], configs=[]
     )
     request = CreateTopics.Request(topics=[topic], timeout_ms=int(TIMEOUT_SECONDS * 1000))
     with _controller(bootstrap_servers) as sock:
-        [answer] = _ask(sock, request, _CREATE).topics
+        [answer] = ask(sock, request, _CREATE).topics
     if answer.error_code:
-        raise TopicError(f"topic {name}: {answer.error_message or answer.error_code.name}")
+        raise AdminError(f"topic {name}: {answer.error_message or answer.error_code.name}")
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    with _connect(bootstrap_servers) as sock:
+    with connect(bootstrap_servers) as sock:
         while not _has_leaders(sock, name, partitions):
             # kwire's answer to CreateTopics comes when this is so already; Kafka's does not.
             if time.monotonic() > deadline:
-                raise TopicError(f"topic {name} has no leaders after {TIMEOUT_SECONDS:.0f} s")
+                raise AdminError(f"topic {name} has no leaders after {TIMEOUT_SECONDS:.0f} s")
             time.sleep(0.02)
 
 
 def delete_topics(bootstrap_servers: str, names: Sequence[str]) -> None:
-    """Deletes topics; one that is gone already is no error. Raises TopicError and OSError."""
+    """Deletes topics; one that is gone already is no error. Raises AdminError and OSError."""
     request = DeleteTopics.Request(topic_names=list(names), timeout_ms=int(TIMEOUT_SECONDS * 1000))
     with _controller(bootstrap_servers) as sock:
-        answers = _ask(sock, request, _DELETE).responses
+        answers = ask(sock, request, _DELETE).responses
     for answer in answers:
         if answer.error_code not in (ErrorCode.NONE, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION):
-            raise TopicError(f"topic {answer.name}: {answer.error_code.name}")
+            raise AdminError(f"topic {answer.name}: {answer.error_code.name}")
 
 
 def _has_leaders(sock: socket.socket, name: str, partitions: int) -> bool:
     request = Metadata.Request(topics=[Metadata.Request.Topic(name=name)], allow_auto_topic_creation=False)
-    [topic] = _ask(sock, request, _METADATA).topics
+    [topic] = ask(sock, request, _METADATA).topics
     return (
         not topic.error_code
         and partitions in (-1, len(topic.partitions))
@@ -76,9 +65,9 @@ def _has_leaders(sock: socket.socket, name: str, partitions: int) -> bool:
 
 
 def _controller(bootstrap_servers: str) -> socket.socket:
-    sock = _connect(bootstrap_servers)
+    sock = connect(bootstrap_servers)
     try:
-        metadata = _ask(sock, Metadata.Request(topics=[], allow_auto_topic_creation=False), _METADATA)
+        metadata = ask(sock, Metadata.Request(topics=[], allow_auto_topic_creation=False), _METADATA)
         for broker in metadata.brokers:
             if broker.node_id == metadata.controller_id and len(metadata.brokers) > 1:
                 sock.close()
@@ -87,43 +76,3 @@ def _controller(bootstrap_servers: str) -> socket.socket:
         sock.close()
         raise
     return sock
-
-
-def _connect(bootstrap_servers: str) -> socket.socket:
-    """To the first of the servers that can be reached."""
-    addresses = [each.strip() for each in bootstrap_servers.split(",")]
-    for number, address in enumerate(addresses, 1):
-        host, _, port = address.rpartition(":")
-        if not port.isdecimal():
-            raise TopicError(f"{address!r} is no address; HOST:PORT is")
-        try:
-            return socket.create_connection((host.strip("[]"), int(port)), TIMEOUT_SECONDS)
-        except OSError:
-            if number == len(addresses):
-                raise
-    raise AssertionError("split gives one element at least")
-
-
-def _ask(sock: socket.socket, request: Struct, version: int) -> Any:
-    root = request.__root__
-    assert root is not None
-    assert root.key is not None
-    parts, _ = frame_request(request, version, 1, "kwire-testing")
-    sock.sendall(b"".join(parts))
-    (size,) = struct.unpack(">i", _receive(sock, 4))
-    if not 4 <= size <= MAX_ANSWER_BYTES:
-        raise TopicError("what answers there is no Kafka broker")
-    frame = memoryview(_receive(sock, size))
-    declared = api(root.key)
-    _, _, position = read_response_header(frame, declared.response_header_version(version))
-    return decoder(declared.Response, version)(frame[position:])
-
-
-def _receive(sock: socket.socket, size: int) -> bytes:
-    received = bytearray()
-    while len(received) < size:
-        part = sock.recv(size - len(received))
-        if not part:
-            raise TopicError("the broker closed the connection")
-        received += part
-    return bytes(received)

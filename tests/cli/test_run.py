@@ -165,10 +165,10 @@ def test_data_is_kept_where_a_directory_is_given(tmp_path: Path) -> None:
 def test_options_and_a_file_go_to_the_broker(tmp_path: Path) -> None:
     (tmp_path / "server.properties").write_text("node.id=7\n")
     asks = (
-        "import os, socket; from kwire.testing import topics; "
-        f"sock = topics._connect(os.environ['{ADDRESS}']); "
-        "ask = topics.Metadata.Request(topics=[], allow_auto_topic_creation=False); "
-        "print([broker.node_id for broker in topics._ask(sock, ask, 4).brokers])"
+        "import os; from kwire.testing import client, topics; "
+        f"sock = client.connect(os.environ['{ADDRESS}']); "
+        "request = topics.Metadata.Request(topics=[], allow_auto_topic_creation=False); "
+        "print([broker.node_id for broker in client.ask(sock, request, 4).brokers])"
     )
     done = run(
         "--config", str(tmp_path / "server.properties"), "--brokers", "2", "--", sys.executable, "-c", asks

@@ -27,11 +27,43 @@ def ask(address, client_id=b"test-client"):
         return struct.unpack(">iih", sock.recv(10, socket.MSG_WAITALL))[2]
 
 def topics(address):
-    from kwire.testing import topics
-    with topics._connect(address) as sock:
-        request = topics.Metadata.Request(topics=None, allow_auto_topic_creation=False)
-        answered = topics._ask(sock, request, 4).topics
+    from kwire.testing import client
+    from kwire_codecs.apis.metadata import Metadata
+
+    with client.connect(address) as sock:
+        request = Metadata.Request(topics=None, allow_auto_topic_creation=False)
+        answered = client.ask(sock, request, 4).topics
         return {topic.name: len(topic.partitions) for topic in answered if not topic.is_internal}
+
+def join(address, group_id):
+    "A member of a group, which stays until it leaves; gives its id."
+    from kwire.testing import client
+    from kwire_codecs.apis.find_coordinator import FindCoordinator
+    from kwire_codecs.apis.join_group import JoinGroup
+
+    with client.connect(address) as sock:
+        client.ask(sock, FindCoordinator.Request(key=group_id), 1)
+        joined = client.ask(sock, JoinGroup.Request(
+            group_id=group_id, session_timeout_ms=60000, rebalance_timeout_ms=60000, member_id="",
+            protocol_type="consumer",
+            protocols=[JoinGroup.Request.Protocol(name="range", metadata=b"")],
+        ), 2)
+        assert not joined.error_code
+        return joined.member_id
+
+def leave(address, group_id, member_id):
+    from kwire.testing import client
+    from kwire_codecs.apis.leave_group import LeaveGroup
+
+    with client.connect(address) as sock:
+        client.ask(sock, LeaveGroup.Request(group_id=group_id, member_id=member_id), 1)
+
+def groups(address):
+    from kwire.testing import client
+    from kwire_codecs.apis.list_groups import ListGroups
+
+    with client.connect(address) as sock:
+        return {group.group_id for group in client.ask(sock, ListGroups.Request(), 2).groups}
 """
 
 
@@ -84,6 +116,64 @@ def test_a_test_gets_a_broker_a_topic_and_a_group(pytester: pytest.Pytester) -> 
         """,
     )
     done.assert_outcomes(passed=3)
+
+
+def test_groups_are_deleted_when_their_members_have_left(pytester: pytest.Pytester) -> None:
+    done = run(
+        pytester,
+        """
+        from client import groups, join, leave
+
+        closed, unclosed = "", ""
+
+        def test_it(kafka):
+            global closed, unclosed
+            closed, unclosed, unused = kafka.group("closed"), kafka.group("unclosed"), kafka.group()
+            join(kafka.bootstrap_servers, unclosed)
+            leave(kafka.bootstrap_servers, closed, join(kafka.bootstrap_servers, closed))
+            assert groups(kafka.bootstrap_servers) == {closed, unclosed}
+
+        def test_after(kafka):
+            assert groups(kafka.bootstrap_servers) == {unclosed}
+        """,
+    )
+    done.assert_outcomes(passed=2)
+
+
+def test_groups_of_three_brokers_are_deleted_where_they_are(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nkafka_options = --brokers 3\n")
+    done = run(
+        pytester,
+        """
+        import pytest
+        from client import groups
+        from kwire.testing.client import ask, connect
+        from kwire_codecs.apis.find_coordinator import FindCoordinator
+        from kwire_codecs.apis.offset_commit import OffsetCommit
+
+        def commit(address, topic, group_id):
+            with connect(address) as sock:
+                found = ask(sock, FindCoordinator.Request(key=group_id), 1)
+            partition = OffsetCommit.Request.Topic.Partition(
+                partition_index=0, committed_offset=0, committed_metadata="")
+            topic = OffsetCommit.Request.Topic(name=topic, partitions=[partition])
+            with connect(f"{found.host}:{found.port}") as sock:
+                answer = ask(sock, OffsetCommit.Request(
+                    group_id=group_id, generation_id_or_member_epoch=-1, member_id="", topics=[topic]), 2)
+            assert not answer.topics[0].partitions[0].error_code
+            return found.node_id
+
+        def test_it(kafka):
+            topic = kafka.topic()
+            nodes = {commit(kafka.bootstrap_servers, topic, kafka.group()) for _ in range(12)}
+            assert len(nodes) > 1
+
+        def test_after(kafka_broker):
+            for address in kafka_broker.split(","):
+                assert groups(address) == set()
+        """,
+    )
+    done.assert_outcomes(passed=2)
 
 
 def test_a_topics_name_is_made_of_what_a_topic_may_have(pytester: pytest.Pytester) -> None:

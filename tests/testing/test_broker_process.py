@@ -9,7 +9,8 @@ import subprocess
 import pytest
 
 from kwire.testing.broker_process import BrokerFailed, BrokerProcess
-from kwire.testing.topics import TopicError, create_topic, delete_topics
+from kwire.testing.client import AdminError
+from kwire.testing.topics import create_topic, delete_topics
 
 OPTIONS = ["--port", "0", "--memory"]
 
@@ -45,7 +46,7 @@ def test_one_that_cannot_start_fails_with_its_exit_code() -> None:
 def test_topics_are_made_once_and_deleted_as_often_as_one_likes() -> None:
     with BrokerProcess(OPTIONS) as broker:
         create_topic(broker.bootstrap_servers, "t", 3)
-        with pytest.raises(TopicError, match="topic t: "):
+        with pytest.raises(AdminError, match="topic t: "):
             create_topic(broker.bootstrap_servers, "t", 3)
         delete_topics(broker.bootstrap_servers, ["t"])
         delete_topics(broker.bootstrap_servers, ["t"])
@@ -54,5 +55,5 @@ def test_topics_are_made_once_and_deleted_as_often_as_one_likes() -> None:
 
 @pytest.mark.parametrize("address", ["", "localhost", "localhost:kafka"])
 def test_an_address_that_is_none_is_refused(address: str) -> None:
-    with pytest.raises(TopicError, match="is no address; HOST:PORT is"):
+    with pytest.raises(AdminError, match="is no address; HOST:PORT is"):
         delete_topics(address, ["t"])
