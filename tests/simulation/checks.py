@@ -115,7 +115,9 @@ class History:
                 self.logs[place] = Log(asked_start=log.asked_start)
             self.synced.clear()
             self.owners.clear()
-            self.commits.clear()
+            for commits in self.commits.values():
+                for commit in commits:
+                    commit.ended, commit.acknowledged, commit.refused = None, False, False
             self.created.clear()
             self.deleted.clear()
             self.broker_epochs.clear()

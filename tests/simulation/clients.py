@@ -167,9 +167,13 @@ class Caller:
         return answer
 
     async def ask(self, node: int, request: w.Struct, version: int) -> tuple[Any, int]:
-        """The answer, and the stamp of its connection. Lost."""
+        """The answer, and the stamp of its connection; -1 when power was lost since the asker took its floors.
+        Lost.
+        """
+        losses = self.world.power_losses
         connection = await self.send(node, request, version)
-        return await self.receive(node, request, version), connection.stamp
+        answer = await self.receive(node, request, version)
+        return answer, connection.stamp if connection.stamp == losses else -1
 
     async def refresh(self, topics: Iterable[str]) -> None:
         """Asks some node for these topics, once. Nothing changes when that fails."""
@@ -666,9 +670,11 @@ class Member(Caller):
         raise Retry
 
     async def _call(self, request: w.Struct, version: int) -> tuple[Any, int]:
+        losses = self.world.power_losses
         if self.coordinator is None:
             self.coordinator = await find_coordinator(self, self.group)
-        return await self.ask(self.coordinator, request, version)
+        answer, stamp = await self.ask(self.coordinator, request, version)
+        return answer, stamp if stamp == losses else -1
 
     async def _live(self) -> None:
         owned = await self._join()
@@ -902,10 +908,15 @@ class Admin(Caller):
             self.history.look_inside()
             with contextlib.suppress(Lost):
                 await self.rng.choice(actions)()
+                if self.world.power_losses:
+                    for name in self.lasting:
+                        await self.make(name, 3)
         await self.close()
 
     async def make(self, name: str, partitions: int) -> None:
-        """Creates a topic, and looks until it is there."""
+        """Creates a topic where there is none, and looks until it is there."""
+        self.partitions.pop((name, 0), None)
+        await self.refresh([name])
         while (name, 0) not in self.partitions:
             with contextlib.suppress(Lost):
                 await self._create(name, partitions)
