@@ -13,20 +13,9 @@ from pathlib import Path
 import trio
 
 from kwire.config import BrokerConfig
-from kwire.coordinators.metadata import records as m
-from kwire.coordinators.outcome import Outcome
 from kwire.server.launch import Running, Settings, run_broker
 
 RACKS = ("a", "b", "c")
-
-
-async def _put_into_racks(running: Running) -> None:
-    for node_id, rack in enumerate(RACKS, 1):
-        broker = running.cluster.controller.image.brokers[node_id]
-        if broker.rack is None:
-            record = m.register_broker_record(broker._replace(rack=rack))
-            await running.cluster.controller.submit(lambda _, record=record: Outcome(None, [record]))
-            running.cluster.nodes[node_id].rack = rack
 
 
 async def main(properties: dict[str, str], data: str) -> None:
@@ -40,7 +29,6 @@ async def main(properties: dict[str, str], data: str) -> None:
     )
     async with trio.open_nursery() as nursery:
         running: Running = await nursery.start(run_broker, settings)
-        await _put_into_racks(running)
         print(json.dumps(list(running.addresses)), flush=True)
         rest = b""
         async with trio.lowlevel.FdStream(0) as orders:
@@ -48,9 +36,7 @@ async def main(properties: dict[str, str], data: str) -> None:
                 *lines, rest = (rest + read).split(b"\n")
                 for line in lines:
                     word, _, node_id = line.decode().partition(" ")
-                    if not hasattr(running, "stop_node"):
-                        await running.cluster.controller.set_fenced(int(node_id), word != "start")
-                    elif word == "start":
+                    if word == "start":
                         await running.start_node(int(node_id))
                     else:
                         await running.stop_node(int(node_id), controlled=word == "stop")

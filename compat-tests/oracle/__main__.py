@@ -10,11 +10,13 @@ import threading
 from pathlib import Path
 
 from .broker import Kafka, tool_command
+from .cluster import KafkaCluster
 from .jars import OracleError, cache_root, fetch
 
 _EXAMPLES = """examples:
   scripts/kafka serve --version 4.4.0 --port 9092 --set num.partitions=3
   scripts/kafka serve --listener SASL=SASL_PLAINTEXT --user alice=secret
+  scripts/kafka serve --brokers 3
   scripts/kafka tool org.apache.kafka.tools.TopicCommand --bootstrap-server 127.0.0.1:9092 --list
   scripts/kafka tool --version 2.6.2 kafka.admin.TopicCommand --bootstrap-server 127.0.0.1:9092 --list
 """
@@ -37,20 +39,28 @@ def main(arguments: list[str]) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    kafka = Kafka(
-        options.version,
-        dict(options.set),
-        port=options.port,
-        data=options.data,
-        listeners=dict(options.listener),
-        users=dict(options.user),
-    )
+    kafka: Kafka | KafkaCluster
+    if options.brokers == 3:
+        if options.port or options.data or options.listener or options.user:
+            raise OracleError("three brokers have free ports, temporary data, one listener and no users")
+        kafka = KafkaCluster(options.version, dict(options.set))
+    else:
+        kafka = Kafka(
+            options.version,
+            dict(options.set),
+            port=options.port,
+            data=options.data,
+            listeners=dict(options.listener),
+            users=dict(options.user),
+        )
     # A signal unwinds through `with`, which ends the broker.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _leave)
     try:
         with kafka:
-            others = "".join(f" {name}={kafka.address(name)}" for name, _ in options.listener)
+            others = ""
+            if isinstance(kafka, Kafka):
+                others = "".join(f" {name}={kafka.address(name)}" for name, _ in options.listener)
             print(f"kafka ready: {kafka.bootstrap}{others}", flush=True)
             if options.exit_with_stdin:
                 threading.Thread(target=_leave_when_stdin_ends, daemon=True).start()
@@ -80,10 +90,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
 
-    serve = commands.add_parser("serve", help="start a single-node broker; prints `kafka ready: HOST:PORT`")
+    serve = commands.add_parser("serve", help="start brokers; prints `kafka ready: HOST:PORT[,...]`")
     serve.add_argument(
         "--port", type=int, default=0, help="port of the PLAINTEXT listener (default: a free one)"
     )
+    serve.add_argument("--brokers", type=int, choices=(1, 3), default=1, help="how many (default: 1)")
     serve.add_argument("--data", type=Path, help="directory to keep data in (default: a temporary one)")
     serve.add_argument("--set", type=_pair, action="append", default=[], metavar="KEY=VALUE")
     serve.add_argument("--listener", type=_pair, action="append", default=[], metavar="NAME=PROTOCOL")

@@ -140,6 +140,10 @@ class KafkaCluster:
         self._nodes[node_id].start()
         self._until(lambda brokers: node_id in brokers)
 
+    def wait(self) -> int:
+        """Wait until the controller ends by itself; its exit status."""
+        return self._nodes[CONTROLLER].wait()
+
     def _start_once(self) -> None:
         home = self._home = Path(tempfile.mkdtemp(prefix="kwire-kafkas-"))
         self._sweeper = subprocess.Popen(

@@ -13,7 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from oracle import Kafka, OracleError, run_tool
+from oracle import Kafka, KafkaCluster, OracleError, run_tool
 from oracle.broker import _free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +51,17 @@ def test_a_kept_directory_is_started_again(tmp_path: Path) -> None:
         topic_command(kafka.bootstrap, "--create", "--topic", "kept")
     with Kafka("4.4.0", data=tmp_path) as kafka:
         assert "kept" in topic_command(kafka.bootstrap, "--list").splitlines()
+
+
+def test_one_of_three_brokers_is_stopped_and_comes_back() -> None:
+    with KafkaCluster() as kafkas:
+        topic = ["--topic", "spread", "--partitions", "3", "--replication-factor", "3"]
+        topic_command(kafkas.bootstrap, "--create", *topic)
+        kafkas.stop_node(3)
+        told = topic_command(kafkas.addresses[0], "--describe", "--under-replicated-partitions")
+        assert told.count("Topic: spread") == 3
+        kafkas.start_node(3)
+        assert len(kafkas.addresses) == 3
 
 
 def test_the_broker_ends_when_its_starter_is_killed() -> None:

@@ -252,10 +252,12 @@ async def _look(ctx: Context, request: Fetch.Request, partitions: list[FetchedPa
                 answers.append((asked, diverging, 0))
                 urgent = True
                 continue
+        end = None if partition.leader_id == node_id else partition.left_behind_at(node_id)
         read = partition.read(
             asked.fetch_offset,
             min(asked.max_bytes, left),
             read_committed=read_committed,
+            end=end,
             at_least_one=whole_first or (strict and left > 0),
         )
         if isinstance(read, ErrorCode):
@@ -280,8 +282,8 @@ async def _look(ctx: Context, request: Fetch.Request, partitions: list[FetchedPa
                 PartitionData(
                     partition_index=asked.index,
                     error_code=ErrorCode.NONE,
-                    high_watermark=partition.high_watermark,
-                    last_stable_offset=partition.last_stable_offset,
+                    high_watermark=_within(end, partition.high_watermark),
+                    last_stable_offset=_within(end, partition.last_stable_offset),
                     log_start_offset=log.log_start_offset,
                     aborted_transactions=[] if read_committed else None,
                     records=records,
@@ -290,6 +292,11 @@ async def _look(ctx: Context, request: Fetch.Request, partitions: list[FetchedPa
             )
         )
     return Round(answers, total, urgent, watched)
+
+
+def _within(end: int | None, offset: int) -> int:
+    """What a replica knows of an offset that ends at `end` itself (None: it is in sync)."""
+    return offset if end is None or offset < end else end
 
 
 def _refused(asked: FetchedPartition, error_code: ErrorCode, partition: Partition | None = None) -> Any:

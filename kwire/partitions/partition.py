@@ -128,6 +128,10 @@ class Partition:
         end = self.high_watermark
         return end if first_unstable is None else min(first_unstable, end)
 
+    def left_behind_at(self, node_id: int) -> int | None:
+        """Where a node's replica ends that is out of sync; None for one that has the whole log."""
+        return self._cursors.get(node_id)
+
     def refusal_for(self, node_id: int, current_leader_epoch: int, *, leader_only: bool = True) -> ErrorCode:
         """NONE, or why this node does not serve a client that believes in `current_leader_epoch` (-1: no
         belief).
@@ -230,10 +234,25 @@ class Partition:
         )
 
     def read(
-        self, offset: int, max_bytes: int, *, read_committed: bool = False, at_least_one: bool = True
+        self,
+        offset: int,
+        max_bytes: int,
+        *,
+        read_committed: bool = False,
+        at_least_one: bool = True,
+        end: int | None = None,
     ) -> LogRead | ErrorCode:
-        """Whole batches from the one that holds `offset`, up to the high watermark or last stable offset."""
-        end = self.last_stable_offset if read_committed else self.high_watermark
+        """Whole batches from the one that holds `offset`, up to the high watermark or last stable offset.
+
+        `end` is where the replica that is read from ends, if it was left behind (`left_behind_at`).
+        """
+        readable = self.last_stable_offset if read_committed else self.high_watermark
+        if end is None:
+            end = readable
+        elif offset > end:
+            return ErrorCode.OFFSET_OUT_OF_RANGE
+        else:
+            end = min(end, readable)
         try:
             return self.log.read(offset, max_bytes, max_offset=end, at_least_one=at_least_one)
         except OffsetOutOfRange:

@@ -139,6 +139,23 @@ async def test_a_reader_that_waits_at_a_follower_is_told_when_it_is_one_no_more(
         assert one_partition(answer).error_code is ErrorCode.NOT_LEADER_OR_FOLLOWER
 
 
+async def test_a_replica_that_was_left_behind_has_what_it_had_while_nobody_leads() -> None:
+    async with three_racks() as broker, connected(broker, 0) as leader, connected(broker, 2) as follower:
+        controller = broker.cluster.controller
+        await controller.set_fenced(3, True)
+        assert not one_partition(await leader.ask(produce_request("t", records(b"d")), 9)).error_code
+        for node, fenced in ((2, True), (1, True), (3, False)):
+            await controller.set_fenced(node, fenced)
+        assert controller.image.topics["t"].partitions[0].leader == -1
+        answer = await fetched(broker, follower, 12)
+        assert (answer.error_code, answer.high_watermark, answer.last_stable_offset) == (0, 3, 3)
+        assert values_in(answer.records) == [b"a", b"b", b"c"]
+        beyond = await fetched(broker, follower, 12, 4)
+        assert beyond.error_code is ErrorCode.OFFSET_OUT_OF_RANGE
+        old = await fetched(broker, follower, 10)
+        assert old.error_code is ErrorCode.NOT_LEADER_OR_FOLLOWER
+
+
 async def test_offsets_are_the_leaders_to_tell() -> None:
     async with three_racks() as broker, connected(broker, 1) as follower:
         [topic] = (await follower.ask(offsets_request("t", -1), 7)).topics
