@@ -367,6 +367,7 @@ class GroupCoordinatorService:
         if len(new.topic_names) < len(old.topic_names):
             gone = old.topic_names.keys() - new.topic_names.keys()
             self._forget_topics(frozenset(old.topic_names[topic_id] for topic_id in gone))
+        self._load_what_is_led_again(old, new)
         for index, opened in list(self._opened.items()):
             found = new.partition(OFFSETS_TOPIC, index)
             leadership = (NO_LEADER, -1) if found is None else (found.leader, found.leader_epoch)
@@ -374,6 +375,14 @@ class GroupCoordinatorService:
                 del self._opened[index]
                 opened.shard.close()
                 self._spawn(partial(self._reopen, index))
+
+    def _load_what_is_led_again(self, old: ClusterImage, new: ClusterImage) -> None:
+        before, after = old.topic(OFFSETS_TOPIC), new.topic(OFFSETS_TOPIC)
+        if before is after or before is None or after is None or before.id != after.id:
+            return
+        for was, is_now in zip(before.partitions, after.partitions, strict=False):
+            if was.leader == NO_LEADER != is_now.leader:
+                self._spawn(partial(self._reopen, was.index))
 
     async def _reopen(self, index: int) -> None:
         """Load under the new leader, also if nobody asks: sessions go on."""

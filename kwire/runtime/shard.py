@@ -220,7 +220,8 @@ class Shard(Generic[M]):
             if incarnation == self._incarnation:
                 logger.error("%s is not available: %s", self.name, error, exc_info=not expected)
                 self._unload(ErrorCode.NOT_COORDINATOR)
-                self._clock.schedule(self._clock.now_ms() + RELOAD_AFTER_MS, self._reopen)
+                unloaded = self._incarnation
+                self._clock.schedule(self._clock.now_ms() + RELOAD_AFTER_MS, lambda: self._reopen(unloaded))
             return
         if incarnation == self._incarnation:
             logger.info("%s loaded: %d records up to offset %d", self.name, count, offset)
@@ -247,8 +248,8 @@ class Shard(Generic[M]):
         if self._apply(machine, machine.on_loaded(self._clock.now_ms())) is not None:
             self._start_writer()
 
-    def _reopen(self) -> None:
-        if self.status is Status.UNLOADED:
+    def _reopen(self, incarnation: int) -> None:
+        if incarnation == self._incarnation:  # not closed meanwhile, as when another node took over
             self.open()
 
     def close(self) -> None:
@@ -380,7 +381,7 @@ class Shard(Generic[M]):
                     incarnation = self._incarnation
                     try:
                         error_code = await self._append(
-                            [record for records, _ in unwritten for record in records]
+                            [record for records, _ in unwritten for record in records], incarnation
                         )
                     except Exception:
                         logger.exception("%s could not write its records", self.name)
@@ -396,7 +397,7 @@ class Shard(Generic[M]):
         finally:
             self._writing = False
 
-    async def _append(self, records: Sequence[object]) -> ErrorCode:
+    async def _append(self, records: Sequence[object], incarnation: int) -> ErrorCode:
         if not records:
             return ErrorCode.NONE
         now_ms = self._clock.now_ms()
@@ -417,14 +418,21 @@ class Shard(Generic[M]):
         batches = batch.build(gathered)
         if buffer:
             batches = buffer + batches
+        if incarnation != self._incarnation:
+            # It was closed while these were encoded: whoever has loaded the log since does not know them.
+            return ErrorCode.NOT_COORDINATOR
         return await self._log.append(memoryview(batches))
 
 
 def _told(error_code: ErrorCode) -> ErrorCode:
-    """What a client hears of an append: to look for its coordinator if it failed, unless that is in vain."""
+    """What a client hears of an append: to look for its coordinator if it failed, unless that is in vain.
+    (Kafka: CoordinatorOperationExceptionHelper.)
+    """
     match error_code:
         case ErrorCode.NONE:
             return error_code
+        case ErrorCode.NOT_ENOUGH_REPLICAS | ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
+            return ErrorCode.COORDINATOR_NOT_AVAILABLE
         case ErrorCode.MESSAGE_TOO_LARGE | ErrorCode.RECORD_LIST_TOO_LARGE | ErrorCode.UNKNOWN_SERVER_ERROR:
             return ErrorCode.UNKNOWN_SERVER_ERROR
         case _:

@@ -8,6 +8,7 @@ import pytest
 import trio
 import trio.testing
 from kwire_codecs.apis.delete_topics import DeleteTopics
+from kwire_codecs.apis.find_coordinator import FindCoordinator
 from kwire_codecs.apis.heartbeat import Heartbeat
 from kwire_codecs.apis.join_group import JoinGroup
 from kwire_codecs.apis.leave_group import LeaveGroup
@@ -22,6 +23,7 @@ from kwire.runtime.groups import OFFSETS_TOPIC, group_settings
 from tests.broker_client import Client, connected, create_topic, serving
 from tests.handlers.group_requests import (
     commit_request,
+    committed_errors,
     described,
     fetch_request,
     fetched,
@@ -123,6 +125,44 @@ async def test_every_node_lists_the_groups_that_it_coordinates_and_no_others() -
             async with connected(running, position) as client:
                 listed = {group.group_id for group in (await client.ask(ListGroups.Request(), 4)).groups}
                 assert listed == {name for name in names if groups.coordinator_of(name) == node_id}
+
+
+@pytest.mark.parametrize("controlled", [True, False])
+async def test_groups_whose_only_coordinator_stopped_are_there_when_it_starts_though_nobody_asks(
+    controlled: bool,
+) -> None:
+    async with serving({"offsets.topic.replication.factor": "1"}, brokers=2) as running:
+        groups = running.cluster.groups
+        name = next(f"g{n}" for n in range(100) if groups.coordinator_of(f"g{n}") == 2)
+        async with connected(running, 1) as client:
+            await stable_group(client, name)
+        await running.stop_node(2, controlled=controlled)
+        assert groups.coordinator_of(name) == -1
+        async with connected(running, 0) as client:
+            answer = await client.ask(FindCoordinator.Request(key=name), 2)
+            assert answer.error_code is ErrorCode.COORDINATOR_NOT_AVAILABLE
+        await running.start_node(2)
+        async with connected(running, 1) as client:
+            await trio.testing.wait_all_tasks_blocked()
+            assert [group.group_id for group in (await client.ask(ListGroups.Request(), 4)).groups] == [name]
+
+
+async def test_commits_with_too_few_offsets_replicas_in_sync_are_told_to_wait() -> None:
+    properties = {"offsets.topic.replication.factor": "2", "min.insync.replicas": "2"}
+    async with serving(properties, brokers=2) as running:
+        groups = running.cluster.groups
+        name = next(f"g{n}" for n in range(100) if groups.coordinator_of(f"g{n}") == 1)
+        await create_topic(running, "t")
+        async with connected(running, 0) as client:
+            member_id = await stable_group(client, name)
+            await running.stop_node(2)
+            commit = commit_request(name, 8, {0: 5}, generation_id=1, member_id=member_id)
+            refused = committed_errors(await client.ask(commit, 8))
+            assert refused == {0: ErrorCode.COORDINATOR_NOT_AVAILABLE}
+            await running.start_node(2)
+            while committed_errors(await client.ask(commit, 8)) != {0: ErrorCode.NONE}:
+                pass
+            assert await loaded_heartbeat(client, name, 1, member_id) is ErrorCode.NONE
 
 
 async def test_a_partition_that_gets_another_leader_is_loaded_there() -> None:

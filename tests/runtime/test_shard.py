@@ -274,6 +274,7 @@ def test_a_client_that_goes_away_while_it_waits_disturbs_nobody() -> None:
     [
         (ErrorCode.KAFKA_STORAGE_ERROR, ErrorCode.NOT_COORDINATOR),
         (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.NOT_COORDINATOR),
+        (ErrorCode.NOT_ENOUGH_REPLICAS, ErrorCode.COORDINATOR_NOT_AVAILABLE),
         (ErrorCode.MESSAGE_TOO_LARGE, ErrorCode.UNKNOWN_SERVER_ERROR),
     ],
 )
@@ -417,6 +418,23 @@ def test_a_log_that_cannot_be_read_is_refused_and_tried_again_later(trouble: str
     run(test)
 
 
+def test_a_shard_that_could_not_be_loaded_is_not_loaded_again_once_it_is_closed() -> None:
+    async def test(nursery: trio.Nursery) -> None:
+        log = Log()
+        await log.append(memoryview(batch.build([batch.Record(b"a", b"1")])))
+        log.read_error = ErrorCode.KAFKA_STORAGE_ERROR
+        bench = Bench(nursery, log).opened()
+        await settle()
+        bench.shard.close()
+        log.read_error = ErrorCode.NONE
+        await bench.time.step(shard_module.RELOAD_AFTER_MS)
+        await bench.time.step(5_000)
+        assert bench.shard.status is Status.UNLOADED
+        assert log.appends == 1
+
+    run(test)
+
+
 def test_timers_fire_in_time_and_what_they_decide_is_written() -> None:
     async def test(nursery: trio.Nursery) -> None:
         bench = Bench(nursery).opened()
@@ -483,6 +501,23 @@ def test_a_shard_that_is_closed_during_an_append_tells_nobody_that_it_worked() -
         await settle()
         assert added == [Refused(ErrorCode.NOT_COORDINATOR)]
 
+    run(test)
+
+
+def test_a_shard_that_is_closed_while_it_encodes_its_records_writes_none_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def test(nursery: trio.Nursery) -> None:
+        bench = Bench(nursery).opened()
+        nursery.start_soon(close, bench)
+        several = Outcome(0, [("a", 1)] * 3)
+        assert await bench.shard.run(lambda machine, _: several) == Refused(ErrorCode.NOT_COORDINATOR)
+        assert bench.log.appends == 0
+
+    async def close(bench: Bench) -> None:
+        bench.shard.close()
+
+    monkeypatch.setattr(shard_module, "RECORDS_A_TURN", 1)
     run(test)
 
 
