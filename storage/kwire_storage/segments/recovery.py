@@ -165,7 +165,9 @@ def _resume(segment: Segment) -> bool:
     """
     segment.end_offset = segment.base_offset
     if segment.size and not segment.indexes_look_right():
-        log.warning("the indexes of %s are missing or wrong; the segment is checked", segment.log_path)
+        # No warning: nothing is lost by it, and it happens after clean stops too (records without timestamps,
+        # Kafka's own metadata segments).
+        log.info("the indexes of %s are missing or wrong; the segment is checked", segment.log_path)
         return False
     try:
         segment.resume()

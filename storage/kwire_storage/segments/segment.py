@@ -138,7 +138,7 @@ class Segment:
 
     def _load_indexes(self) -> None:
         if not self.indexes_look_right():
-            log.warning("the indexes of %s are missing or wrong; built again", self.log_path)
+            log.info("the indexes of %s are missing or wrong; built again", self.log_path)
             self.rebuild_indexes(self.places(0))
 
     def indexes_look_right(self) -> bool:
