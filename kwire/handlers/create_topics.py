@@ -13,14 +13,17 @@ from kwire_codecs.apis.create_topics import CreateTopics
 from kwire_codecs.errors import ErrorCode
 
 from kwire.coordinators.metadata.describe_configs import ShownConfig, created_topic_configs
-from kwire.coordinators.metadata.topics import CreatedTopic, NewTopic, create_topics
+from kwire.coordinators.metadata.topics import CreatedTopic, NewTopic
 from kwire.handlers.context import Context
-from kwire.handlers.turns import check_changes
+from kwire.handlers.topic_creation import create
+from kwire.handlers.turns import Turns, check_changes
 
 API = CreateTopics
 VERSIONS = (0, 7)
 
 Topic = CreateTopics.Response.Topic
+AS_MANY_PARTITIONS = 20
+"""An answer shows some forty settings a topic."""
 
 
 async def handle(ctx: Context, request: CreateTopics.Request) -> CreateTopics.Response:
@@ -29,7 +32,6 @@ async def handle(ctx: Context, request: CreateTopics.Request) -> CreateTopics.Re
         len(request.topics),
         *(len(topic.assignments) + len(topic.configs) for topic in request.topics),
     )
-    cluster = ctx.cluster
     wanted = [
         NewTopic(
             topic.name,
@@ -40,33 +42,35 @@ async def handle(ctx: Context, request: CreateTopics.Request) -> CreateTopics.Re
         )
         for topic in request.topics
     ]
-    results = await cluster.controller.submit(
-        lambda image: create_topics(
-            image,
-            wanted,
-            config=cluster.config,
-            random=cluster.random,
-            new_id=cluster.controller.new_uuid,
-            validate_only=request.validate_only,
-        )
-    )
-    return CreateTopics.Response(topics=[_answer(ctx, result) for result in results])
+    results = await create(ctx, wanted, validate_only=request.validate_only)
+    turns = Turns(ctx)
+    shown: dict[frozenset[tuple[str, str]], list[Topic.Config]] = {}
+    topics = []
+    for result in results:
+        topics.append(_answer(ctx, result, shown))
+        await turns.one_more(AS_MANY_PARTITIONS)
+    return CreateTopics.Response(topics=topics)
 
 
-def _answer(ctx: Context, result: CreatedTopic) -> Topic:
+def _answer(
+    ctx: Context, result: CreatedTopic, shown: dict[frozenset[tuple[str, str]], list[Topic.Config]]
+) -> Topic:
+    """`shown` keeps the configs of earlier topics: those that were created alike show the same."""
     if result.error.failed:
         return Topic(name=result.name, error_code=result.error.error_code, error_message=result.error.message)
-    cluster = ctx.cluster
-    shown = created_topic_configs(
-        cluster.controller.image, cluster.config, ctx.node.id, dict(result.configs or {})
-    )
+    given = dict(result.configs or {})
+    configs = shown.get(frozenset(given.items()))
+    if configs is None:
+        cluster = ctx.cluster
+        described = created_topic_configs(cluster.controller.image, cluster.config, ctx.node.id, given)
+        configs = shown[frozenset(given.items())] = [_config(config) for config in described]
     return Topic(
         name=result.name,
         topic_id=result.topic_id,
         error_code=ErrorCode.NONE,
         num_partitions=result.num_partitions,
         replication_factor=result.replication_factor,
-        configs=[_config(config) for config in shown],
+        configs=configs,
     )
 
 

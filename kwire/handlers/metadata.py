@@ -27,10 +27,11 @@ from kwire.coordinators.metadata.topic_names import (
     is_internal,
     is_valid,
 )
-from kwire.coordinators.metadata.topics import NO_ID, NewTopic, create_topics
+from kwire.coordinators.metadata.topics import NO_ID, NewTopic
 from kwire.handlers import authorized_operations
 from kwire.handlers.authorized_operations import NOT_ASKED
 from kwire.handlers.context import Context
+from kwire.handlers.topic_creation import create
 from kwire.handlers.turns import Turns, check_size
 
 API = Metadata
@@ -140,11 +141,7 @@ async def _create_missing(ctx: Context, names: Iterable[str]) -> dict[str, Error
     wanted = [_new_topic(ctx, name) for name in missing]
     if not wanted:
         return {}
-    results = await cluster.controller.submit(
-        lambda newest: create_topics(
-            newest, wanted, config=cluster.config, random=cluster.random, new_id=cluster.controller.new_uuid
-        )
-    )
+    results = await create(ctx, wanted)
     return {
         result.name: result.error.error_code for result in results if result.error.error_code in _REPORTED
     }

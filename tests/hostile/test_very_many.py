@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 import trio
 from kwire_codecs.apis.api_versions import ApiVersions
+from kwire_codecs.apis.create_topics import CreateTopics
+from kwire_codecs.apis.delete_topics import DeleteTopics
 from kwire_codecs.apis.describe_groups import DescribeGroups
+from kwire_codecs.apis.fetch import Fetch
 from kwire_codecs.apis.metadata import Metadata
 from kwire_codecs.apis.offset_fetch import OffsetFetch
 from kwire_codecs.apis.produce import Produce
@@ -24,6 +27,7 @@ from kwire.handlers.context import CloseConnection, Context
 from kwire.handlers.turns import LARGEST_CHANGE
 from tests.broker_client import Client, connected, create_topic, produce_request, serving
 from tests.handlers.data import records
+from tests.handlers.group_requests import commit_request
 from tests.hostile.many import Path, array_paths, filled, lies
 
 HELLO = ApiVersions.Request(client_software_name="tests", client_software_version="1")
@@ -179,8 +183,6 @@ async def served_meanwhile(greedy: Client, request: Any, version: int, others: l
 async def test_ten_small_clients_go_on_while_one_fetches_thousands_of_partitions_without_pause(
     with_sessions: bool,
 ) -> None:
-    from kwire_codecs.apis.fetch import Fetch
-
     asked = Fetch.Request.Topic
     async with serving() as running, connected(running) as greedy:
         await create_topic(running, "t", 5_000)
@@ -228,8 +230,6 @@ async def test_a_small_request_for_an_endless_answer_is_closed_with_a_line(
 ) -> None:
     """The offsets of one group, asked for ten thousand times in one request."""
     caplog.set_level(logging.INFO)
-    from tests.handlers.group_requests import commit_request
-
     async with serving() as running, connected(running) as greedy, connected(running) as other:
         await create_topic(running, "t", 100)
         committed = await other.ask(commit_request("g", 8, dict.fromkeys(range(100), 5)), 8)
@@ -251,8 +251,6 @@ async def test_a_small_request_for_an_endless_answer_is_closed_with_a_line(
 @pytest.mark.slow
 async def test_storms_of_topics_are_bounded_and_the_others_go_on() -> None:
     """Thousands created by being asked about, and deleted again, over and over."""
-    from kwire_codecs.apis.delete_topics import DeleteTopics
-
     asked = Metadata.Request.Topic
     async with serving() as running, connected(running) as greedy, connected(running) as other:
         before = len(running.cluster.image.topics)
@@ -261,11 +259,21 @@ async def test_storms_of_topics_are_bounded_and_the_others_go_on() -> None:
             create = Metadata.Request(
                 topics=[asked(name=name) for name in names], allow_auto_topic_creation=True
             )
-            assert await served_meanwhile(greedy, create, 9, [other]) >= 1
+            assert await served_meanwhile(greedy, create, 9, [other]) >= 5
             assert len(running.cluster.image.topics) == before + 2_000
             delete = DeleteTopics.Request(topic_names=names, timeout_ms=1000)
             await served_meanwhile(greedy, delete, 5, [other])
             assert len(running.cluster.image.topics) == before
+        topic = CreateTopics.Request.Topic
+        many = [
+            topic(name=f"made-{number}", num_partitions=1, replication_factor=1, assignments=[], configs=[])
+            for number in range(2_000)
+        ]
+        answered = await served_meanwhile(greedy, CreateTopics.Request(topics=many, timeout_ms=1), 5, [other])
+        assert answered >= 20
+        assert len(running.cluster.image.topics) == before + 2_000
+        delete = DeleteTopics.Request(topic_names=[each.name for each in many], timeout_ms=1000)
+        await greedy.ask(delete, 5)
         too_many = Metadata.Request(
             topics=[asked(name=f"more-{number}") for number in range(10_001)], allow_auto_topic_creation=True
         )

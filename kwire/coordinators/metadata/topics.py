@@ -76,7 +76,7 @@ def create_topics(
     """
     default_partitions = config.integer("num.partitions")
     configs = sum(len(topic.configs) for topic in topics)
-    if _wanted_partitions(topics, default_partitions) > MAX_PARTITIONS or configs > MAX_CHANGES:
+    if wanted_partitions(topics, default_partitions) > MAX_PARTITIONS or configs > MAX_CHANGES:
         too_many = ApiError(ErrorCode.POLICY_VIOLATION, "Excessively large number of partitions per request.")
         return Outcome(
             [CreatedTopic(name, too_many) for name in dict.fromkeys(topic.name for topic in topics)]
@@ -104,7 +104,8 @@ def create_topics(
     return Outcome([*results, *late], () if validate_only else records)
 
 
-def _wanted_partitions(topics: Sequence[NewTopic], default_partitions: int) -> int:
+def wanted_partitions(topics: Sequence[NewTopic], default_partitions: int) -> int:
+    """How many partitions a request asks for."""
     total = 0
     for topic in topics:
         if topic.assignments:
