@@ -122,10 +122,14 @@ async def _append(ctx: Context, request: Produce.Request, name: str | None, data
         return AppendResult(refusal)
     if request.acks == -1 and (missing := cluster.isr_refusal(name, data.index)):
         return AppendResult(missing, log_start_offset=partition.log_start_offset)
-    return await partition.append(
+    result = await partition.append(
         data.records if data.records is not None else memoryview(b""),
         cluster.produce_rules(name, ctx.version),
     )
+    if request.acks == -1 and partition.is_under_min_isr and not result.error_code:
+        # Others went out of sync while the records were looked at in a thread.
+        return AppendResult(ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND)
+    return result
 
 
 def _answer(ctx: Context, name: str | None, index: int, result: AppendResult, leader_ids: set[int]) -> Any:

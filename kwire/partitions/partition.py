@@ -299,8 +299,10 @@ class Partition:
             if replica not in state.isr
         }
         # Kafka does not hold a topic to more replicas than it has (Partition.effectiveMinIsr).
-        is_under = state.leader >= 0 and len(state.isr) < min(min_isr, len(state.replicas))
+        is_under = len(state.isr) < min(min_isr, len(state.replicas))
         was_under = self._held_at is not None
+        if state.leader == NO_LEADER:
+            is_under = was_under  # the high watermark stays where the last leader left it
         self._held_at = min(self.high_watermark, log.log_end_offset) if is_under else None
         if moved or (was_under and not is_under):
             self.wake_all()

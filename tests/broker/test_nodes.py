@@ -15,6 +15,7 @@ from kwire_codecs.apis.list_offsets import ListOffsets
 from kwire_codecs.apis.metadata import Metadata
 from kwire_codecs.errors import ErrorCode
 
+from kwire.partitions import partition as partition_module
 from kwire.server.launch import CannotStart, Running
 from tests.broker_client import (
     Client,
@@ -216,6 +217,41 @@ async def test_a_reader_of_held_records_is_woken_when_enough_are_in_sync() -> No
             await running.start_node(2)
             _, answer = await reader.receive(Fetch, 11)
             assert values_in(one_partition(answer).records) == [b"held"]
+
+
+async def test_records_held_back_stay_so_while_their_leader_stops_and_starts() -> None:
+    async with serving(brokers=2) as running:
+        await place(running, "t", (1, 2), configs={"min.insync.replicas": "2"})
+        async with connected(running, 0) as client:
+            assert await produced(client, "t", b"seen") == ErrorCode.NONE
+            await running.stop_node(2)
+            assert await produced(client, "t", b"held", acks=1) == ErrorCode.NONE
+        await running.stop_node(1)
+        await running.start_node(1)
+        async with connected(running, 0) as client:
+            assert await values_at(client, "t") == [b"seen"]
+            assert await latest(client, "t") == 1
+            await running.start_node(2)
+            assert await values_at(client, "t") == [b"seen", b"held"]
+
+
+async def test_records_looked_at_in_a_thread_while_a_replica_goes_are_not_acknowledged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with serving(brokers=2) as running:
+        await place(running, "t", (1, 2), configs={"min.insync.replicas": "2"})
+        decode = partition_module.decode_in_thread
+
+        async def decode_while_a_node_stops(*arguments: Any) -> Any:
+            await running.stop_node(2)
+            return await decode(*arguments)
+
+        monkeypatch.setattr(partition_module, "accept_usual", lambda *_: None)
+        monkeypatch.setattr(partition_module, "takes_long", lambda *_: True)
+        monkeypatch.setattr(partition_module, "decode_in_thread", decode_while_a_node_stops)
+        async with connected(running, 0) as client:
+            assert await produced(client, "t", b"x") == ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND
+            assert await values_at(client, "t") == []
 
 
 async def test_lowering_the_minimum_shows_what_was_held() -> None:
