@@ -45,6 +45,9 @@ DOWN = "placed(3+1;1+3;2+1;3+1) written(3,0) written(2,1) moving(3,3) reassigned
 BACK = "placed(3+1;1+3) written(3,0) down(3) written(2,0) back(3)"
 MIN_ISR = "placed(1+3;1+2,min.insync.replicas=2) down(3)"
 UNCLEAN = "placed(2+3) written(3,0) down(3) written(2,0) down(2) back(3)"
+CRASHED = "placed(3+1;1+3;1+2) written(3,0) crashed(3)"
+HELD = "placed(1+3,min.insync.replicas=2) written(2,0) down(3)"
+LOSING = "placed(2+3,unclean.leader.election.enable=true) written(3,0) down(3) written(2,0) down(2) back(3)"
 MOVING = "placed(1+2;2+1) written(3,0) down(3) moving(0,3+2)"
 
 NOT_LEADER, NO_TOPIC = "NOT_LEADER_OR_FOLLOWER", "UNKNOWN_TOPIC_OR_PARTITION"
@@ -158,6 +161,16 @@ CASES = [
     ClusterCase("Fetch", "11-18", "out of sync", UNCLEAN, fetch(), node=3),
     ClusterCase("ElectLeaders", "0-2", "preferred one out of sync", UNCLEAN, elect(("{topic}", (0,))), "PREFERRED_LEADER_NOT_AVAILABLE"),
     ClusterCase("ElectLeaders", "1-2", "unclean", UNCLEAN, elect(("{topic}", (0,)), kind=1), alone=True, then=("settle", META, (3, "ListOffsets", 7, list_offsets(-1)), (3, "Fetch", 12, fetch()), "back(2)", META, (2, "Fetch", 12, fetch()), (3, "OffsetForLeaderEpoch", 4, end_offset(1)))),
+    #
+    ClusterCase("Metadata", "1-13", "one crashed", CRASHED, metadata("{topic}", auto_create=False)),
+    ClusterCase("DescribeCluster", "2", "one crashed", CRASHED, describe_cluster(fenced=True)),
+    ClusterCase("Fetch", "12-18", "in the epoch before the crash", CRASHED, fetch(leader_epoch=0), "FENCED_LEADER_EPOCH"),
+    ClusterCase("Fetch", "4-18", "after the crash", CRASHED, fetch(leader_epoch=1)),
+    ClusterCase("Produce", "9", "what too few have is not shown", HELD, produce(acks=1), alone=True, then=((1, "Fetch", 12, fetch(2, max_wait_ms=0)), (1, "ListOffsets", 7, list_offsets(-1)), "back(3)", (1, "ListOffsets", 7, list_offsets(-1)), (3, "Fetch", 12, fetch(2)))),
+    ClusterCase("Metadata", "1-13", "a leader that lost records", LOSING, metadata("{topic}", auto_create=False)),
+    ClusterCase("ListOffsets", "1-11", "at a leader that lost records", LOSING, list_offsets(-1), node=3),
+    ClusterCase("OffsetForLeaderEpoch", "2-4", "at a leader that lost records", LOSING, end_offset(1), node=3),
+    ClusterCase("Fetch", "12-18", "of records that are lost", LOSING, fetch(5, last_fetched_epoch=1), node=3),
     #
     ClusterCase("ListPartitionReassignments", "0", "one moves", MOVING, list_reassignments(("{topic}", (0, 1)))),
     ClusterCase("ListPartitionReassignments", "0", "one moves, asked for all", MOVING, list_reassignments(), node=2),
