@@ -108,6 +108,11 @@ class History:
 
     def counts(self, stamp: int) -> bool:
         """Whether what a connection with this stamp said is still worth something."""
+        self.look_at_power()
+        return stamp == self._power_losses
+
+    def look_at_power(self) -> None:
+        """Forgets what a loss of power may have taken. To be called before a floor is taken."""
         losses = self._world.power_losses
         if losses != self._power_losses:
             self._power_losses = losses
@@ -122,7 +127,6 @@ class History:
             self.deleted.clear()
             self.broker_epochs.clear()
             self.producer_ids.clear()
-        return stamp == losses
 
     def note(self, about: object, text: str) -> None:
         """Keeps a line of what happened to `about`, for the report of a failure."""
@@ -173,6 +177,7 @@ class History:
 
     def floor(self, place: Place) -> tuple[tuple[int, int], int, int]:
         """What a request that is sent now may not fall behind."""
+        self.look_at_power()
         log = self.logs[place]
         return log.high_watermark, log.log_start, log.log_start_epoch
 

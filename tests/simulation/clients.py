@@ -169,8 +169,8 @@ class Caller:
         return answer
 
     async def ask(self, node: int, request: w.Struct, version: int) -> tuple[Any, int]:
-        """The answer, and the stamp of its connection; -1 when power was lost since the asker took its floors.
-        Lost.
+        """The answer, and the stamp of its connection; -1 when power was lost since the asker took its
+        floors. Lost.
         """
         losses = self.world.power_losses
         connection = await self.send(node, request, version)
@@ -182,6 +182,7 @@ class Caller:
         history = self.history
         version = self.rng.randint(10, 13)
         wanted = [Metadata.Request.Topic(name=name) for name in topics]
+        history.look_at_power()
         floors = {place: log.leader_epoch for place, log in history.logs.items()}
         deleted = frozenset(history.deleted)
         request = Metadata.Request(topics=wanted, allow_auto_topic_creation=False)
@@ -421,7 +422,7 @@ class Session:
     version: int
     id: int = 0
     epoch: int = 0
-    told: dict[tuple[str, int], int] = field(default_factory=dict)
+    told: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
 
 
 class Reader(Caller):
@@ -521,9 +522,9 @@ class Reader(Caller):
         answer, stamp = await self.ask(node, request, session.version)
         if answer.error_code:
             self.sessions.pop(node, None)
-            return answer.error_code == ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR
+            return bool(answer.error_code == ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR)
         for key, offset in named.items():
-            session.told[key] = (offset, by_key[key].leader_epoch)  # type: ignore[assignment]
+            session.told[key] = (offset, by_key[key].leader_epoch)
         if answer.session_id:
             session.id = answer.session_id
             session.epoch += 1
@@ -709,6 +710,7 @@ class Member(Caller):
         joined: Any = None
         while True:
             # As in Kafka, a generation is written down once its leader has synced: a crash before loses it.
+            self.history.look_at_power()
             floor = self.history.synced.get(self.group, -1)
             request = JoinGroup.Request(
                 group_id=self.group,
@@ -787,6 +789,7 @@ class Member(Caller):
                 partition_index=key[1], committed_offset=offset, committed_metadata=""
             )
             topics.append(asked(name=key[0], partitions=[partition]))
+        history.look_at_power()
         stale = history.synced.get(self.group, -1) > self.generation
         answer, stamp = await self._call(
             OffsetCommit.Request(
@@ -937,6 +940,7 @@ class Admin(Caller):
         configs = {"min.insync.replicas": self.rng.choice(("1", "2"))}
         if self.rng.random() < 0.5:
             configs["segment.ms"] = self.rng.choice(("200", "5000"))
+        self.history.look_at_power()
         deleted = frozenset(self.history.deleted)
         answer, stamp = await self.ask(
             self.some_node(),

@@ -141,6 +141,7 @@ class _Run:
                     await reader.round()
                     await reader.pause()
         if settling.cancelled_caught:
+            await fresh.close()
             history.broken("stuck", "run", "not everything can be read")
         else:
             for known in fresh.partitions.values():
@@ -192,11 +193,18 @@ class _Run:
             await reader.refresh([topic])
             reader.partitions = {key: reader.partitions[key]}
             position = reader.positions.get(lane.place, 0)
+
+            async def read() -> None:
+                while reader.positions.get(lane.place, 0) <= position:  # noqa: B023
+                    await reader.round()
+
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(reader.round)
+                nursery.start_soon(read)
                 await trio.sleep(1)
                 await writer.work(lane, 1)
                 await trio.sleep(WAKE_SECONDS)
-                if reader.positions.get(lane.place, 0) <= position:
-                    self.history.broken("not-woken", lane.place, f"{topic}-1: a reader waits on")
+                nursery.cancel_scope.cancel()
+            await reader.close()  # with the answer that may still come
+            if reader.positions.get(lane.place, 0) <= position:
+                self.history.broken("not-woken", lane.place, f"{topic}-1: a reader waits on")
         await writer.close()
