@@ -16,6 +16,7 @@ from kwire_codecs.apis.metadata import Metadata
 from kwire_codecs.errors import ErrorCode
 
 from kwire.partitions import partition as partition_module
+from kwire.partitions.threads import decode_in_thread
 from kwire.server.launch import CannotStart, Running
 from tests.broker_client import (
     Client,
@@ -240,11 +241,10 @@ async def test_records_looked_at_in_a_thread_while_a_replica_goes_are_not_acknow
 ) -> None:
     async with serving(brokers=2) as running:
         await place(running, "t", (1, 2), configs={"min.insync.replicas": "2"})
-        decode = partition_module.decode_in_thread
 
         async def decode_while_a_node_stops(*arguments: Any) -> Any:
             await running.stop_node(2)
-            return await decode(*arguments)
+            return await decode_in_thread(*arguments)
 
         monkeypatch.setattr(partition_module, "accept_usual", lambda *_: None)
         monkeypatch.setattr(partition_module, "takes_long", lambda *_: True)
