@@ -19,7 +19,7 @@ from .engine import StorageError
 
 IOV_MAX = 1024
 _NOWAIT = getattr(os, "RWF_NOWAIT", 0)
-_PROBE_BYTES = 64 * 1024
+_PROBE_BYTES = 128 * 1024  # what Linux reads ahead, unless told otherwise
 _PREADV_MAX = 0x7FFFF000  # Linux moves no more in one call
 
 
@@ -285,7 +285,7 @@ class OpenFile:
 
     def is_cached(self, position: int, size: int, descriptor: int) -> bool:
         """Whether these bytes can be read without waiting for the disk, as far as a look at a byte every
-        64 KiB tells. A file system that can't say is taken to wait.
+        128 KiB tells. A file system that can't say is taken to wait.
         """
         view = memoryview(bytearray(1))
         end = position + size
