@@ -41,7 +41,7 @@ _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of `kwire run`: those of `kwire serve`."""
     parser.usage = "kwire run [options] -- CMD [ARGUMENT ...]"
-    serve.add_broker_arguments(parser)
+    serve.add_broker_arguments(parser, port="a free one", data="none, all is in memory")
 
 
 def run(arguments: argparse.Namespace) -> int:

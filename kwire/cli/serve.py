@@ -28,7 +28,7 @@ SET_HELP = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of `kwire serve`."""
-    add_broker_arguments(parser)
+    add_broker_arguments(parser, port="9092; 0 takes a free one", data=_shown(default_data()))
     parser.add_argument(
         "--exit-with-stdin",
         action="store_true",
@@ -49,8 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_broker_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares what a broker is started with."""
+def add_broker_arguments(parser: argparse.ArgumentParser, *, port: str, data: str) -> None:
+    """Declares what a broker is started with; `port` and `data` say what happens when they are not given."""
     parser.add_argument(
         "--host", metavar="H", help="address to listen on (default: localhost; 0.0.0.0 for all)"
     )
@@ -58,7 +58,7 @@ def add_broker_arguments(parser: argparse.ArgumentParser) -> None:
         "--port",
         metavar="P",
         type=_ports,
-        help="port to listen on, instead of the settings' listeners (default: 9092; 0 takes a free one); "
+        help=f"port to listen on, instead of the settings' listeners (default: {port}); "
         "broker N gets P+N-1, or give one for each: 9092,29092,39092",
     )
     where = parser.add_mutually_exclusive_group()
@@ -66,7 +66,7 @@ def add_broker_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         metavar="DIR",
         type=Path,
-        help=f"directory to keep data in (default: {_shown(default_data())})",
+        help=f"directory to keep data in (default: {data})",
     )
     where.add_argument("--memory", action="store_true", help="keep everything in memory, nothing on disk")
     parser.add_argument(
