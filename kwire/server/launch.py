@@ -69,6 +69,7 @@ class Running:
         self.stopped = trio.Event()
         """Set when everything is closed."""
         self.server = server
+        self._stopping = False
         self._changing = trio.Lock()
 
     async def stop_node(self, node_id: int, *, controlled: bool = True) -> None:
@@ -78,7 +79,7 @@ class Running:
         answered, then connections and listeners close. Otherwise as if its machine were gone: connections are
         cut, answers are lost. It is fenced at once either way; no broker session has to time out.
 
-        :raises ValueError: there is no such node, or it is stopped.
+        :raises ValueError: there is no such node, or it is stopped, or the whole broker is.
         :raises StorageError: that it is fenced could not be written down; it is stopped all the same, and
             calling again fences it.
         """
@@ -98,7 +99,7 @@ class Running:
     async def start_node(self, node_id: int) -> None:
         """Starts a stopped node again, on the ports that it had: it registers anew and joins the ISRs.
 
-        :raises ValueError: there is no such node, or it runs.
+        :raises ValueError: there is no such node, or it runs, or the whole broker is stopped.
         :raises CannotStart: another process has taken one of its ports.
         :raises StorageError: its registration could not be written down; it stays stopped.
         """
@@ -118,6 +119,8 @@ class Running:
                         await self.server.close_node(node, drain=False)
 
     def _node(self, node_id: int) -> Node:
+        if self._stopping or self.stopped.is_set():
+            raise ValueError("the broker is stopped, and all of its nodes")
         node = self.cluster.nodes.get(node_id)
         if node is None:
             known = ", ".join(map(str, sorted(self.cluster.nodes)))
@@ -126,6 +129,7 @@ class Running:
 
     def stop(self) -> None:
         """Answers what is in progress and closes; `run_broker` returns then."""
+        self._stopping = True
         self.cluster.groups.drain()
         self.cluster.hurry(*self.cluster.nodes)
         self.server.stop()

@@ -157,7 +157,11 @@ class Server:
         :raises CannotListen: another process has taken one meanwhile; none is open then.
         """
         self.bind(node, self._listening[node.id].listeners)
-        self._start_accepting(self._listening[node.id])
+        try:
+            self._start_accepting(self._listening[node.id])
+        except BaseException:  # all of the server is closing
+            self._listening[node.id].close()
+            raise
 
     def _connections_of(self, node: Node) -> list[Connection]:
         return [connection for connection in self._connections if connection.node is node]

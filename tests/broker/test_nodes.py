@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from kwire_codecs.errors import ErrorCode
 
 from kwire.partitions import partition as partition_module
 from kwire.partitions.threads import decode_in_thread
-from kwire.server.launch import CannotStart, Running
+from kwire.server.launch import CannotStart, Running, Settings, run_broker
 from tests.broker_client import (
     Client,
     connected,
@@ -388,3 +389,49 @@ async def test_a_fetch_does_not_hold_up_the_stop_of_the_broker() -> None:
             running.stop()
             _, answer = await client.receive(Fetch, 11)
             assert one_partition(answer).error_code == ErrorCode.NONE
+
+
+async def test_the_data_of_a_killed_process_has_what_was_written_after_a_leader_moved(tmp_path: Path) -> None:
+    settings = Settings(host="127.0.0.1", port=0, brokers=3, data=[tmp_path])
+    async with trio.open_nursery() as nursery:
+        running: Running = await nursery.start(run_broker, settings)
+        await place(running, "t", (1, 2))
+        async with connected(running, 0) as client:
+            assert await produced(client, "t", b"x") == ErrorCode.NONE
+        await running.stop_node(1, controlled=False)
+        async with connected(running, 1) as client:
+            assert await produced(client, "t", b"y") == ErrorCode.NONE
+        _, epoch, _ = led(running, "t")
+        nursery.cancel_scope.cancel()
+    async with serving(brokers=3, data=[tmp_path]) as running:
+        leader, newer, isr = led(running, "t")
+        assert (leader, set(isr)) == (2, {1, 2})
+        assert newer > epoch
+        async with connected(running, 1) as client:
+            assert await values_at(client, "t") == [b"x", b"y"]
+
+
+@pytest.mark.parametrize("controlled", [True, False])
+@pytest.mark.parametrize("turns", [0, 1, 2, 5, 20])
+async def test_a_node_and_the_whole_broker_may_stop_at_once(controlled: bool, turns: int) -> None:
+    async def stop_node() -> None:
+        with suppress(ValueError):  # the broker was first
+            await running.stop_node(1, controlled=controlled)
+
+    async with trio.open_nursery() as nursery, serving(brokers=3) as running:
+        await place(running, "t", (1, 2))
+        async with connected(running, 0) as client:
+            await client.send(fetch_request("t", 0, max_wait_ms=60_000), 11)
+            await until_somebody_waits(running, "t")
+            nursery.start_soon(stop_node)
+            for _ in range(turns + 1):
+                await trio.lowlevel.checkpoint()
+
+
+async def test_nodes_of_a_stopped_broker_neither_start_nor_stop() -> None:
+    async with serving(brokers=2) as running:
+        await running.stop_node(2)
+    with pytest.raises(ValueError, match="the broker is stopped"):
+        await running.start_node(2)
+    with pytest.raises(ValueError, match="the broker is stopped"):
+        await running.stop_node(1)
