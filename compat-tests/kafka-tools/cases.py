@@ -429,7 +429,7 @@ CASES = [
     Case(
         "a streams application is reset",
         """
-        topics --create --topic reset --partitions 2
+        topics --create --topic reset --partitions 1
         console-producer --topic reset << a|b|c
         console-consumer --topic reset --group reset-app --from-beginning --max-messages 3
         streams-application-reset --application-id reset-app --input-topics reset --to-earliest --dry-run

@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def three() -> Iterator[tuple[str, ServedBroker]]:
     """Three brokers of Kafka, by address, and three of kwire: one cluster each, for all releases."""
-    broker = ServedBroker("--host", "127.0.0.1", "--brokers", "3")
+    broker = ServedBroker("--host", "127.0.0.1", "--brokers", "3", "--rack", "a,b,c")
     with KafkaCluster(KAFKA, KAFKA_PROPERTIES, features=KAFKA_FEATURES) as kafka:
         try:
             broker.start()
