@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from kwire_codecs.errors import ErrorCode
 
@@ -207,6 +207,7 @@ STEPS = st.one_of(
 )
 
 
+@example(steps=[("stop", 1), ("stop", 2), ("stop", 3), ("start", 1), ("start", 3)])
 @given(steps=st.lists(STEPS, max_size=25))
 def test_whatever_moves_and_stops_leaders_are_in_sync_and_epochs_never_fall(steps: list[Any]) -> None:
     image = four(1, 2, 3)
