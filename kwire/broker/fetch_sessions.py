@@ -4,9 +4,9 @@ Rules, as Kafka's FetchSession.scala: a request with epoch 0 asks for a session,
 it names); any other epoch must be the session's next. The session remembers what its client was last told of
 each partition, and an answer holds only partitions with records, errors or news. Partitions that had records
 go to the end of the order, so that one busy partition does not starve the rest. A full cache of sessions in
-use declines new ones: session id 0, and the client goes on without. So it does when the sessions of a node hold
-`MAX_PARTITIONS` between them, of which Kafka has no bound: a session that would grow beyond that ends, and its
-client begins anew.
+use declines new ones: session id 0, and the client goes on without. So it does when the sessions of a node
+hold `MAX_PARTITIONS` between them, of which Kafka has no bound: a session that would grow beyond that ends,
+and its client begins anew.
 """
 
 from __future__ import annotations
