@@ -30,7 +30,7 @@ def synced(shard: Shard, generation_id: int, member_id: str, assignment: bytes) 
 
 
 def test_a_generation_that_no_record_holds_fails_at_the_sync_and_the_group_goes_on() -> None:
-    """As in Kafka 4.4 the join passes, the sync is an unknown server error, and the members join again."""
+    """As Kafka 4.4.0 when asked: the join passes, the sync is an unknown server error, members join again."""
     shard = Shard(SMALL)
     member_id, _ = shard.member(protocols=offering(9_500))
     records = len(shard.log)
