@@ -190,8 +190,7 @@ class _Run:
                 self.history.broken("stuck", topic, f"{topic}-1 has no leader")
                 continue
             key = (topic, 1)
-            await reader.refresh([topic])
-            reader.partitions = {key: reader.partitions[key]}
+            reader.partitions = {key: writer.partitions[key]}
             position = reader.positions.get(lane.place, 0)
 
             async def read() -> None:
