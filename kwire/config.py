@@ -105,6 +105,13 @@ class BrokerConfig:
         """`text` of the node's own setting, or of the one that all nodes share."""
         return self.text(self._for_node(node_id, name))
 
+    def written_of_node(self, node_id: int, name: str) -> str:
+        """The node's own setting, or the one that all nodes share, as it was written down; "" if neither was.
+
+        What is written twice in a list is there twice, unlike in `strings`.
+        """
+        return self.originals.get(self._for_node(node_id, name), "")
+
     def strings_of_node(self, node_id: int, name: str) -> list[str]:
         """`strings` of the node's own setting, or of the one that all nodes share."""
         return self.strings(self._for_node(node_id, name))

@@ -42,6 +42,10 @@ def nodes_of(
         if racks:
             rack = racks[position % len(racks)]
         if len(ports) > 1:
+            if config.is_set_for_node(node_id, "listeners"):
+                raise ListenerError(
+                    f"broker {node_id} has a --port and node.{node_id}.listeners; leave one of them out"
+                )
             listeners = _listeners(config, node_id, host, ports[position], moved_by=0)
         else:
             listeners = _listeners(config, node_id, host, ports[0], moved_by=position)
@@ -68,12 +72,12 @@ def _check_names(config: BrokerConfig, ids: range) -> None:
 def _listeners(config: BrokerConfig, node_id: int, host: str, port: int, *, moved_by: int) -> list[Listener]:
     """A node's listeners; ports that are not its own are moved up."""
     if config.is_set("listeners") or config.is_set_for_node(node_id, "listeners"):
-        text = ",".join(config.strings_of_node(node_id, "listeners"))
+        text = config.written_of_node(node_id, "listeners")
     else:
         text = f"PLAINTEXT://[{host}]:{port}" if ":" in host else f"PLAINTEXT://{host}:{port}"
     listeners = parse_listeners(
         text,
-        ",".join(config.strings_of_node(node_id, "advertised.listeners")) or None,
+        config.written_of_node(node_id, "advertised.listeners").strip() or None,
         _protocol_map(config),
         config.strings("controller.listener.names"),
     )

@@ -47,8 +47,14 @@ def properties_from(arguments: argparse.Namespace, environ: Mapping[str, str]) -
     for name, near in unknown_settings(name for name in properties if not is_retired(name)).items():
         hint = f"; did you mean {near}?" if near else ""
         raise Refusal(f"there is no setting {name or repr(name)}{hint}")
+    warnings = [] if environment is None else environment.warnings
     if arguments.host is not None or arguments.port is not None:
-        properties.pop("listeners", None)
+        option = "--port" if arguments.port is not None else "--host"
+        if any(entry.partition("=")[0].strip() == "listeners" for entry in arguments.settings):
+            raise Refusal(f"{option} and --set listeners=... both say where to listen; leave one of them out")
+        replaced = properties.pop("listeners", None)
+        if replaced is not None and environment is None:
+            warnings = [*warnings, f"{option} is used instead of listeners={replaced} in {file}"]
         if environment is not None:
             if arguments.port is not None and len(arguments.port) > 1:
                 raise Refusal(
@@ -58,8 +64,8 @@ def properties_from(arguments: argparse.Namespace, environ: Mapping[str, str]) -
             port = DEFAULT_PORT if arguments.port is None else arguments.port[0]
             properties["listeners"] = f"PLAINTEXT://{arguments.host or ''}:{port}"
     if environment is None:
-        return Given(properties, None, [])
-    return Given(with_container_listeners(properties), environment.cluster_id, environment.warnings)
+        return Given(properties, None, warnings)
+    return Given(with_container_listeners(properties), environment.cluster_id, warnings)
 
 
 def _read(path: Path) -> dict[str, str]:

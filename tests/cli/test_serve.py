@@ -99,6 +99,20 @@ def test_ports_and_racks_may_be_given_one_by_one_and_say_how_many_brokers_there_
     assert "--port has 2 values for 3 brokers" in message
 
 
+def test_an_option_and_a_setting_that_contradict_each_other_are_refused_and_a_file_is_overruled_aloud(
+    tmp_path: Path,
+) -> None:
+    listeners = "listeners=PLAINTEXT://localhost:9092"
+    assert "--port and --set listeners" in refused("--memory", "--port", "0", "--set", listeners)
+    assert "--host and --set listeners" in refused("--memory", "--host", "localhost", "--set", listeners)
+    file = tmp_path / "server.properties"
+    file.write_text(listeners)
+    with running("--memory", "--port", "0", "--config", str(file)) as (process, [(_, port)]):
+        assert port != 9092
+        assert process.stderr is not None
+        assert f"--port is used instead of {listeners}" in process.stderr.readline()
+
+
 def test_the_data_directory_is_named_at_the_start(tmp_path: Path) -> None:
     with running("--port", "0", "--data", str(tmp_path)) as (process, _):
         assert process.stderr is not None
