@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kwire_codecs.apis.metadata import Metadata
 
-from tests.cli.test_serve import COMMAND, DEADLINE_SECONDS, answers
+from tests.cli.test_serve import COMMAND, DEADLINE_SECONDS, answers, ask
 
 ADDRESS = "KAFKA_BOOTSTRAP_SERVERS"
 # Says that it is there, and each signal that reaches it; ends when its standard input does.
@@ -259,6 +260,7 @@ def test_the_broker_ends_with_kwire_run_even_when_that_is_killed() -> None:
     process = started("--", "sh", "-c", f"echo ${ADDRESS}; read line")
     address = asking(process)
     with socket.create_connection(address, timeout=DEADLINE_SECONDS) as sock:
+        ask(sock, Metadata.Request(topics=[]), 4)  # a connection that waits to be accepted would be reset
         process.kill()
         assert sock.recv(1) == b""
     process.communicate()
