@@ -59,7 +59,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if found:
         return found
     options = list(arguments.options)
-    if arguments.port is None:
+    listeners_are_set = any(entry.partition("=")[0].strip() == "listeners" for entry in arguments.settings)
+    if arguments.port is None and not listeners_are_set:
         options += ["--port", "0"]
     if arguments.data is None and not arguments.memory:
         options.append("--memory")
