@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -378,6 +379,30 @@ def test_producers_survive(tmp_path: Path, clean: bool) -> None:
         ]
     assert before == {}
     assert log.producers.first_undecided_offset == 15
+    dirs.close(clean=False)
+
+
+@pytest.mark.parametrize("clean", [True, False])
+@pytest.mark.parametrize("sealed_at", [3, None], ids=["with an older snapshot", "without one"])
+def test_producers_survive_a_log_start_behind_their_records(
+    tmp_path: Path, clean: bool, sealed_at: int | None
+) -> None:
+    """DeleteRecords moves the log's start past what a producer wrote, and the snapshot lies before that."""
+    large = LogConfig()
+    dirs = open_dirs(tmp_path)
+    log = open_log(dirs, large)
+    for sequence in range(8):
+        if sequence == sealed_at:
+            log.configure(replace(large, segment_bytes=1))
+        log.append([batch(sequence, producer_id=5, producer_epoch=0, base_sequence=sequence)], 0)
+        if sequence == sealed_at:
+            log.configure(large)
+    fill(log, 2)
+    log.advance_log_start(9)
+    dirs.checkpoint()
+    dirs, log = restart(dirs, tmp_path, clean=clean, config=large)
+    [entry] = log.producers
+    assert entry.last_sequence == 7
     dirs.close(clean=False)
 
 

@@ -371,17 +371,18 @@ class SegmentedLog:
     # Producer state
 
     def _rebuild_producers(self, now_ms: int, *, trust_absence: bool) -> None:
-        """Derive the producers from the newest snapshot and the batches behind it.
+        """Derive the producers from the newest snapshot and the batches behind it, whether they can still be
+        read or not: who wrote them goes on from there, and would be out of order otherwise.
 
         `trust_absence`: no snapshot at all means that a clean stop found no producers to write down.
         """
         producers = self.producers
-        producers.clear(self._log_start_offset)
+        producers.clear(self.first_segment_offset)
         trust_absence = trust_absence and not len(self._snapshots)
         self._snapshots.drop_above(self._log_end_offset)
         if not self._snapshots.load_newest(producers, now_ms) and trust_absence:
             producers.end_offset = self._log_end_offset
-        start = max(producers.end_offset, self._log_start_offset)
+        start = max(producers.end_offset, self.first_segment_offset)
         if start < self._log_end_offset:
             for segment in self._segments_from(start):
                 self._replay(segment, start)
