@@ -82,13 +82,6 @@ def test_an_idempotent_producer(kcat: Kcat, topic: str) -> None:
     assert kcat(*FROM_START, "-t", topic) == TEXT
 
 
-def test_old_formats_by_a_broker_version_of_its_own(kcat: Kcat, topic: str) -> None:
-    """Told that the broker is old, librdkafka asks for no versions and sends those of that release."""
-    kcat("-P", "-t", topic, given=TEXT)
-    old = ("-X", "api.version.request=true", "-X", "broker.version.fallback=0.10.2.0")
-    assert kcat(*FROM_START, "-t", topic, *old) == TEXT
-
-
 @pytest.mark.old_versions
 @pytest.mark.parametrize("version", ["0.8.2.2", "0.9.0.1"])
 def test_versions_of_before_api_versions(kcat: Kcat, topic: str, version: str) -> None:

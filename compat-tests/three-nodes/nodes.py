@@ -40,7 +40,7 @@ class Nodes:
 
 @contextmanager
 def three_nodes(properties: Mapping[str, str]) -> Iterator[Nodes]:
-    """kwire with three nodes and its data on disk; the system picks the ports unless the properties name some."""
+    """kwire with three nodes and data on disk; the system picks the ports unless properties name some."""
     with tempfile.TemporaryDirectory(prefix="kwire-three-nodes-") as home:
         log = Path(home, "broker.log")
         with log.open("w") as errors:

@@ -16,8 +16,10 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // event is a line of go test -json.
@@ -54,6 +56,9 @@ func main() {
 	}
 	if got.failed {
 		fmt.Print(got.output[""])
+	}
+	if !*short {
+		writeResults(got, leaves)
 	}
 	problems := compare(got, leaves, *short)
 	for _, problem := range problems {
@@ -172,6 +177,37 @@ func writeList() {
 		fail(err)
 	}
 	fmt.Printf("tests.allow has %d tests, %d of them fast\n", len(names), bytes.Count(list.Bytes(), []byte(" fast\n")))
+}
+
+// writeResults writes $KWIRE_RESULTS/FOLDER.json, in the form that ../../support/compat/results.py describes.
+func writeResults(got results, leaves []string) {
+	into := os.Getenv("KWIRE_RESULTS")
+	if into == "" || !strings.Contains(got.output[""], "broker under test: kwire") {
+		return
+	}
+	tests := map[string]string{}
+	for _, name := range leaves {
+		switch {
+		case got.status[name] == "fail":
+			tests[name] = "failed"
+		case strings.Contains(got.output[name], "failed, as later.txt expects"):
+			tests[name] = "later"
+		case got.status[name] == "pass":
+			tests[name] = "passed"
+		}
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		fail(err)
+	}
+	row := map[string]any{"client": filepath.Base(here), "date": time.Now().UTC().Format(time.DateOnly), "tests": tests}
+	content, err := json.MarshalIndent(row, "", " ")
+	if err != nil {
+		fail(err)
+	}
+	if err := os.WriteFile(filepath.Join(into, filepath.Base(here)+".json"), append(content, '\n'), 0o644); err != nil {
+		fail(err)
+	}
 }
 
 // told asks the suite for its ids: with KWIRE_TEST_LIST set it passes over what each test does.

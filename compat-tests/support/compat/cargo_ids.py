@@ -1,9 +1,10 @@
-"""Show what `cargo test` prints, and hold it against the tests.allow and later.txt of a folder.
+"""Show what `cargo test` prints, and hold it against a folder's tests.allow and later.txt.
 
-    cargo test --no-fail-fast --tests 2>&1 | python -m compat.cargo_ids FOLDER [--strict-ids] [--part | --write-allow]
+    cargo test --no-fail-fast --tests 2>&1 | python -m compat.cargo_ids FOLDER [--strict-ids] [OPTION]
 
-A test's id is `FILE::NAME`. One in later.txt must fail where the broker is kwire. Exit code 1 for a test that failed
-or that passed against later.txt, for nothing run and, when strict (or with CI=true), for a difference to the list.
+OPTION is --part or --write-allow. A test's id is `FILE::NAME`. One in later.txt must fail where the broker is
+kwire. Exit code 1 for a test that failed or that passed against later.txt, for nothing run and, when strict
+(or with CI=true), for a difference to the list.
 """
 
 from __future__ import annotations

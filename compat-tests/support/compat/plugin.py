@@ -16,12 +16,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from compat import ids
+from compat import ids, results
 from compat.broker import Broker, BrokerError, ServedBroker, broker_kind, can_restart, session_broker
 
 _BROKER = pytest.StashKey[Broker]()
 _PROBLEMS = pytest.StashKey[list[str]]()
 _LEFT_OUT = pytest.StashKey[dict[str, int]]()
+_OUTCOMES = pytest.StashKey[dict[str, str]]()
+_WHOLE = pytest.StashKey[bool]()
 _LOG_STARTS = pytest.StashKey[dict[ServedBroker, int]]()
 
 
@@ -40,6 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "restarts: starts and stops a broker of its own")
     config.stash[_PROBLEMS] = []
     config.stash[_LEFT_OUT] = {}
+    config.stash[_OUTCOMES] = {}
+    config.stash[_WHOLE] = False
 
 
 def is_strict(config: pytest.Config) -> bool:
@@ -55,6 +59,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.clear()
         return
     whole = config.args_source is not pytest.Config.ArgsSource.ARGS
+    config.stash[_WHOLE] = whole and not (config.option.keyword or config.option.markexpr)
     if whole:
         config.stash[_PROBLEMS] += ids.differences(found, ids.read_allowed(folder))
     later = ids.read_later(folder)
@@ -105,6 +110,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report: pytest.TestReport = yield  # type: ignore[assignment, misc]
     if report.skipped and not hasattr(report, "wasxfail") and is_strict(item.config):
         item.config.stash[_PROBLEMS].append(f"{item.nodeid} was skipped: {report.longrepr}")
+    if report.failed or (report.when == "call" and (report.passed or hasattr(report, "wasxfail"))):
+        if report.failed:
+            outcome = results.FAILED
+        else:
+            outcome = results.LATER if hasattr(report, "wasxfail") else results.PASSED
+        item.config.stash[_OUTCOMES][item.nodeid] = outcome
     if report.failed:
         for served, start in item.stash.get(_LOG_STARTS, {}).items():
             report.sections.append((f"log of the broker at {served.bootstrap}", served.tail(start)))
@@ -112,6 +123,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.config.stash[_WHOLE] and session.config.stash[_OUTCOMES]:
+        results.write(session.config.rootpath, session.config.stash[_OUTCOMES])
     if session.config.stash[_PROBLEMS] and is_strict(session.config):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

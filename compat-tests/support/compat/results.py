@@ -2,8 +2,8 @@
 
     {"client": "kcat", "date": "2026-01-31", "broker": "kwire 0.1", "tests": {"test id": "passed"}}
 
-A test has `passed`, `failed`, or `later`: it failed, as later.txt beside it expects. Nothing is written without
-$KWIRE_RESULTS, nor where the broker is not kwire. `scripts/clients-table` reads them.
+A test has `passed`, `failed`, or `later`: it failed, as later.txt beside it expects. Nothing is written
+without $KWIRE_RESULTS, nor where the broker is not kwire. `scripts/clients-table` reads them.
 """
 
 from __future__ import annotations
