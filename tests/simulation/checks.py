@@ -49,8 +49,8 @@ MOST_TOLD: Final = 30
 KEPT_WITHOUT_POWER: Final = ("invented", "no-answer", "stuck")
 """What is asked of a run in which the machine lost power. Metadata is not synced before it is acknowledged
 (Kafka's controllers do that), so that topics vanish and producer ids are given out twice, and with a producer
-id that is known already all promises about records are void. A sealed segment that was not synced may be lost while
-a later one is kept: recovery leaves the gap, since compacted logs have such gaps as well.
+id that is known already all promises about records are void. A sealed segment that was not synced may be
+lost while a later one is kept: recovery leaves the gap, since compacted logs have such gaps as well.
 """
 
 
