@@ -232,6 +232,12 @@ class Cluster:
             await run_in_thread(closing)
 
     async def _recover(self) -> None:
+        named = {
+            (topic.name, existing.partition)
+            for directories in self.directories.values()
+            for existing in directories.existing()
+            if existing.topic_id is not None and (topic := self._topic_of(existing)) is not None
+        }
         for node_id, directories in self.directories.items():
             for existing in directories.existing():
                 if existing.topic == CLUSTER_METADATA:
@@ -245,6 +251,8 @@ class Cluster:
                         existing.partition,
                     )
                     continue
+                if existing.topic_id is None and (topic.name, existing.partition) in named:
+                    continue  # what an interrupted beginning left, beside the log itself
                 self._homes[topic.name, existing.partition] = node_id
                 self._known[topic.name] = topic
                 if not directories.was_clean:
