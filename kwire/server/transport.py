@@ -13,7 +13,7 @@ import select
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import trio
 
@@ -150,13 +150,14 @@ class ListeningSocket:
     async def wait_readable(self) -> None:
         await trio.lowlevel.wait_readable(self._socket)
 
-    def accept(self) -> SocketTransport:
+    def accept(self) -> Transport:
         connected, _ = self._socket.accept()
         try:
             connected.setblocking(False)
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            return SocketTransport(connected)
+            # pyright takes the socket's methods, kept as attributes, for methods of the class.
+            return cast("Transport", SocketTransport(connected))
         except OSError as gone:
             # The client has gone in between.
             connected.close()
