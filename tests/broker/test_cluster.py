@@ -178,3 +178,18 @@ async def test_a_second_broker_on_one_directory_is_refused(tmp_path: Path) -> No
             async with serving(data=[tmp_path]):
                 pass
         assert refused.group_contains(CannotStart, match=str(tmp_path))
+
+
+async def test_what_an_interrupted_beginning_left_is_not_taken_for_the_log(tmp_path: Path) -> None:
+    """A directory without `partition.metadata` beside the log itself, on another broker's disk."""
+    async with serving(data=[tmp_path], brokers=3) as running:
+        await create_topic(running, "t")
+        leader = running.cluster.image.topics["t"].partitions[0].leader
+        async with connected(running, leader - 1) as client:
+            assert not one_partition(await client.ask(produce_request("t", records(b"kept")), 9)).error_code
+    for number in {1, 2, 3} - {leader}:
+        (tmp_path / f"broker-{number}" / "t-0").mkdir()
+    async with serving(data=[tmp_path], brokers=3) as running:
+        partition = running.cluster.reach("t", 0)
+        assert not isinstance(partition, ErrorCode)
+        assert partition.log_end_offset == 1
