@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from compat import results
 from compat.broker import ServedBroker
 from compat.ids import differences, read_allowed, read_later, write_allowed
 from oracle import Kafka
 from oracle.cluster import KafkaCluster
-from tools import Bench, ToolRunner
+from tools import RELEASES, Bench, ToolRunner
 
 # The newest, whose words kwire has; the tools of 2.6.2 can still talk to it.
 KAFKA = "4.4.0"
@@ -24,6 +25,9 @@ KAFKA_PROPERTIES = {
     "super.users": "User:ANONYMOUS",
     "allow.everyone.if.no.acl.found": "true",
 }
+
+
+_OUTCOMES = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -60,6 +64,32 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     unknown = later.keys() - used
     if unknown and whole:
         raise pytest.UsageError(f"later.txt names no case: {sorted(unknown)}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_OUTCOMES] = {}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed or (report.when == "call" and (report.passed or hasattr(report, "wasxfail"))):
+        passed = results.LATER if hasattr(report, "wasxfail") else results.PASSED
+        item.config.stash[_OUTCOMES][item.nodeid] = results.FAILED if report.failed else passed
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the results of all cases, or of the short form."""
+    config = session.config
+    outcomes = config.stash[_OUTCOMES]
+    asked = config.option.markexpr
+    whole = config.args_source is not pytest.Config.ArgsSource.ARGS
+    if outcomes and whole and not config.option.keyword and asked in ("", "fast"):
+        releases = [release for release in RELEASES if any(f"[{release}-" in name for name in outcomes)]
+        results.write(Path(config.rootpath), outcomes, ", ".join(releases), asked or "whole")
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ export function kind() {
   return given || (env.KWIRE_TEST_BOOTSTRAP || env.KWIRE_TEST_SERVE ? 'kafka' : 'kwire')
 }
 
-function python() {
+export function python() {
   const own = join(import.meta.dirname, '../../.venv/bin/python')
   return env.KWIRE_PYTHON || (existsSync(own) ? own : 'python3')
 }

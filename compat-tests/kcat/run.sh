@@ -7,5 +7,7 @@ if ! command -v "${KCAT:-kcat}" >/dev/null; then
     [ "${CI:-}" != true ]
     exit
 fi
+KWIRE_CLIENT_RELEASE=$("${KCAT:-kcat}" -V | sed -nE 's/^Version ([0-9.]+).*librdkafka ([0-9.]+).*/\1 (librdkafka \2)/p')
+export KWIRE_CLIENT_RELEASE
 . "$folder/../support/venv.sh"
 run_suite "$folder" "$@"

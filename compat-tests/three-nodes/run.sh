@@ -22,5 +22,8 @@ javac -cp "$jars" -d "$built/java" workers/Worker.java
 (cd workers/sarama && go build -p 1 -o "$built/sarama" .)
 ../kafkajs/run.sh --install
 export THREE_NODES_SARAMA=$built/sarama THREE_NODES_JAVA=$built/java:$jars
+KWIRE_CLIENT_RELEASE=$(sed -nE 's/^((confluent|aio|py)?-?kafka(-python)?)==(.*)/\1 \4,/p' requirements.txt | tr '\n' ' ')
+KWIRE_CLIENT_RELEASE+=$(sed -nE 's|^require github.com/IBM/(sarama) v|\1 |p' workers/sarama/go.mod)", kafka-clients 4.4.0"
+export KWIRE_CLIENT_RELEASE
 . ../support/venv.sh
 run_suite "$folder" "$@"

@@ -1,10 +1,11 @@
 """Compare what a Java suite's JUnit ran with the tests.allow beside it.
 
-    python -m compat.junit_ids FOLDER RELEASE=REPORTS... [--part | --write-allow]
+    python -m compat.junit_ids FOLDER RELEASE=REPORTS... [--part | --short | --write-allow]
 
 REPORTS is a folder of surefire's XML. A line of tests.allow is `Class.method` (with `[N]` for its Nth
 parameter), and, where not every release has the test, two spaces and the releases that do. A skipped test
-counts as one that was not found. `--part`: less than all was asked for, so that none is missed.
+counts as one that was not found. `--part`: less than all was asked for, so that none is missed;
+`--short` is that with the suite's short form. All but a part is written to $KWIRE_RESULTS (results.py).
 Exit code 1, with CI=true, for a difference; 2 where no test ran at all.
 """
 
@@ -18,19 +19,22 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
-from compat.ids import read_allowed
+from compat import results
+from compat.broker import broker_kind
+from compat.ids import read_allowed, read_later, reason_for
 
 _PARAMETER_TYPES = re.compile(r"(\([\w, .\[\]]*\)|\{[\w, .\[\]]*\})(?=\[\d+\]$|$)")
 
 
-def ran(reports: Path) -> set[str]:
-    """The ids of the tests that ran and were not skipped."""
-    found = set()
+def ran(reports: Path) -> dict[str, bool]:
+    """The ids of the tests that ran and were not skipped, and whether each succeeded."""
+    found: dict[str, bool] = {}
     for report in reports.glob("TEST-*.xml"):
         for case in ElementTree.parse(report).getroot().iter("testcase"):
             if case.find("skipped") is None:
                 name = _PARAMETER_TYPES.sub("", case.get("name", ""))
-                found.add(f"{case.get('classname', '').rpartition('.')[2]}.{name}")
+                succeeded = case.find("failure") is None and case.find("error") is None
+                found[f"{case.get('classname', '').rpartition('.')[2]}.{name}"] = succeeded
     return found
 
 
@@ -53,6 +57,16 @@ def differences(found: Mapping[str, set[str]], lines: Iterable[str], *, part: bo
     return wrong
 
 
+def outcomes(reports: Mapping[str, Mapping[str, bool]], later: dict[str, str]) -> dict[str, str]:
+    """What results.py keeps, of all releases. One of later.txt that failed is a success to JUnit."""
+    told = {}
+    for release, tests in reports.items():
+        for name, succeeded in tests.items():
+            success = results.PASSED if reason_for(name, later) is None else results.LATER
+            told[f"{release} {name}"] = success if succeeded else results.FAILED
+    return told
+
+
 def text_of(found: Mapping[str, set[str]]) -> str:
     """tests.allow for what was found."""
     lines = ["# Every test of this suite; made by run.sh --write-allow."]
@@ -67,10 +81,12 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("reports", nargs="+", metavar="RELEASE=REPORTS")
     parser.add_argument("--part", action="store_true")
+    parser.add_argument("--short", action="store_true")
     parser.add_argument("--write-allow", action="store_true")
     asked = parser.parse_args()
     pairs = [each.partition("=") for each in asked.reports]
-    found = {release: ran(Path(reports)) for release, _, reports in pairs}
+    reports = {release: ran(Path(folder)) for release, _, folder in pairs}
+    found = {release: set(tests) for release, tests in reports.items()}
     name = asked.folder.resolve().name
     if not all(found.values()):
         print(f"{name}: no test ran")
@@ -80,7 +96,11 @@ def main() -> int:
         return 0
     for release, names in found.items():
         print(f"{name}: {len(names)} tests ran with {release}")
-    wrong = differences(found, read_allowed(asked.folder), part=asked.part)
+    if not asked.part:
+        later = read_later(asked.folder) if broker_kind() == "kwire" else {}
+        form = "fast" if asked.short else "whole"
+        results.write(asked.folder.resolve(), outcomes(reports, later), ", ".join(found), form)
+    wrong = differences(found, read_allowed(asked.folder), part=asked.part or asked.short)
     for sentence in wrong:
         print(f"{name}: {sentence}")
     return 1 if wrong and os.environ.get("CI") == "true" else 0

@@ -2,7 +2,7 @@
 #
 #   ./run.sh [fast] [--write-allow] [arguments of mvn]
 #
-# `fast` leaves out the tests tagged "slow". Sets: python, part (`--part` if less than all runs), write, maven (what
+# `fast` leaves out the tests tagged "slow". Sets: python, part (`--part` if less than all runs, `--short` with `fast` alone), write, maven (what
 # goes to mvn). Exits where there is no JDK or no Maven; with CI=true that is a failure.
 suite=$(basename "$PWD")
 if ! command -v mvn >/dev/null || ! command -v javac >/dev/null; then
@@ -17,7 +17,7 @@ maven=(mvn -q -B -Dstyle.color=never)
 part= write=
 while [ $# -gt 0 ]; do
     case $1 in
-    fast) maven+=(-Dleft.out=slow) part=--part ;;
+    fast) maven+=(-Dleft.out=slow) part=${part:---short} ;;
     --write-allow) write=--write-allow ;;
     *) maven+=("$1") part=--part ;;
     esac
