@@ -7,6 +7,8 @@ Rules:
   never written, and nobody sees what is not in the log.
 - Subscribers are called in the order in which they subscribed, with the image before and after; what one of
   them raises is logged and does not undo the change.
+- An answer waits until its records are on the device, as Kafka's controller syncs before it commits: a topic,
+  an epoch or a block of producer ids that somebody was told of outlives a loss of power.
 - Broker epochs are offsets of this log, leader epochs only rise, producer ids come from blocks whose records
   are written before the first id is given out: none of them ever goes back or is used again.
 """
@@ -19,7 +21,9 @@ from random import Random
 from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
+import trio
 from kwire_codecs.internal.metadata_records import FeatureLevelRecord
+from kwire_storage.engine import StorageError
 from kwire_storage.uuids import usable
 
 from kwire.broker.metadata_log import LoggedBatch, MetadataLog, Opener
@@ -128,6 +132,8 @@ class Controller:
         self._log: MetadataLog | None = None
         self._subscribers: list[Subscriber] = []
         self._blocks: dict[int, tuple[int, int]] = {}
+        self._syncing = trio.Lock()
+        self._synced_to = 0
         self.node_id = -1
         """The node whose directory holds the metadata log."""
 
@@ -147,9 +153,15 @@ class Controller:
     async def submit(self, operation: Operation[R]) -> R:
         """Decide on the newest image, write the records, publish the image, answer.
 
-        :raises StorageError: the records could not be written; nothing has changed.
+        :raises StorageError: the records could not be written, and nothing has changed; or not be synced, and
+            it is open whether the change outlives a loss of power.
         :raises ReplayError: the operation has a bug: its records contradict the image; nothing has changed.
         """
+        response = self._decide(operation)
+        await self._synced()
+        return response
+
+    def _decide(self, operation: Operation[R]) -> R:
         outcome = operation(self.image)
         assert not isinstance(outcome.response, Ticket)  # a change of metadata waits for nobody
         if outcome.records:
@@ -159,6 +171,16 @@ class Controller:
             except ClusterError as refused:
                 logger.warning("%s", refused)
         return outcome.response
+
+    async def _synced(self) -> None:
+        """Until all that is written by now is on the device. Those who wait together share a sync."""
+        log = self._log
+        if log is None or self._synced_to >= log.next_offset:
+            return
+        end = log.next_offset
+        async with self._syncing:
+            if self._synced_to < end:
+                self._synced_to = await log.sync()
 
     async def next_producer_id(self, node_id: int | None = None) -> int:
         """An id that no producer has had, from the block of the node that asks.
@@ -198,8 +220,13 @@ class Controller:
         await self.set_fenced(node_id, False)
 
     async def _change_broker(self, change: Callable[[ClusterImage], Sequence[m.Record]]) -> None:
-        await self.submit(lambda image: Outcome(None, change(image)))
-        await self.submit(lambda image: Outcome(None, brokers.leadership_changes(image, self._may_lose)))
+        self._decide(lambda image: Outcome(None, change(image)))
+        self._decide(lambda image: Outcome(None, brokers.leadership_changes(image, self._may_lose)))
+        try:
+            await self._synced()
+        except StorageError as error:
+            # It holds all the same, and the next answer waits for it.
+            logger.error("that a broker stopped or started is not on the device yet: %s", error)
 
     def _may_lose(self, topic: str) -> bool:
         """Whether a topic's leader may come from outside the ISR."""
@@ -234,6 +261,7 @@ class Controller:
             self._commit(brokers.new_leader_epochs(self.image.topics.values()))
         self._commit(brokers.leadership_changes(self.image, self._may_lose))
         self._make_internal_topics()
+        await self._synced()
 
     def _load(self, log: MetadataLog) -> None:
         """Replay the log, many batches at a time: each new image costs a copy of the maps that it changes."""

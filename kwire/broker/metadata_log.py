@@ -25,6 +25,7 @@ from kwire_storage.engine import LogConfig, PartitionLog, StorageError, ValidBat
 from kwire.coordinators.metadata import records as m
 from kwire.coordinators.metadata.image import METADATA_TOPIC_ID
 from kwire.coordinators.metadata.topic_names import CLUSTER_METADATA
+from kwire.partitions.threads import run_in_thread
 
 _READ_BYTES: Final = 1 << 20
 _MAX_BATCH_BYTES: Final = 64 << 20
@@ -125,6 +126,18 @@ class MetadataLog:
             offset += len(chunk)
         self._write(batches, now_ms)
         return offset - 1
+
+    async def sync(self) -> int:
+        """Put everything that is written by now on the device; return the offset that comes after it.
+
+        :raises StorageError: it may be there, or not.
+        """
+        end = self.next_offset
+        job = self._log.plan_flush()
+        if job is not None:
+            await run_in_thread(job.work)
+            self._log.commit_flush(job)
+        return end
 
     def _write(self, batches: Sequence[bytearray], now_ms: int) -> None:
         valid = []

@@ -268,6 +268,16 @@ class PartitionLog(Protocol):
         """Everything appended so far is on the device when this returns. Slow: not on the loop's hot path."""
         ...
 
+    def plan_flush(self) -> "FlushJob | None":
+        """The same in three steps: what must be synced, None where nothing must; then `work()` in a thread,
+        and `commit_flush` on the loop.
+        """
+        ...
+
+    def commit_flush(self, plan: "FlushJob") -> None:
+        """The job's work is done."""
+        ...
+
     def close(self, *, clean: bool) -> None:
         """Let go of files. `clean` also writes what makes the next start quick (indexes, producer
         snapshot).

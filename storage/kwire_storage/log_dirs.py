@@ -48,13 +48,12 @@ class _Open:
 class SealedFlush:
     """The sealed segments of some logs, to be synced; `LogDirs.plan_flush` makes it."""
 
-    def __init__(self, plans: Sequence[tuple[SegmentedLog, FlushPlan]], files: Files) -> None:
+    def __init__(self, plans: Sequence[tuple[SegmentedLog, FlushPlan]]) -> None:
         self.plans = plans
-        self._files = files
 
     def work(self) -> None:
         for _, plan in self.plans:
-            plan.work(self._files)
+            plan.work()
 
 
 class LogDirs:
@@ -372,7 +371,7 @@ class LogDirs:
             plan = opened.log.plan_flush(sealed_only=True)
             if plan is not None:
                 plans.append((opened.log, plan))
-        return SealedFlush(plans, self._files) if plans else None
+        return SealedFlush(plans) if plans else None
 
     def commit_flush(self, job: FlushJob) -> None:
         if isinstance(job, SealedFlush):

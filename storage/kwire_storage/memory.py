@@ -9,7 +9,16 @@ from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import BatchHeader
 
 from .batch_blocks import BatchBlocks
-from .engine import FileSlice, LogConfig, LogRead, OffsetOutOfRange, Slice, TimestampOffset, ValidBatch
+from .engine import (
+    FileSlice,
+    FlushJob,
+    LogConfig,
+    LogRead,
+    OffsetOutOfRange,
+    Slice,
+    TimestampOffset,
+    ValidBatch,
+)
 from .leader_epochs import LeaderEpochs
 from .producer_state import ProducerState
 from .timestamps import check_ascending, first_record_at_or_after, first_record_with_max_timestamp
@@ -127,6 +136,12 @@ class MemoryLog:
         self.producers.expiration_ms = config.producer_id_expiration_ms
 
     def flush(self) -> None:
+        pass
+
+    def plan_flush(self) -> None:
+        return None
+
+    def commit_flush(self, plan: FlushJob) -> None:
         pass
 
     def close(self, *, clean: bool) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from itertools import pairwise
+from pathlib import Path
 from random import Random
 from uuid import UUID
 
 import pytest
+import trio
 from kwire_codecs.records import batch as record_batch
 from kwire_storage.engine import PartitionLog, StorageError, ValidBatch
+from kwire_storage.files import Files
 from kwire_storage.memory import MemoryLog
 from kwire_storage.memory_dirs import MemoryDirs
 
@@ -29,6 +32,7 @@ from kwire.coordinators.metadata.topics import (
     delete_topics,
 )
 from kwire.coordinators.outcome import Outcome
+from tests.broker_client import serving
 
 
 class FixedClock:
@@ -333,3 +337,37 @@ async def test_a_start_that_was_cut_off_anywhere_is_made_good_by_the_next() -> N
         assert not image.brokers[1].fenced
         assert [part.leader for part in image.topics["__consumer_offsets"].partitions] == [1, 1, 1]
         assert (await home.start()).image.topics == image.topics
+
+
+async def test_what_was_answered_is_on_the_device(tmp_path: Path) -> None:
+    synced: list[int] = []
+
+    class Counting(Files):
+        def fdatasync(self, descriptor: int) -> None:
+            super().fdatasync(descriptor)
+            synced.append(descriptor)
+
+    async with serving(data=[tmp_path], files=Counting()) as running:
+        controller = running.cluster.controller
+        assert synced  # the epoch that this start began
+        before = len(synced)
+        await create(controller, "t")
+        assert len(synced) == before + 1
+        await create(controller, "t")  # it exists: nothing is written, nothing synced
+        assert len(synced) == before + 1
+
+
+async def test_those_who_change_the_cluster_together_share_a_sync(tmp_path: Path) -> None:
+    synced: list[int] = []
+
+    class Counting(Files):
+        def fdatasync(self, descriptor: int) -> None:
+            super().fdatasync(descriptor)
+            synced.append(descriptor)
+
+    async with serving(data=[tmp_path], files=Counting()) as running:
+        before = len(synced)
+        async with trio.open_nursery() as nursery:
+            for number in range(20):
+                nursery.start_soon(create, running.cluster.controller, f"t{number}")
+        assert 1 <= len(synced) - before <= 2

@@ -326,7 +326,12 @@ class Producer(Caller):
         while lane.unanswered:
             known = await self.led(lane.topic, lane.place[1])
             if known is None or known.topic_id != lane.place[0]:
-                is_gone = lane.topic in self.missing or known is not None
+                # A topic that is made anew may have fewer partitions.
+                is_gone = lane.topic in self.missing or any(
+                    other.topic_id != lane.place[0]
+                    for (name, _), other in self.partitions.items()
+                    if name == lane.topic
+                )
                 if is_gone and (lane.place[0] in self.history.deleting or self.world.power_losses):
                     del self.lanes[lane.place]  # another topic may have its name
                     return

@@ -384,7 +384,7 @@ def test_a_flush_is_planned_worked_and_committed(tmp_path: Path) -> None:
     fill(log, 5)
     plan = log.plan_flush()
     assert plan is not None
-    plan.work(Files())
+    plan.work()
     fill(log, 2)
     log.commit_flush(plan)
     assert log.recovery_point == 5
@@ -400,7 +400,7 @@ def test_a_flush_that_a_truncation_overtook_counts_for_nothing(tmp_path: Path) -
     assert plan is not None
     log.truncate_to(3)
     fill(log, 4, value=b"other")
-    plan.work(Files())
+    plan.work()
     log.commit_flush(plan)
     assert log.recovery_point == 0
 

@@ -12,14 +12,16 @@ from ..files import Files, storing
 class FlushPlan:
     """What `plan_flush` decided: files to sync, held open, and up to where the log is then on the device."""
 
+    files: Files
     slices: list[FileSlice]
     directories: list[str]
     end_offset: int
     generation: int
     names_version: int
 
-    def work(self, files: Files) -> None:
+    def work(self) -> None:
         """Sync the files, and the directories that name them; in a thread."""
+        files = self.files
         for part in self.slices:
             with storing("syncing", part.file.path):
                 files.fdatasync(part.descriptor)

@@ -21,6 +21,7 @@ from ..batch_blocks import BatchBlocks
 from ..checkpoints import encode_epochs
 from ..engine import (
     FileSlice,
+    FlushJob,
     LogConfig,
     LogRead,
     OffsetOutOfRange,
@@ -432,6 +433,7 @@ class SegmentedLog:
         ]
         named = self._names_version == self._names_synced
         return FlushPlan(
+            files=self._shared.files,
             slices=[segment.slice(0, segment.size) for segment in segments],
             directories=[] if named else [self.directory, os.path.dirname(self.directory)],
             end_offset=end,
@@ -439,8 +441,9 @@ class SegmentedLog:
             names_version=self._names_version,
         )
 
-    def commit_flush(self, plan: FlushPlan) -> None:
+    def commit_flush(self, plan: FlushJob) -> None:
         """The plan's work is done: note how far the log is on the device, unless it was cut since."""
+        assert isinstance(plan, FlushPlan)
         self._names_synced = max(self._names_synced, plan.names_version)
         if plan.generation == self._generation:
             self.recovery_point = max(self.recovery_point, plan.end_offset)
@@ -449,7 +452,7 @@ class SegmentedLog:
         plan = self.plan_flush()
         if plan is None:
             return
-        plan.work(self._shared.files)
+        plan.work()
         self.commit_flush(plan)
 
     def close(self, *, clean: bool) -> None:
