@@ -41,7 +41,7 @@ ALLOWED = {
     "kwire/partitions/clock.py": {"time"},
     "kwire/partitions/threads.py": {"to_thread"},
     "kwire/server/listening.py": {"time", "socket"},
-    "kwire/server/transport.py": {"socket"},
+    "kwire/server/transport.py": {"socket", "select"},
     "kwire/server/launch.py": {"SystemRandom"},
 }
 
