@@ -248,18 +248,22 @@ class LogDirs:
             log_start_offset=directory.log_start_offsets.get(key, 0),
             now_ms=now_ms,
         )
-        return SegmentedLog(
-            path,
-            config,
-            self._shared,
-            make_directory=lambda: self._make(path, topic_id),
-            loaded=loaded,
-            clean=directory.was_clean,
-            recovery_point=recovery_point,
-            now_ms=now_ms,
-            log_start_changed=lambda: self._log_start_changed(directory),
-            recovery_point_fell=lambda: self._checkpoint(directory, sync=True),
-        )
+        try:
+            return SegmentedLog(
+                path,
+                config,
+                self._shared,
+                make_directory=lambda: self._make(path, topic_id),
+                loaded=loaded,
+                clean=directory.was_clean,
+                recovery_point=recovery_point,
+                now_ms=now_ms,
+                log_start_changed=lambda: self._log_start_changed(directory),
+                recovery_point_fell=lambda: self._checkpoint(directory, sync=True),
+            )
+        except BaseException:
+            loaded.close()
+            raise
 
     def _make(self, path: str, topic_id: UUID) -> None:
         """Make a partition's directory and its `partition.metadata`, as far as they are missing."""

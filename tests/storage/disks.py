@@ -55,6 +55,46 @@ class FailingDisk(Files):
         super().truncate(descriptor, size)
 
 
+class FailingAt(Files):
+    """Fails a call that opens, reads, writes or renames, after `left` more; None: none."""
+
+    left: int | None = None
+
+    def __init__(self) -> None:
+        self.opened: set[int] = set()
+
+    def _count(self) -> None:
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                self.left = None
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def open(self, path: str, flags: int, mode: int = 0o644) -> int:
+        self._count()
+        descriptor = super().open(path, flags, mode)
+        self.opened.add(descriptor)
+        return descriptor
+
+    def close(self, descriptor: int) -> None:
+        self.opened.discard(descriptor)
+        super().close(descriptor)
+
+    def pwritev(self, descriptor: int, buffers: Sequence[memoryview | bytes], position: int) -> int:
+        self._count()
+        return super().pwritev(descriptor, buffers, position)
+
+    def preadv(
+        self, descriptor: int, buffers: Sequence[memoryview], position: int, *, nowait: bool = False
+    ) -> int:
+        self._count()
+        return super().preadv(descriptor, buffers, position, nowait=nowait)
+
+    def rename(self, old: str, new: str) -> None:
+        self._count()
+        super().rename(old, new)
+
+
 class UnreadableDisk(Files):
     """Fails to read once `broken` is set."""
 

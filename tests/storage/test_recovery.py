@@ -19,7 +19,15 @@ from kwire_storage.log_dirs import LogDirs
 from kwire_storage.segments.log import SegmentedLog
 
 from tests.storage.batches import batch, fill, marker, offsets, offsets_in, read_all
-from tests.storage.disks import TOPIC_ID, FailingDisk, ForgetfulDisk, StutteringDisk, UnreadableDisk, uuids
+from tests.storage.disks import (
+    TOPIC_ID,
+    FailingAt,
+    FailingDisk,
+    ForgetfulDisk,
+    StutteringDisk,
+    UnreadableDisk,
+    uuids,
+)
 
 SMALL = LogConfig(segment_bytes=400, index_interval_bytes=60)
 
@@ -482,6 +490,37 @@ def test_a_write_that_fails_leaves_no_trace(
     dirs = open_dirs(tmp_path)
     assert read_all(open_log(dirs)) == expected
     dirs.close(clean=False)
+
+
+@pytest.mark.parametrize("checkpoint", ["as it was", "gone"])
+def test_a_recovery_that_fails_leaves_no_file_open(tmp_path: Path, checkpoint: str) -> None:
+    dirs = open_dirs(tmp_path)
+    log = open_log(dirs)
+    fill(log, 12, each=2)
+    expected = read_all(log)
+    dirs.close(clean=False)
+    disk = FailingAt()
+    failed = 0
+    for left in range(1000):
+        if checkpoint == "gone":
+            (tmp_path / "topic-0" / "leader-epoch-checkpoint").unlink(missing_ok=True)
+        dirs = open_dirs(tmp_path, disk)
+        before = set(disk.opened)
+        disk.left = left
+        try:
+            log = open_log(dirs)
+        except StorageError:
+            assert disk.opened == before
+            failed += 1
+        else:
+            done, disk.left = disk.left is not None, None
+            assert read_all(log) == expected
+            if done:
+                break
+        finally:
+            dirs.close(clean=False)
+    assert failed > 5
+    assert disk.opened == set()
 
 
 def test_a_disk_that_stays_full_is_recovered_to_what_was_acknowledged(tmp_path: Path) -> None:

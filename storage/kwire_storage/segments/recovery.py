@@ -41,6 +41,11 @@ class LoadedLog:
     """Whether `leader-epoch-checkpoint` says the same as `epochs`."""
     truncated_bytes: int = 0
 
+    def close(self) -> None:
+        """Let go of the segments' files."""
+        for segment in self.segments:
+            segment.close()
+
 
 def load(
     directory: str,
@@ -74,6 +79,17 @@ def load(
         for base, following in zip_longest(bases, bases[1:])
     ]
     loaded = LoadedLog(segments, log_start_offset, 0, [], sorted(found.get(file_names.SNAPSHOT, [])))
+    try:
+        _look(loaded, directory, shared, clean=clean, recovery_point=recovery_point)
+    except BaseException:
+        loaded.close()
+        raise
+    return loaded
+
+
+def _look(loaded: LoadedLog, directory: str, shared: Shared, *, clean: bool, recovery_point: int) -> None:
+    """Find out where the log ends, and which epochs it has; `loaded` has the segments and the log start."""
+    segments, log_start_offset = loaded.segments, loaded.log_start_offset
     epochs, epochs_in_file = _load_epochs(directory, shared, segments)
     if segments:
         if not clean or not _resume(segments[-1]):
@@ -93,7 +109,6 @@ def load(
     epochs.truncate_from_start(loaded.log_start_offset)
     loaded.epochs = epochs.entries()
     loaded.epochs_saved = loaded.epochs == epochs_in_file
-    return loaded
 
 
 def _file_size(directory: str, shared: Shared, base_offset: int) -> int:
