@@ -86,9 +86,16 @@ class Canonical:
             return {**item, "partition_result": []}
         if self._api == "DescribeConfigs" and item.get("name") in _ADDRESSES and item.get("value"):
             return {**item, "value": "<of this run>", "synonyms": []}
-        if self._api == "FindCoordinator" and self._ports.get(item.get("port", 0)) == item.get("node_id"):
+        if (
+            self._api == "FindCoordinator"
+            and "port" in item
+            and self._is_a_node(item["node_id"], item["port"])
+        ):
             return {**item, "node_id": "<coordinator>", "port": "<its port>"}
         return item
+
+    def _is_a_node(self, node_id: int, port: int) -> bool:
+        return port in self._ports and self._ports[port] == node_id
 
     def _bytes(self, name: str, value: bytes) -> Any:
         if name == "records":
