@@ -27,12 +27,15 @@ async def handle(ctx: Context, request: DescribeGroups.Request) -> DescribeGroup
     """Asks the coordinator of each group."""
     tells_missing = ctx.version >= 6
     operations = ALL_OPERATIONS if request.include_authorized_operations else NOT_ASKED
-    # Named again, a group is described once: no small request becomes a huge answer.
+    # Named again, a group is answered again, but looked at once: what a small request costs stays small until
+    # the size of its answer is known.
     asked = list(dict.fromkeys(request.groups))
     described = await ctx.cluster.groups.describe_groups(ctx.node.id, asked)
+    by_id = dict(zip(asked, described, strict=True))
     turns = Turns(ctx)
     groups = []
-    for group in described:
+    for group_id in request.groups:
+        group = by_id[group_id]
         await turns.one_more(1 + len(group.members))
         groups.append(_answer(group, tells_missing, operations))
     return DescribeGroups.Response(groups=groups)
