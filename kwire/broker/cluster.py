@@ -221,15 +221,23 @@ class Cluster:
         nursery.start_soon(self.housekeeping.run_retention, retention_ms)
 
     async def close(self, *, clean: bool = True) -> None:
-        """Closes every log; `clean` leaves the marks by which the next start needs no recovery."""
+        """Closes every log; `clean` leaves the marks by which the next start needs no recovery. What the disk
+        refuses is logged, and the rest closed.
+        """
         self.groups.close()
-        await self.controller.close()
+        try:
+            await self.controller.close()
+        except StorageError as error:
+            logger.error("that the brokers have stopped could not be written down: %s", error)
         for partition in self._partitions.values():
             partition.wake_all()
         self._partitions.clear()
         for node_id, directories in self.directories.items():
             closing = partial(directories.close, clean=clean, broker_epoch=self.nodes[node_id].epoch)
-            await run_in_thread(closing)
+            try:
+                await run_in_thread(closing)
+            except StorageError as error:
+                logger.error("closing the data of broker %d failed: %s", node_id, error)
 
     async def _recover(self) -> None:
         named = {

@@ -220,8 +220,15 @@ class Controller:
         await self.set_fenced(node_id, False)
 
     async def _change_broker(self, change: Callable[[ClusterImage], Sequence[m.Record]]) -> None:
-        self._decide(lambda image: Outcome(None, change(image)))
-        self._decide(lambda image: Outcome(None, brokers.leadership_changes(image, self._may_lose)))
+        def all_of_it(image: ClusterImage) -> Outcome[None, m.Record]:
+            """The change and what follows from it, in one batch: neither is ever without the other."""
+            records = change(image)
+            after = Replayer(image).replay(
+                records, last_offset=image.offset + len(records), epoch=image.epoch
+            )
+            return Outcome(None, [*records, *brokers.leadership_changes(after, self._may_lose)])
+
+        self._decide(all_of_it)
         try:
             await self._synced()
         except StorageError as error:

@@ -27,7 +27,7 @@ def nodes_of(
 
     :param ports: one for the first node, the others following it; or one for each. They count, like `host`,
         where the configuration names no listeners.
-    :param racks: one for each node, or none.
+    :param racks: one for all nodes, or one for each; none: what the settings say.
     :raises ListenerError: the settings contradict each other; the message says what to write.
     """
     first = _first_id(config)
@@ -40,6 +40,10 @@ def nodes_of(
     for position, node_id in enumerate(ids):
         rack = config.text_of_node(node_id, "broker.rack") or None
         if racks:
+            if config.is_set_for_node(node_id, "broker.rack"):
+                raise ListenerError(
+                    f"broker {node_id} has a --rack and node.{node_id}.broker.rack; leave one of them out"
+                )
             rack = racks[position % len(racks)]
         if len(ports) > 1:
             if config.is_set_for_node(node_id, "listeners"):

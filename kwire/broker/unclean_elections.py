@@ -15,7 +15,7 @@ from kwire_storage.engine import StorageError
 from kwire.broker.controller import Controller
 from kwire.coordinators.metadata import records as m
 from kwire.coordinators.metadata.elections import unclean_elections
-from kwire.coordinators.metadata.image import ClusterImage
+from kwire.coordinators.metadata.image import NO_LEADER, ClusterImage
 from kwire.coordinators.outcome import Outcome
 from kwire.partitions.clock import Clock
 
@@ -30,7 +30,11 @@ async def run_unclean_elections(
     """
 
     def elect(image: ClusterImage) -> Outcome[None, m.Record]:
-        topics = [topic for topic in image.topics.values() if is_allowed(topic.name)]
+        topics = [
+            topic
+            for topic in image.topics.values()
+            if any(partition.leader == NO_LEADER for partition in topic.partitions) and is_allowed(topic.name)
+        ]
         return Outcome(None, unclean_elections(image, topics))
 
     while True:

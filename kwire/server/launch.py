@@ -77,7 +77,8 @@ class Running:
 
         Controlled, as a Kafka that is told to stop: others in sync lead first, what is in progress is
         answered, then connections and listeners close. Otherwise as if its machine were gone: connections are
-        cut, answers are lost. It is fenced at once either way; no broker session has to time out.
+        cut, answers are lost. It is fenced at once either way; no broker session has to time out. Cancelled
+        while it drains, it ends as if not controlled.
 
         :raises ValueError: there is no such node, or it is stopped, or the whole broker is.
         :raises StorageError: that it is fenced could not be written down; it is stopped all the same, and
@@ -86,15 +87,25 @@ class Running:
         async with self._changing:
             node = self._node(node_id)
             if node.up:
-                if controlled:
-                    try:
-                        await self.cluster.begin_controlled_shutdown(node_id)
-                    except StorageError as error:
-                        logger.error("node %d stops without moving its leaders first: %s", node_id, error)
-                await self.server.close_node(node, drain=controlled)
+                try:
+                    if controlled:
+                        await self._leave(node_id)
+                    await self.server.close_node(node, drain=controlled)
+                except trio.Cancelled:
+                    # It takes no requests any more: half stopped it would be of no use to anybody.
+                    with trio.CancelScope(shield=True):
+                        await self.server.close_node(node, drain=False)
+                        await self.cluster.node_stopped(node_id)
+                    raise
             elif self.cluster.image.brokers[node_id].fenced:
                 raise ValueError(f"node {node_id} is stopped already")
             await self.cluster.node_stopped(node_id)
+
+    async def _leave(self, node_id: int) -> None:
+        try:
+            await self.cluster.begin_controlled_shutdown(node_id)
+        except StorageError as error:
+            logger.error("node %d stops without moving its leaders first: %s", node_id, error)
 
     async def start_node(self, node_id: int) -> None:
         """Starts a stopped node again, on the ports that it had: it registers anew and joins the ISRs.

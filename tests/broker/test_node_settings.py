@@ -74,6 +74,7 @@ def test_a_nodes_own_settings_stand_before_those_of_all() -> None:
         ({"node.2.listeners": "PLAINTEXT://:0"}, (1, 2, 3), (), "broker 2 has a --port and node.2.listeners"),
         ({"listeners": "PLAINTEXT://:1,PLAINTEXT://:1"}, (0,), (), "names PLAINTEXT twice"),
         ({"advertised.listeners": "PLAINTEXT://h:1, PLAINTEXT://h:1"}, (0,), (), "names PLAINTEXT twice"),
+        ({"node.2.broker.rack": "b"}, (9092,), ("a",), "broker 2 has a --rack and node.2.broker.rack"),
         ({"node.4.broker.rack": "a"}, (9092,), (), "no broker 4; the brokers are 1 to 3"),
         ({}, (65534,), (), "broker 3 would have port 65536"),
         ({"node.1.listeners": "nonsense"}, (9092,), (), "an entry is NAME://host:port"),
@@ -84,6 +85,10 @@ def test_what_contradicts_itself_is_refused(
 ) -> None:
     with pytest.raises(ListenerError, match=message):
         described(properties, ports=ports, racks=racks)
+
+
+def test_one_rack_is_that_of_all_nodes() -> None:
+    assert [rack for _, rack, _ in described({"broker.rack": "x"}, racks=("a",))] == ["a", "a", "a"]
 
 
 async def test_clients_see_the_racks() -> None:

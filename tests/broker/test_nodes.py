@@ -435,3 +435,22 @@ async def test_nodes_of_a_stopped_broker_neither_start_nor_stop() -> None:
         await running.start_node(2)
     with pytest.raises(ValueError, match="the broker is stopped"):
         await running.stop_node(1)
+
+
+@pytest.mark.parametrize("checkpoints", range(5))
+async def test_a_stop_that_is_cancelled_has_not_begun_or_is_a_stop(checkpoints: int) -> None:
+    async with serving(brokers=2) as running:
+        await place(running, "t", (1, 2))
+        async with connected(running, 0) as client, trio.open_nursery() as nursery:
+            assert await produced(client, "t", b"x") == ErrorCode.NONE
+            nursery.start_soon(running.stop_node, 1)
+            for _ in range(checkpoints):
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+        node = running.cluster.nodes[1]
+        assert not (node.up and node.stopping)
+        assert node.up is not running.cluster.image.brokers[1].fenced
+        if not node.up:
+            await running.start_node(1)
+        async with connected(running, 0) as client:
+            assert (await metadata(client, "t")).topics[0].error_code == ErrorCode.NONE
