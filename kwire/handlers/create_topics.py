@@ -48,7 +48,7 @@ async def handle(ctx: Context, request: CreateTopics.Request) -> CreateTopics.Re
     topics = []
     for result in results:
         topics.append(_answer(ctx, result, shown))
-        await turns.one_more(AS_MANY_PARTITIONS)
+        await turns.one_more(cost=AS_MANY_PARTITIONS)
     return CreateTopics.Response(topics=topics)
 
 

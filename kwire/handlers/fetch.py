@@ -165,7 +165,7 @@ async def _look_until_satisfied(
             partition.watch(waiter)
         watched = looked.watched
         try:
-            if len(partitions) > PARTITIONS_A_TURN:
+            if len(partitions) >= PARTITIONS_A_TURN:
                 # Others had their turn while it looked: what came in between woke nobody.
                 looked = await _look(ctx, request, partitions)
                 if looked.urgent or looked.size >= min_bytes:

@@ -54,7 +54,7 @@ async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | N
         partitions = []
         for data in topic.partition_data:
             result = refusal or await _append(ctx, request, name, data)
-            await turns.one_more(FIRST_APPEND if result.base_offset == 0 else 1)
+            await turns.one_more(cost=FIRST_APPEND if result.base_offset == 0 else 1)
             if result.error_code:
                 failure = failure or result.error_code
             partitions.append(_answer(ctx, name, data.index, result, leader_ids))

@@ -38,24 +38,26 @@ def check_changes(*counts: int) -> None:
 class Turns:
     """Counts the partitions that a handler has seen to; one object a request."""
 
-    __slots__ = ("_context", "_next", "_seen")
+    __slots__ = ("_context", "_cost", "_next", "_seen")
 
     def __init__(self, context: Context) -> None:
         """`context` is told when the answer becomes a large one."""
         self._context = context
         self._seen = 0
+        self._cost = 0
         self._next = PARTITIONS_A_TURN
 
-    async def one_more(self, weight: int = 1) -> None:
-        """Another partition is next; after every few hundred of them other tasks run first. `weight` is how
-        many it counts for, if it costs more than most.
+    async def one_more(self, parts: int = 1, *, cost: int | None = None) -> None:
+        """Another partition is next, or that many `parts` of the answer; after every few hundred of them
+        other tasks run first. `cost` is how many it takes the time of, if that is another number.
         """
-        self._seen += weight
-        if self._seen >= self._next:
+        self._seen += parts
+        self._cost += parts if cost is None else cost
+        if self._cost >= self._next:
             await self._give_one()
 
     async def _give_one(self) -> None:
-        self._next = self._seen + PARTITIONS_A_TURN
+        self._next = self._cost + PARTITIONS_A_TURN
         if self._seen > LARGE_ANSWER:
             self._context.answer_is_large = True
         check_size(self._seen)

@@ -25,6 +25,8 @@ logger = logging.getLogger("kwire.server")
 BACKLOG = 1024
 ACCEPT_AT_ONCE = 64
 OVERLOADED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+NOT_LISTENING = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP})
+"""The socket's own fault. Any other error is of the connection that would have been next: accept(2)."""
 PAUSE_SECONDS = 0.1
 TOLD_AGAIN_SECONDS = 60.0
 LEAST_DESCRIPTORS_FOR_FILES = 32
@@ -169,8 +171,10 @@ async def accept_forever(
             except ConnectionAbortedError:
                 continue
             except OSError as error:
-                if error.errno not in OVERLOADED:
+                if error.errno in NOT_LISTENING:
                     raise
+                if error.errno not in OVERLOADED:
+                    continue
                 crowded.tell("accepting pauses, and goes on when connections end: %s", error.strerror)
                 await trio.sleep(PAUSE_SECONDS)
                 break

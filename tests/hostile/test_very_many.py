@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from kwire_codecs.apis.api_versions import ApiVersions
 from kwire_codecs.apis.create_topics import CreateTopics
 from kwire_codecs.apis.delete_topics import DeleteTopics
@@ -21,10 +22,12 @@ from kwire_codecs.apis.offset_fetch import OffsetFetch
 from kwire_codecs.apis.produce import Produce
 from kwire_codecs.compile import decoder_at, encode_bytes
 from kwire_codecs.errors import ErrorCode, Malformed
+from kwire_storage.validation import ProduceRules
 
 from kwire.handlers import registry
 from kwire.handlers.context import CloseConnection, Context
-from kwire.handlers.turns import LARGEST_CHANGE
+from kwire.handlers.turns import LARGEST_CHANGE, PARTITIONS_A_TURN, Turns
+from kwire.server.launch import Running
 from tests.broker_client import Client, connected, create_topic, produce_request, serving
 from tests.handlers.data import records
 from tests.handlers.group_requests import commit_request
@@ -245,7 +248,67 @@ async def test_a_small_request_for_an_endless_answer_is_closed_with_a_line(
         lines = [record.getMessage() for record in caplog.records if "at once" in record.getMessage()]
         assert len(lines) == 1
         described = await other.ask(DescribeGroups.Request(groups=["g"] * 1_000), 5)
-        assert len(described.groups) == 1
+        assert [group.group_id for group in described.groups] == ["g"] * 1_000
+        await greedy_again(running, DescribeGroups.Request(groups=["g"] * 300_000), 5)
+
+
+async def greedy_again(running: Running, request: Any, version: int) -> None:
+    async with connected(running) as client:
+        await client.send(request, version)
+        assert await client.closed_by_broker()
+
+
+@pytest.mark.parametrize("count", [PARTITIONS_A_TURN - 1, PARTITIONS_A_TURN, PARTITIONS_A_TURN + 1])
+async def test_what_comes_in_while_a_fetch_of_many_partitions_looks_is_not_missed(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Fetch.Request.Topic
+    every = [
+        asked.Partition(partition=at, fetch_offset=0, partition_max_bytes=1 << 20) for at in range(count)
+    ]
+    request = Fetch.Request(
+        max_wait_ms=600_000,
+        min_bytes=1,
+        session_epoch=-1,
+        topics=[asked(topic="t", partitions=every)],
+    )
+    give = Turns._give_one
+    written = False
+    async with serving() as running, connected(running) as client:
+        await create_topic(running, "t", count)
+        partition = running.cluster.partition("t", 0)
+        assert partition is not None
+
+        async def another_task_writes(self: Turns) -> None:
+            nonlocal written
+            await give(self)
+            if not written:
+                written = True
+                await partition.append(memoryview(records(b"x")), ProduceRules())
+
+        monkeypatch.setattr(Turns, "_give_one", another_task_writes)
+        await client.send(request, 11)
+        if count < PARTITIONS_A_TURN:
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            assert not written
+            await partition.append(memoryview(records(b"x")), ProduceRules())
+        with trio.fail_after(30):
+            _, answer = await client.receive(Fetch, 11)
+        assert answer.responses[0].partitions[0].high_watermark == 1
+
+
+async def test_a_produce_to_thousands_of_new_partitions_is_answered() -> None:
+    """A log's first batch costs more than others, and counts as one part of the answer all the same."""
+    count = 9_000
+    asked = Produce.Request.Topic
+    async with serving() as running, connected(running) as client:
+        await create_topic(running, "t", count)
+        parts = [asked.Partition(index=at, records=memoryview(bytes(records(b"x")))) for at in range(count)]
+        request = Produce.Request(
+            acks=-1, timeout_ms=1000, topic_data=[asked(name="t", partition_data=parts)]
+        )
+        [topic] = (await client.ask(request, 9)).responses
+        assert {each.error_code for each in topic.partition_responses} == {ErrorCode.NONE}
 
 
 @pytest.mark.slow

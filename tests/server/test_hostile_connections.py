@@ -185,6 +185,29 @@ def test_without_descriptors_accepting_pauses_says_so_once_and_goes_on(
     ]
 
 
+@pytest.mark.parametrize("error", [errno.EPROTO, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EPERM])
+def test_a_connection_that_failed_before_it_was_accepted_is_passed_over(error: int) -> None:
+    class Failing(NoDescriptors):
+        def accept(self) -> Transport:
+            if self.exhausted:
+                self.exhausted = False
+                raise OSError(error, "of the connection")
+            return super().accept()
+
+    async def main(clock: trio.testing.MockClock) -> None:
+        taken: list[Transport] = []
+        clock.autojump_threshold = 0
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(
+                accept_forever, Failing(None), taken.append, trio.lowlevel.checkpoint, Crowded()
+            )
+            await trio.sleep(1)
+            assert taken == [None]
+            nursery.cancel_scope.cancel()
+
+    on_a_clock(main)
+
+
 def test_some_descriptors_are_kept_for_files() -> None:
     affordable, descriptors = descriptors_for_connections()
     assert 0 < affordable < descriptors
