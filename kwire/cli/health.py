@@ -62,21 +62,25 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _served_here() -> tuple[str, int]:
     """Where `kwire serve --from-environment` listens, given the same variables. Raises Refusal."""
-    from kwire.broker.listeners import EVERY_ADDRESS, parse_listeners
+    from kwire.broker.listeners import DEFAULT_PORT, EVERY_ADDRESS, ListenerError
+    from kwire.broker.node_settings import nodes_of
     from kwire.cli import serve
     from kwire.cli.environment import options_from
     from kwire.cli.properties import properties_from
+    from kwire.config import BrokerConfig
+    from kwire.config_def import InvalidValue
 
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(exit_on_error=False)
     serve.add_arguments(parser)
-    options = parser.parse_args(["--from-environment", *options_from(os.environ)])
-    properties = properties_from(options, os.environ).properties
-    first, *_ = parse_listeners(
-        properties["listeners"],
-        None,
-        properties.get("listener.security.protocol.map"),
-        properties.get("controller.listener.names", "CONTROLLER").split(","),
-    )
+    try:
+        options, unknown = parser.parse_known_args(["--from-environment", *options_from(os.environ)])
+        if unknown:
+            raise Refusal(f"KWIRE_OPTIONS has what `kwire serve` does not know: {' '.join(unknown)}")
+        config = BrokerConfig(properties_from(options, os.environ).properties)
+        count = options.brokers or max(len(options.rack), 1)
+        (_, [first, *_]), *_ = nodes_of(config, count, "", (DEFAULT_PORT,), options.rack)
+    except (argparse.ArgumentError, InvalidValue, ListenerError) as error:
+        raise Refusal(str(error)) from error
     return "127.0.0.1" if first.host in EVERY_ADDRESS else first.host, first.port
 
 
@@ -111,8 +115,11 @@ def _receive(sock: socket.socket, size: int, deadline: float) -> bytes:
 
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no address; HOST:PORT is, e.g. localhost:9092")
+    bare_ipv6 = ":" in host and not (host.startswith("[") and host.endswith("]"))
+    if not host or bare_ipv6 or not port.isascii() or not port.isdigit() or not 0 < int(port) <= 65535:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no address; HOST:PORT is, e.g. localhost:9092 or [::1]:9092"
+        )
     return host.strip("[]"), int(port)
 
 

@@ -76,7 +76,11 @@ def add_broker_arguments(parser: argparse.ArgumentParser, *, port: str, data: st
         help="brokers in the cluster (default: 1, or as many as there are ports or racks)",
     )
     parser.add_argument(
-        "--rack", metavar="R", type=_racks, default=[], help="the rack of each broker, e.g. --rack a,b,c"
+        "--rack",
+        metavar="R",
+        type=_racks,
+        default=[],
+        help="the rack of all brokers, or one for each: a,b,c (default: the setting broker.rack)",
     )
     parser.add_argument("--config", metavar="FILE", type=Path, help="a server.properties file to start from")
     parser.add_argument(

@@ -84,6 +84,32 @@ def test_a_broker_that_serves_is_healthy_wherever_the_variables_put_it() -> None
         done = kwire("health", "--from-environment", KWIRE_OPTIONS=f"--port {port}")
         assert (done.returncode, done.stderr) == (0, "")
 
+        done = kwire("health", "--from-environment", KAFKA_NODE_1_LISTENERS=f"PLAINTEXT://:{port}")
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("KAFKA_LISTENERS", "9092", "9092"),
+        ("KAFKA_LISTENERS", "NOBODY://:9092", "NOBODY"),
+        ("KWIRE_OPTIONS", "--bogus", "--bogus"),
+        ("KWIRE_OPTIONS", "--port x", "--port"),
+        ("KAFKA_NUM_PARTITIONS", "0", "num.partitions"),
+    ],
+)
+def test_variables_that_name_no_broker_are_told_in_a_line(variable: str, value: str, said: str) -> None:
+    done = kwire("health", "--from-environment", **{variable: value})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_address_in_another_form_is_a_usage_error() -> None:
+    done = kwire("health", "--address", "::1")
+    assert done.returncode == 2
+    assert "[::1]:9092" in done.stderr
+
 
 def test_nothing_there_is_told() -> None:
     port = free_port()
