@@ -46,11 +46,26 @@ Place = tuple[UUID, int]
 """A partition: its topic's id and its index."""
 HISTORY_KEPT: Final = 40
 MOST_TOLD: Final = 30
-KEPT_WITHOUT_POWER: Final = ("invented", "no-answer", "stuck")
-"""What is asked of a run in which the machine lost power. Metadata is not synced before it is acknowledged
-(Kafka's controllers do that), so that topics vanish and producer ids are given out twice, and with a producer
-id that is known already all promises about records are void. A sealed segment that was not synced may be
-lost while a later one is kept: recovery leaves the gap, since compacted logs have such gaps as well.
+KEPT_WITHOUT_POWER: Final = frozenset(
+    (
+        "invented",
+        "no-answer",
+        "not-woken",
+        "stuck",
+        # What the metadata log says: it is synced before anything of it is told.
+        "broker-epoch-back",
+        "leader-epoch-back",
+        "producer-id-twice",
+        "topic-back",
+        "topic-id-reused",
+        "topic-lost",
+        "two-leaders",
+    )
+)
+"""What is asked of a run in which the machine lost power. Records are not synced before they are told of,
+as with Kafka, whose promises about them rest on other machines that keep theirs; the groups' commits and
+members are records too. A sealed segment that was not synced may be lost while a later one is kept: recovery
+leaves the gap, since compacted logs have such gaps as well.
 """
 
 
