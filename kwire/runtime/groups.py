@@ -392,7 +392,10 @@ class GroupCoordinatorService:
 
     def _forget_topics(self, names: frozenset[str]) -> None:
         async def forget(shard: GroupShard) -> None:
-            await shard.run(lambda machine, now_ms: machine.delete_offsets_of_topics(names, now_ms))
+            try:
+                await shard.run(lambda machine, now_ms: machine.delete_offsets_of_topics(names, now_ms))
+            except Exception:
+                logger.exception("forgetting the offsets of deleted topics failed: %s", ", ".join(names))
 
         assert self._nursery is not None
         for opened in self._opened.values():
