@@ -1,0 +1,92 @@
+"""The program that callgrind runs: counts some rows, and writes a JSON object of their counts into a file.
+
+    python -m bench.guard.child functions|wholes [--counts FOLDER] [--planted ROW] --result FILE
+
+Without --counts it does the same work and counts nothing: that writes the bytecode files beforehand, and
+tests run it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "codecs"), str(ROOT / "storage")]
+
+from bench.guard import rows  # noqa: E402  # the path is set above
+from bench.guard.broker import Broker, serve  # noqa: E402
+from bench.guard.counting import FUNCTION, PROBE_STEPS, WHOLE, Counter, slowed, steps_for  # noqa: E402
+from bench.guard.stage import Stage, set_up  # noqa: E402
+
+PLANTED_FACTOR = 1.15
+
+
+async def count_row(row: rows.Row, stage: Stage, counter: Counter, steps: int | None = None) -> float:
+    """One row's count; `steps` says how much it is slowed down."""
+
+    def planted(function: Callable[..., Any]) -> Callable[..., Any]:
+        return function if steps is None else slowed(function, steps)
+
+    if isinstance(row, rows.FunctionRow):
+        return counter.count(row.prepare(stage, planted, FUNCTION.in_all), FUNCTION)
+    frames = row.frames(stage, WHOLE.in_all)
+
+    def sent(number: int) -> None:
+        if number in WHOLE.marks:
+            counter.mark()
+
+    with rows.requests_through(planted):
+        row.check(await stage.broker.play(frames, sent))
+    return counter.result(WHOLE)
+
+
+async def count_planted(row: rows.Row, broker: Broker, counter: Counter) -> float:
+    """The row's count with a slow-down of 15 % planted into it."""
+    plain = await count_row(row, await set_up(broker, 0), counter)
+    no_steps = await count_row(row, await set_up(broker, 1), counter, 0)
+    probe_steps = await count_row(row, await set_up(broker, 2), counter, PROBE_STEPS)
+    steps = steps_for(plain, no_steps, probe_steps, PLANTED_FACTOR)
+    return await count_row(row, await set_up(broker, 3), counter, steps)
+
+
+def count(group: str, folder: Path | None, planted: str | None) -> dict[str, float]:
+    """The counts of the group's rows, or of the planted one only."""
+    counts: dict[str, float] = {}
+    counter = Counter(folder)
+
+    async def main(broker: Broker) -> None:
+        if planted is not None:
+            row = next(row for known in rows.GROUPS.values() for row in known if row.name == planted)
+            counts[row.name] = await count_planted(row, broker, counter)
+            return
+        stage = await set_up(broker, 0)
+        for row in rows.GROUPS[group]:
+            counts[row.name] = await count_row(row, stage, counter)
+
+    gc.disable()
+    with tempfile.TemporaryDirectory() as data:
+        serve(main, Path(data))
+    return counts
+
+
+def main() -> None:
+    """The program."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("group", choices=sorted(rows.GROUPS))
+    parser.add_argument("--counts", type=Path)
+    parser.add_argument("--planted", choices=rows.NAMES)
+    parser.add_argument("--result", type=Path, required=True)
+    chosen = parser.parse_args()
+    counts = count(chosen.group, chosen.counts, chosen.planted)
+    chosen.result.write_text(json.dumps(counts), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
