@@ -1,0 +1,43 @@
+"""In company: the one-record produce of one connection (see roundtrips) alone, with 1,000 connections beside
+it that asked ApiVersions and then say nothing, and with 1,000 topics beside it that nobody uses.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from .figure import Figure, Row, Scale, Step
+from .topics import names
+from .turn import Lacking, Turn
+
+IDLE = 1000
+ROWS = (
+    Row("beside/alone", "one-record produce, alone", "1/s", more_is_better=True),
+    Row("beside/idle", "one-record produce beside 1,000 idle connections", "1/s", more_is_better=True),
+    Row("beside/topics", "one-record produce beside 1,000 topics", "1/s", more_is_better=True),
+)
+
+
+def _run(seconds: float, turn: Turn) -> Mapping[str, float]:
+    def rate(**more: object) -> float:
+        load = turn.load(
+            "franz", "roundtrips", topic=topic, connections=1, seconds=seconds, size=100, warm=1, **more
+        )
+        return load["requests"] / load["seconds"]
+
+    with turn.topic() as topic:
+        values = {"beside/alone": rate(), "beside/idle": rate(idle=IDLE)}
+        try:
+            turn.load("franz", "topics", names=names(), partitions=1)
+        except Lacking as error:
+            turn.reasons["beside/topics"] = str(error)
+            return values
+        values["beside/topics"] = rate()
+        turn.load("franz", "delete", names=names())
+    return values
+
+
+def steps(scale: Scale) -> Sequence[Step]:
+    return [Step("one-record produce in company", ROWS, partial(_run, scale.seconds))]
+
+
+FIGURE = Figure("beside", steps)

@@ -1,0 +1,53 @@
+"""What a figure is: steps that load one broker and say numbers, and the rows those numbers belong to.
+
+Rules: a step leaves the broker as it found it (topics that it made are deleted), because the next one is
+measured on the same broker; brokers take turns step by step, so that what is compared is minutes apart at
+most. A step that a broker fails is that broker's fault: its reason is kept, and the run goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from .turn import Turn
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table. `key` names it in the results and in targets; `more_is_better` for ratios."""
+
+    key: str
+    title: str
+    unit: str
+    more_is_better: bool = False
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is moved. `megabytes`: a throughput run; `seconds`: a timed one."""
+
+    megabytes: int = 400
+    seconds: float = 5.0
+    is_quick: bool = False
+
+
+FULL = Scale()
+QUICK = Scale(megabytes=100, seconds=1.0, is_quick=True)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing measured on one broker at a time; `run` gives values by the keys of `rows`."""
+
+    title: str
+    rows: Sequence[Row]
+    run: Callable[[Turn], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A family of steps under the name that `--only` takes."""
+
+    name: str
+    steps: Callable[[Scale], Sequence[Step]]
