@@ -1,9 +1,10 @@
-"""The program that callgrind runs: counts some rows, and writes a JSON object of their counts into a file.
+"""The program that callgrind runs: counts some rows, and writes `counts.json` where it is started.
 
-    python -m bench.guard.child functions|wholes [--counts FOLDER] [--planted ROW] --result FILE
+    python -m bench.guard.child functions|wholes [--rehearsal] [--planted ROW]
 
-Without --counts it does the same work and counts nothing: that writes the bytecode files beforehand, and
-tests run it.
+It is started in an empty folder, for its data and for callgrind's files. All of them are called by their bare
+names: a path that is another one in each run has another hash each time, and costs other instructions. A
+rehearsal does the same work and counts nothing: that writes Python's bytecode files beforehand.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import argparse
 import gc
 import json
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT / "codecs"), str(ROOT / "storage")]
 
 from bench.guard import rows  # noqa: E402  # the path is set above
 from bench.guard.broker import Broker, serve  # noqa: E402
-from bench.guard.counting import FUNCTION, PROBE_STEPS, WHOLE, Counter, slowed, steps_for  # noqa: E402
+from bench.guard.counting import COUNTS, FUNCTION, PROBE_STEPS, WHOLE, Counter, slowed, steps_for  # noqa: E402
 from bench.guard.stage import Stage, set_up  # noqa: E402
 
 PLANTED_FACTOR = 1.15
@@ -71,8 +71,7 @@ def count(group: str, folder: Path | None, planted: str | None) -> dict[str, flo
             counts[row.name] = await count_row(row, stage, counter)
 
     gc.disable()
-    with tempfile.TemporaryDirectory() as data:
-        serve(main, Path(data))
+    serve(main, Path("data"))
     return counts
 
 
@@ -80,12 +79,11 @@ def main() -> None:
     """The program."""
     parser = argparse.ArgumentParser()
     parser.add_argument("group", choices=sorted(rows.GROUPS))
-    parser.add_argument("--counts", type=Path)
+    parser.add_argument("--rehearsal", action="store_true")
     parser.add_argument("--planted", choices=rows.NAMES)
-    parser.add_argument("--result", type=Path, required=True)
     chosen = parser.parse_args()
-    counts = count(chosen.group, chosen.counts, chosen.planted)
-    chosen.result.write_text(json.dumps(counts), encoding="utf-8")
+    counts = count(chosen.group, None if chosen.rehearsal else Path(), chosen.planted)
+    Path(COUNTS).write_text(json.dumps(counts), encoding="utf-8")
 
 
 if __name__ == "__main__":

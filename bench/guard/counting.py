@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 DUMP_BEFORE: Final = "getpriority"
 PART: Final = "part"
+COUNTS: Final = "counts.json"
 PROBE_STEPS: Final = 100
 
 
@@ -82,7 +84,7 @@ def slowed(function: Callable[..., Any], steps: int) -> Callable[..., Any]:
     """`function`, after so many turns of an empty loop."""
 
     def slow(*arguments: Any) -> Any:
-        for _ in range(steps):
+        for _ in repeat(None, steps):
             pass
         return function(*arguments)
 

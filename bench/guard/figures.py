@@ -65,7 +65,7 @@ def _verdict(before: int | None, now: int) -> Verdict:
 
 def table(lines: Sequence[Line]) -> str:
     """For people."""
-    width = max((len(line.name) for line in lines), default=0)
+    width = max(len("instructions"), *(len(line.name) for line in lines))
     rows = [f"{'instructions':{width}}{'before':>12}{'now':>12}{'ratio':>8}"]
     for name, before, now, verdict in lines:
         ratio = Line(name, before, now, verdict).ratio

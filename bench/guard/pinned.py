@@ -8,6 +8,7 @@ as well. The environment is empty, hashes are not randomised, and addresses are 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -16,13 +17,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.guard.counting import DUMP_BEFORE, PART
+from bench.guard.counting import COUNTS, DUMP_BEFORE, PART
 
 ROOT: Final = Path(__file__).parents[2]
 REQUIREMENTS: Final = Path(__file__).with_name("requirements.txt")
@@ -59,72 +58,59 @@ class Pinned:
 
     def identity(self) -> str:
         """Which Python it is: figures of another cannot be compared with its own."""
-        return subprocess.check_output(self._command(self._python("-c", IDENTITY)), text=True).strip()
+        return subprocess.check_output(self._command([PYTHON, "-c", IDENTITY], "/"), text=True).strip()
 
     def rehearse(self, group: str) -> None:
         """Does a group's work once, uncounted: bytecode files are written, and errors show early."""
-        with self._folder() as (_, inside):
-            self._run(self._python("-m", "bench.guard.child", group, "--result", f"{inside}/result"))
+        self._run(["--rehearsal", group], [])
 
     def count(self, group: str, planted: str | None = None) -> dict[str, float]:
         """Instructions of each row of the group."""
-        with self._folder() as (folder, inside):
-            arguments = [group, "--counts", inside, "--result", f"{inside}/result"]
-            if planted is not None:
-                arguments += ["--planted", planted]
-            callgrind = [
-                "valgrind",
-                "-q",
-                "--tool=callgrind",
-                f"--callgrind-out-file={inside}/{PART}",
-                f"--dump-before={DUMP_BEFORE}",
-            ]
-            self._run([*_same_addresses(), *callgrind, *self._python("-m", "bench.guard.child", *arguments)])
-            counts: dict[str, float] = json.loads((folder / "result").read_text(encoding="utf-8"))
+        callgrind = [
+            *_same_addresses(),
+            "valgrind",
+            "-q",
+            "--tool=callgrind",
+            f"--callgrind-out-file={PART}",
+            f"--dump-before={DUMP_BEFORE}",
+        ]
+        return self._run([group] if planted is None else [group, "--planted", planted], callgrind)
+
+    def _run(self, arguments: list[str], under: list[str]) -> dict[str, float]:
+        """Runs the child in a folder of its own; gives what it has counted."""
+        above = None if self.root is None else self.root / "tmp"
+        with tempfile.TemporaryDirectory(prefix="guard-", dir=above) as here:
+            there = here if self.root is None else f"/tmp/{Path(here).name}"
+            command = [*under, PYTHON, "-m", "bench.guard.child", *arguments]
+            done = subprocess.run(
+                self._command(command, there),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=LIMIT_SECONDS,
+                check=False,
+            )
+            if done.returncode:
+                raise RuntimeError(f"{' '.join(command)}\nended with {done.returncode}:\n{done.stdout}")
+            counts: dict[str, float] = json.loads((Path(here) / COUNTS).read_text(encoding="utf-8"))
         return counts
 
-    def _python(self, *arguments: str) -> list[str]:
-        return [PYTHON, *arguments]
-
-    def _run(self, command: list[str]) -> None:
-        done = subprocess.run(
-            self._command(command),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=LIMIT_SECONDS,
-            check=False,
-        )
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(command)}\nended with {done.returncode}:\n{done.stdout}")
-
-    def _command(self, command: list[str]) -> list[str]:
-        """What runs `command` in the tree, with nothing of this program's environment."""
+    def _command(self, command: list[str], folder: str) -> list[str]:
+        """What runs `command` in the folder, with nothing of this program's environment."""
         environment = [
             "/usr/bin/env",
             "-i",
+            f"--chdir={folder}",
             "PATH=/usr/bin:/bin",
             "LC_ALL=C.UTF-8",
             "PYTHONHASHSEED=0",
-            f"PYTHONPATH={self.packages}",
-            f"--chdir={self.tree}",
+            f"PYTHONPATH={self.tree}:{self.packages}",
         ]
         if self.root is None:
             return [*environment, *command]
         # valgrind reads /proc; the mount goes with its namespace.
         script = 'mount -t proc proc "$1/proc" && exec chroot "$@"'
-        return [
-            *("unshare", "--mount", "sh", "-c", script, "sh", str(self.root)),
-            *environment,
-            *command,
-        ]
-
-    @contextmanager
-    def _folder(self) -> Iterator[tuple[Path, str]]:
-        """A folder for one run, as it is called here and there."""
-        above = None if self.root is None else self.root / "tmp"
-        with tempfile.TemporaryDirectory(prefix="guard-", dir=above) as name:
-            yield Path(name), name if self.root is None else f"/tmp/{Path(name).name}"
+        return ["unshare", "--mount", "sh", "-c", script, "sh", str(self.root), *environment, *command]
 
 
 def pinned(*, own_root: bool = False) -> Pinned:
@@ -132,6 +118,7 @@ def pinned(*, own_root: bool = False) -> Pinned:
 
     Raises NoPython.
     """
+    _be_the_only_one()
     packages = _packages()
     if not own_root and _is_here():
         return Pinned(None, str(packages), str(ROOT))
@@ -142,6 +129,11 @@ def pinned(*, own_root: bool = False) -> Pinned:
     for source in SOURCES:
         shutil.copytree(ROOT / source, root / IN_ROOT / source)
     return Pinned(root, f"/{packages.name}", f"/{IN_ROOT}")
+
+
+def _be_the_only_one() -> None:
+    """Waits until no other guard uses the cache; the lock goes with this process."""
+    fcntl.flock(os.open(cache() / "guard.lock", os.O_RDWR | os.O_CREAT), fcntl.LOCK_EX)
 
 
 def _is_here() -> bool:
@@ -190,22 +182,14 @@ def _packages() -> Path:
     if folder.exists():
         return folder
     with tempfile.TemporaryDirectory(dir=cache()) as made:
+        machine = platform.machine()
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"),
-                *(
-                    "--python-version",
-                    PYTHON_VERSION,
-                    "--implementation",
-                    "cp",
-                    "--abi",
-                    "cp311",
-                    "--abi",
-                    "abi3",
-                ),
-                *("--abi", "none", "--platform", f"manylinux_2_28_{platform.machine()}"),
-                *("--platform", f"manylinux2014_{platform.machine()}", "--target", made),
-                *("-r", str(REQUIREMENTS)),
+                *("--python-version", PYTHON_VERSION, "--implementation", "cp"),
+                *("--abi", "cp311", "--abi", "abi3", "--abi", "none"),
+                *("--platform", f"manylinux_2_28_{machine}", "--platform", f"manylinux2014_{machine}"),
+                *("--target", f"{made}/packages", "-r", str(REQUIREMENTS)),
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -214,7 +198,7 @@ def _packages() -> Path:
         )
         if done.returncode:
             raise NoPython(f"pip cannot install {REQUIREMENTS.name}:\n{done.stdout}")
-        shutil.copytree(made, folder)
+        os.rename(f"{made}/packages", folder)
     return folder
 
 
