@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.brokers import KINDS, Broker, BrokerError, Given
+from bench.brokers.python import Kwire
 from bench.fairness.loads import Hog, LoadFailed, build, run
 from bench.fairness.verdict import Verdict
 
@@ -43,7 +44,7 @@ def main() -> int:
         build()
         cases = [case for case in CASES if not options.only or CASES[case][0] in options.only]
         results = []
-        with _broker(options.broker, options.bootstrap) as broker:
+        with _broker(options) as broker:
             _say(f"{broker.name}: topics and data")
             gigabyte = (100 if options.quick else 1000) * MEBIBYTE
             run("fill", broker.address, topic="large", n=1, size=gigabyte)
@@ -67,6 +68,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.fairness", description=__doc__)
     parser.add_argument("--broker", choices=sorted(KINDS), default="kwire", help="which to start")
+    parser.add_argument("--tree", type=Path, help="kwire of this checkout instead of ours")
     parser.add_argument("--bootstrap", metavar="HOST:PORT", help="a broker that runs already, instead")
     parser.add_argument("--quick", action="store_true", help="one short round, and 100 MB to catch up on")
     parser.add_argument("--rounds", type=int, help="how often alone and beside take turns (default: 3)")
@@ -82,11 +84,11 @@ def _options() -> argparse.Namespace:
 
 
 @contextmanager
-def _broker(kind: str, bootstrap: str | None) -> Iterator[Broker]:
-    if bootstrap:
-        yield Given(bootstrap, bootstrap)
+def _broker(options: argparse.Namespace) -> Iterator[Broker]:
+    if options.bootstrap:
+        yield Given(options.bootstrap, options.bootstrap)
         return
-    broker = KINDS[kind]()
+    broker = Kwire(tree=options.tree) if options.tree else KINDS[options.broker]()
     broker.build()
     with tempfile.TemporaryDirectory(prefix="kwire-fairness-") as directory:
         try:
@@ -176,8 +178,8 @@ def _table(name: str, results: list[dict[str, object]]) -> str:
         holds = "yes" if result["holds"] else "**no**"
         if "rss_before_mib" in result:
             lines.append(
-                f"| {result['case']} | {result['rss_before_mib']:.0f} MiB | {result['rss_after_mib']:.0f} MiB "
-                f"| | {result['mib_a_connection']:.2f} MiB each | | {holds} |"
+                f"| {result['case']} | {result['rss_before_mib']:.0f} MiB |"
+                f" {result['rss_after_mib']:.0f} MiB | | {result['mib_a_connection']:.2f} MiB each | | {holds} |"
             )
             continue
         lines.append(

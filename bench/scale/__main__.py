@@ -1,0 +1,140 @@
+"""`python -m bench.scale`: what a request costs when there is more of something, as a table and as plots.
+
+Each series has a broker of its own; each count in it is measured over one connection, one request at a time:
+the broker's CPU time (all its threads, from the kernel's clock) and the latency. A cost that grows faster
+than it must is flagged, and the exit code is 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.brokers import KINDS, Broker, BrokerError, Given
+from bench.brokers.python import Kwire
+from bench.fairness.loads import LoadFailed, build, run
+from bench.scale.growth import Point, each_us, excess, grows_too_fast
+from bench.scale.plots import draw
+from bench.scale.series import SERIES, Series
+
+BEGAN = time.monotonic()
+KWIRE_OPTIONS = ("--set", "message.max.bytes=100000000", "--set", "group.initial.rebalance.delay.ms=0")
+"""Batches of 64 MiB are let in, and groups of one member need not wait for a second."""
+
+
+def main() -> int:
+    options = _options()
+    results: dict[str, dict[str, Any]] = {}
+    try:
+        build()
+        for series in SERIES:
+            if not options.only or series.kind in options.only:
+                results[series.kind] = _series(series, options)
+    except (BrokerError, LoadFailed) as failure:
+        print(f"bench.scale: {failure}", file=sys.stderr)
+        return 1
+    finally:
+        print(_table(results))
+        if options.json:
+            Path(options.json).write_text(json.dumps(results, indent=1) + "\n")
+    return 2 if any(result["too_fast"] for result in results.values()) else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
+    parser.add_argument("--broker", choices=sorted(KINDS), default="kwire", help="which to start")
+    parser.add_argument("--tree", type=Path, help="kwire of this checkout instead of ours")
+    parser.add_argument("--bootstrap", metavar="HOST:PORT", help="a broker that runs already, instead")
+    parser.add_argument("--quick", action="store_true", help="three counts a series, fewer requests")
+    kinds = [series.kind for series in SERIES]
+    parser.add_argument("--only", nargs="+", choices=kinds, metavar="KIND", help=" ".join(kinds))
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="write an SVG a series there")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there as well")
+    return parser.parse_args()
+
+
+def _broker(options: argparse.Namespace) -> Broker:
+    if options.bootstrap:
+        return Given(options.bootstrap, options.bootstrap)
+    if options.broker != "kwire":
+        return KINDS[options.broker]()
+    if options.tree:
+        return Kwire(tree=options.tree, options=KWIRE_OPTIONS)
+    return Kwire(options=KWIRE_OPTIONS)
+
+
+def _series(series: Series, options: argparse.Namespace) -> dict[str, Any]:
+    counts = series.counts
+    if options.quick:
+        counts = (counts[0], counts[len(counts) // 2], counts[-1])
+    broker = _broker(options)
+    points: list[dict[str, float]] = []
+    with tempfile.TemporaryDirectory(prefix="kwire-scale-") as directory:
+        try:
+            if not isinstance(broker, Given):
+                broker.build()
+                broker.start(Path(directory))
+            for count in counts:
+                points.append({"count": count, **_cost(broker, series, count, options.quick)})
+        finally:
+            broker.stop()
+    if options.plots:
+        options.plots.mkdir(parents=True, exist_ok=True)
+        draw(series, points, options.plots)
+    costs = _costs(points)
+    result = {
+        "title": series.title,
+        "shape": series.shape,
+        "points": points,
+        "each_us": each_us(costs),
+        "excess": excess(costs, series.shape),
+        "too_fast": grows_too_fast(costs, series.shape),
+    }
+    shown = " ".join(f"{point:.0f}:{cost:.0f}us" for point, cost in costs)
+    flag = "  GROWS TOO FAST" if result["too_fast"] else ""
+    print(f"{time.monotonic() - BEGAN:5.0f} s  {series.kind}: {shown}{flag}", file=sys.stderr, flush=True)
+    return result
+
+
+def _cost(broker: Broker, series: Series, count: int, quick: bool) -> dict[str, float]:
+    return run(
+        "cost",
+        broker.address,
+        kind=series.kind,
+        topic=f"{series.kind}-{count}",
+        n=count,
+        pid=broker.child.pid if broker.child else None,
+        requests=200 if quick else 1000,
+        seconds=1 if quick else 3,
+    )
+
+
+def _costs(points: list[dict[str, float]]) -> list[Point]:
+    """The CPU time where the process is ours, else the median latency."""
+    return [(int(point["count"]), point["cpu_us"] or point["p50_us"]) for point in points]
+
+
+def _table(results: dict[str, dict[str, Any]]) -> str:
+    lines = [
+        "| request | may grow | count: CPU µs, median µs | one more, µs | times as fast as it must |",
+        "|---|---|---|---|---|",
+    ]
+    for result in results.values():
+        points = " · ".join(
+            f"{point['count']:,}: {point['cpu_us']:,.0f}, {point['p50_us']:,.0f}"
+            for point in result["points"]
+        )
+        flag = f"**{result['excess']:.1f}**" if result["too_fast"] else f"{result['excess']:.1f}"
+        lines.append(
+            f"| {result['title']} | {result['shape']} | {points} | {result['each_us']:.4g} | {flag} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""How a cost grows, and whether it may.
+
+Rules: a cost either stays flat or has one part that each item adds. `flat`: the cost at the largest count is
+at most FLAT_TIMES that at the smallest. `linear`: an item more costs, over the upper half of the counts, at
+most LINEAR_TIMES what it costs over the lower half; what a request costs without any item does not matter.
+Differences below NOISE_US of the whole are not told apart from none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+Shape: TypeAlias = Literal["flat", "linear"]
+Point: TypeAlias = tuple[int, float]
+"""How many, and what a request then costs in microseconds."""
+
+FLAT_TIMES = 1.5
+LINEAR_TIMES = 1.5
+NOISE_US = 40.0
+
+
+def excess(points: Sequence[Point], shape: Shape) -> float:
+    """By how much the cost grows faster than it must: 1 is exactly as it must; 0 where it cannot be told."""
+    if len(points) < 2 or (shape == "linear" and len(points) < 3):
+        return 0.0
+    ordered = sorted(points)
+    first, last = ordered[0], ordered[-1]
+    if last[1] - first[1] <= NOISE_US:
+        return 1.0
+    if shape == "flat":
+        return last[1] / first[1]
+    middle = ordered[len(ordered) // 2]
+    lower = _slope(first, middle)
+    upper = _slope(middle, last)
+    return upper / lower if lower > 0 else 0.0
+
+
+def grows_too_fast(points: Sequence[Point], shape: Shape) -> bool:
+    """Whether `excess` is over the limit of the shape."""
+    return excess(points, shape) > (FLAT_TIMES if shape == "flat" else LINEAR_TIMES)
+
+
+def each_us(points: Sequence[Point]) -> float:
+    """What one item more costs, from the smallest to the largest count, in microseconds."""
+    ordered = sorted(points)
+    return _slope(ordered[0], ordered[-1]) if len(ordered) > 1 else 0.0
+
+
+def _slope(one: Point, other: Point) -> float:
+    return (other[1] - one[1]) / (other[0] - one[0])
