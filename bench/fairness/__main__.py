@@ -177,9 +177,10 @@ def _table(name: str, results: list[dict[str, object]]) -> str:
     for result in results:
         holds = "yes" if result["holds"] else "**no**"
         if "rss_before_mib" in result:
+            each = f"{result['mib_a_connection']:.2f} MiB each"
             lines.append(
                 f"| {result['case']} | {result['rss_before_mib']:.0f} MiB |"
-                f" {result['rss_after_mib']:.0f} MiB | | {result['mib_a_connection']:.2f} MiB each | | {holds} |"
+                f" {result['rss_after_mib']:.0f} MiB | | {each} | | {holds} |"
             )
             continue
         lines.append(

@@ -21,9 +21,7 @@ COUNTS = (10, 50, 200, 1000, 2000)
         ("linear", lambda n: 5000.0 + n * n / 100, True),
     ],
 )
-def test_a_cost_may_grow_as_its_shape_says(
-    shape: Shape, cost: Callable[[int], float], too_fast: bool
-) -> None:
+def test_a_cost_grows_as_its_shape_says(shape: Shape, cost: Callable[[int], float], too_fast: bool) -> None:
     assert grows_too_fast([(count, cost(count)) for count in COUNTS], shape) == too_fast
 
 
