@@ -223,7 +223,8 @@ async def test_the_first_batches_of_a_thousand_partitions_do_not_hold_the_others
         request = Produce.Request(
             acks=-1, timeout_ms=1000, topic_data=[asked(name="t", partition_data=parts)]
         )
-        assert await served_meanwhile(greedy, request, 9, [other]) >= 50
+        # A hundred turns; were the first batches counted like others, three.
+        assert await served_meanwhile(greedy, request, 9, [other]) >= 20
         assert (await other.ask(produce_request("t", records(b"y")), 9)).responses
 
 
