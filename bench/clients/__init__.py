@@ -90,7 +90,7 @@ def _build_rdkafka(folder: Path) -> Path:
     if not library.exists():
         raise ClientError(f"there is no ready librdkafka for {machine}")
     half = target.with_suffix(f".{os.getpid()}")
-    flags = ["-O2", "-Wall", "-Wextra", f"-I{vendored}", "-o", str(half), str(source / "rdkafka.c")]
+    flags = ["-O2", "-Wall", "-Wextra", "-isystem", str(vendored), "-o", str(half), str(source / "rdkafka.c")]
     _run([compiler, *flags, str(library), "-lm", "-ldl", "-lpthread", "-lrt"])
     half.rename(target)
     return target

@@ -1,0 +1,165 @@
+"""Kafka's own perf tools as a client program: `kafka_tools.py produce|consume --bootstrap HOST:PORT ...`.
+
+ProducerPerformance and ConsumerPerformance of the newest release that Maven Central has the tools of run with
+the jars that compat-tests/oracle fetches; what they print is said again as one JSON object. Their clocks are
+theirs: the producer's begins when the JVM is cold and has no connection yet, the consumer's (fetch.time.ms)
+when its group is joined. Complaints go to standard error, with exit status 1 on any failure or wrong count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+VERSION = "4.3.1"
+"""4.4.0's tools are not published."""
+# What the tools' own start scripts give the JVM.
+JVM_OPTIONS = (
+    "-server",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+    "-XX:MaxInlineLevel=15",
+    "-Djava.awt.headless=true",
+    "-Xmx512M",
+    "-Dorg.apache.logging.log4j.level=WARN",
+)
+_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_FILLER = b"kwire-benchmark:"
+_POOL = 4 << 20
+_MASK = (1 << 64) - 1
+
+
+class ToolError(Exception):
+    """The tool failed or did something else than asked."""
+
+
+def payloads(size: int) -> list[bytes]:
+    """The record values that every client here sends: half random letters, half always the same."""
+    state, made = 0x9E3779B97F4A7C15, []
+    for _ in range(min(max(_POOL // size, 64), 16384)):
+        value = bytearray(size)
+        for i in range(size):
+            if i & 16:
+                value[i] = _FILLER[i & 15]
+                continue
+            state ^= state << 13 & _MASK
+            state ^= state >> 7
+            state ^= state << 17 & _MASK
+            value[i] = _LETTERS[state >> 58]
+        made.append(bytes(value))
+    return made
+
+
+def produce(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
+    values = directory / "payloads"
+    values.write_bytes(b"\n".join(payloads(options.size)))
+    settings = {
+        "bootstrap.servers": options.bootstrap,
+        "acks": "all",
+        "enable.idempotence": "true",
+        "compression.type": options.compression,
+        "batch.size": options.batch_bytes,
+        "linger.ms": options.linger_ms,
+        "buffer.memory": 64 << 20,
+    }
+    words = ["--topic", options.topic, "--num-records", str(options.records), "--throughput", "-1"]
+    words += ["--payload-file", str(values), "--command-property"]
+    words += [f"{name}={value}" for name, value in settings.items()]
+    said, cpu = _run("org.apache.kafka.tools.ProducerPerformance", words)
+    # The last such line is the sum; those before are progress.
+    found = re.findall(r"^(\d+) records sent, ([\d.]+) records/sec .*99th", said, re.MULTILINE)
+    if not found:
+        raise ToolError(f"no result in: {said[-500:]}")
+    count, rate = int(found[-1][0]), float(found[-1][1])
+    if count != options.records:
+        raise ToolError(f"{count} records were sent, not {options.records}")
+    return _result(count / rate, count, count * options.size, cpu)
+
+
+def consume(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
+    settings = directory / "consumer.properties"
+    settings.write_text("auto.offset.reset=earliest\nenable.auto.commit=false\n")
+    words = ["--bootstrap-server", options.bootstrap, "--topic", options.topic, "--timeout", "30000"]
+    words += ["--num-records", str(options.records), "--command-config", str(settings), "--hide-header"]
+    said, cpu = _run("org.apache.kafka.tools.ConsumerPerformance", words)
+    rows = [line.split(", ") for line in said.splitlines() if line.count(", ") == 9]
+    if not rows:
+        raise ToolError(f"no result in: {said[-500:]}")
+    megabytes, count, fetch_ms = float(rows[-1][2]), int(rows[-1][4]), int(rows[-1][7])
+    if count != options.records:
+        raise ToolError(f"{count} records came where {options.records} were wanted")
+    return _result(fetch_ms / 1e3, count, round(megabytes * (1 << 20)), cpu)
+
+
+def _result(seconds: float, records: int, size: int, cpu: float) -> dict[str, Any]:
+    return {"seconds": seconds, "records": records, "bytes": size, "client_cpu_seconds": cpu}
+
+
+def _run(main_class: str, words: Sequence[str]) -> tuple[str, float]:
+    """What the tool printed, and its CPU seconds, the JVM's start included."""
+    command = [*_java(), main_class, *words]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ToolError((done.stderr + done.stdout).strip()[-800:])
+    if failures := re.findall(r"^.*(?:Exception|ERROR).*$", done.stdout + done.stderr, re.MULTILINE):
+        raise ToolError(" / ".join(failures[:3]))
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return done.stdout, used.ru_utime + used.ru_stime
+
+
+def _java() -> list[str]:
+    folder = str(Path(__file__).parents[2] / "compat-tests")
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    jars = importlib.import_module("oracle.jars")
+    fetch = cast(Callable[[str], list[Path]], jars.fetch)
+    java = cast(Callable[[], str], jars.java)
+    try:
+        path = os.pathsep.join(str(jar) for jar in fetch(VERSION))
+        return [java(), *JVM_OPTIONS, "-cp", path]
+    except jars.OracleError as error:
+        raise ToolError(str(error)) from error
+
+
+def main(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("workload", choices=("produce", "consume", "fetch"), help="fetch: only get the jars")
+    parser.add_argument("--bootstrap", default="")
+    parser.add_argument("--topic", default="")
+    parser.add_argument("--records", type=int, default=0)
+    parser.add_argument("--size", type=int, default=100)
+    parser.add_argument("--compression", choices=("none", "lz4"), default="none")
+    parser.add_argument("--batch-bytes", type=int, default=128 << 10)
+    parser.add_argument("--linger-ms", type=int, default=5)
+    parser.add_argument("--acks", type=int, choices=(-1,), default=-1)
+    parser.add_argument("--consumers", type=int, choices=(1,), default=1)
+    options = parser.parse_args(words)
+    try:
+        if options.workload == "fetch":
+            _java()
+            return 0
+        if not options.bootstrap or not options.topic or options.records < 1 or options.size < 1:
+            parser.error("--bootstrap, --topic and --records are needed")
+        with tempfile.TemporaryDirectory(prefix="kwire-bench-") as directory:
+            work = produce if options.workload == "produce" else consume
+            print(json.dumps(work(options, Path(directory))))
+    except ToolError as error:
+        print(f"kafka_tools: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
