@@ -14,6 +14,7 @@ from bench.figures import FIGURES, FULL, QUICK
 from bench.programs import Programs
 from bench.run import measure
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ROOT = Path(__file__).parents[1]
 _EXAMPLES = """examples:
   python -m bench --quick
@@ -28,8 +29,8 @@ def main(arguments: Sequence[str]) -> int:
     """Measure and report; the exit status: 1 where a broker or client is missing, 130 after Ctrl-C."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)  # unwinds as Ctrl-C does, and ends the brokers
-    signal.signal(signal.SIGHUP, _interrupt)
+    for number in _SIGNALS:
+        signal.signal(number, _interrupt)
     try:
         results = report.load(options.results) if options.results else _measured(parser, options)
         if options.save:
@@ -109,6 +110,9 @@ def _named_address(text: str) -> tuple[str, str]:
 
 
 def _interrupt(number: int, frame: object) -> None:
+    """Unwind, which ends the brokers; not interrupted again."""
+    for one in _SIGNALS:
+        signal.signal(one, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

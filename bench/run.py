@@ -44,7 +44,12 @@ class Progress:
             flush=True,
         )
 
+    def notes(self, what: str) -> None:
+        """A line that stays."""
+        print(f"\r\033[K{what}" if self._in_place else what, file=sys.stderr, flush=True)
+
     def end(self) -> None:
+        """Leave the terminal's line empty."""
         if self._in_place:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
@@ -70,7 +75,7 @@ def measure(
         progress.says("limits of the machine")
         results.limits = dict(limits.measure(quick=scale.is_quick))
         for number in range(rounds):
-            _round(results, number, brokers, commands, steps, progress)
+            _round(results, number, brokers, commands, steps, progress, scale.timeout_s)
     finally:
         progress.end()
     return results
@@ -83,6 +88,7 @@ def _round(
     commands: Commands,
     steps: Sequence[tuple[Figure, Step]],
     progress: Progress,
+    timeout_s: float,
 ) -> None:
     name = f"round {number + 1}/{results.rounds}"
     with ExitStack() as stack:
@@ -103,23 +109,27 @@ def _round(
         for place, (figure, step) in enumerate(steps):
             for broker in _rotated(alive, number + place):
                 progress.says(f"{name}: {broker.name}: {step.title}")
-                _turn(results, number, figure, step, Turn(broker, commands))
+                for reason in _turn(results, number, figure, step, Turn(broker, commands, timeout_s)):
+                    progress.notes(f"  {broker.name}, {step.title}: {reason}")
 
 
-def _turn(results: Results, number: int, figure: Figure, step: Step, turn: Turn) -> None:
+def _turn(results: Results, number: int, figure: Figure, step: Step, turn: Turn) -> set[str]:
+    """Run a step on a broker; the reasons for what it did not give."""
     broker = turn.broker
     if reason := broker.lacks.get(figure.name):
         _lack(results, broker, step.rows, reason)
-        return
+        return set()
     if not isinstance(broker, Given) and (broker.child is None or not broker.child.is_running):
         _lack(results, broker, step.rows, "it had ended before")
-        return
+        return {"it had ended before"}
     try:
         _keep(results, number, broker, step.run(turn))
     except (Lacking, BrokerError) as error:
         _lack(results, broker, step.rows, str(error))
+        return {str(error)}
     for key, reason in turn.reasons.items():
         results.lack(broker.name, key, reason)
+    return set(turn.reasons.values()) - set(broker.lacks.values())
 
 
 def _keep(results: Results, number: int, broker: Broker, values: Mapping[str, float]) -> None:

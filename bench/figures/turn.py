@@ -47,7 +47,7 @@ class Load:
 class Turn:
     """What a step gets: the broker, and ways to load it. `reasons`: row key to why it gave none."""
 
-    def __init__(self, broker: Broker, commands: Commands, timeout_s: float = 120.0) -> None:
+    def __init__(self, broker: Broker, commands: Commands, timeout_s: float = 60.0) -> None:
         self.broker = broker
         self.reasons: dict[str, str] = {}
         self._commands = commands
