@@ -1,7 +1,7 @@
 """How a cost grows, and whether it may.
 
 Rules: a cost either stays flat or has one part that each item adds. `flat`: the cost at the largest count is
-at most FLAT_TIMES that at the smallest. `linear`: an item more costs, over the upper half of the counts, at
+at most FLAT_TIMES the median of the others. `linear`: an item more costs, over the upper half of the counts, at
 most LINEAR_TIMES what it costs over the lower half; what a request costs without any item does not matter.
 Differences below NOISE_US of the whole are not told apart from none.
 """
@@ -9,6 +9,7 @@ Differences below NOISE_US of the whole are not told apart from none.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 from typing import Literal, TypeAlias
 
 Shape: TypeAlias = Literal["flat", "linear"]
@@ -26,10 +27,11 @@ def excess(points: Sequence[Point], shape: Shape) -> float:
         return 0.0
     ordered = sorted(points)
     first, last = ordered[0], ordered[-1]
+    if shape == "flat":
+        before = median(cost for _, cost in ordered[:-1])
+        return last[1] / before if last[1] - before > NOISE_US else 1.0
     if last[1] - first[1] <= NOISE_US:
         return 1.0
-    if shape == "flat":
-        return last[1] / first[1]
     middle = ordered[len(ordered) // 2]
     lower = _slope(first, middle)
     upper = _slope(middle, last)
