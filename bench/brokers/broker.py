@@ -26,11 +26,13 @@ class Started:
 
 @dataclass
 class Broker(ABC):
-    """A broker by the name that the tables give it; `lacks`: figure to the reason why it isn't measured."""
+    """A broker by the name that the tables give it; `lacks`: figure to the reason why it isn't measured;
+    `client_options`: client to the options that it needs to speak with this broker."""
 
     name: str
     lacks: dict[str, str] = field(default_factory=dict)
     address: str = ""
+    client_options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     child: Child | None = None
 
     def build(self) -> None:  # noqa: B027 (most have nothing to build)

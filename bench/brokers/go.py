@@ -79,6 +79,8 @@ class Mock(_GoBroker):
         super().__init__(name)
         bounded = "keeps 5 MB of a partition only, so that nothing is there to consume"
         self.lacks = {"consume": bounded, "fan-out": bounded, "topics": "answers no CreateTopics"}
+        # franz-go cannot read its answers to ApiVersions version 3 and later.
+        self.client_options = {"franz": {"kafka": "v2.3"}}
 
     def make_topic(self, name: str, partitions: int) -> bool:
         assert self.child is not None

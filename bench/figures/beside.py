@@ -27,6 +27,8 @@ def _run(seconds: float, turn: Turn) -> Mapping[str, float]:
     with turn.topic() as topic:
         values = {"beside/alone": rate(), "beside/idle": rate(idle=IDLE)}
         try:
+            if reason := turn.broker.lacks.get("topics"):
+                raise Lacking(reason)
             turn.load("franz", "topics", names=names(), partitions=1)
         except Lacking as error:
             turn.reasons["beside/topics"] = str(error)

@@ -63,7 +63,7 @@ class Turn:
         if command is None:
             raise Lacking(f"the client {client} could not be built")
         line = [*command, workload, "--bootstrap", self.broker.address]
-        for name, value in options.items():
+        for name, value in {**self.broker.client_options.get(client, {}), **options}.items():
             line += ["--" + name.replace("_", "-"), str(value)]
         samples: list[tuple[float, float]] = []
 

@@ -77,13 +77,12 @@ func readAll(ctx context.Context, client *kgo.Client, wanted int) (int, error) {
 // that changes its owner is read from its start again, so each member finds records.
 func group(ctx context.Context, o *options) (result, error) {
 	name := fmt.Sprintf("bench-%d", time.Now().UnixNano())
-	opts := []kgo.Opt{
-		kgo.SeedBrokers(o.bootstrap),
+	opts := append(seeds(o),
 		kgo.ConsumerGroup(name),
 		kgo.ConsumeTopics(o.topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.DisableAutoCommit(),
-	}
+	)
 	if o.heartbeatMs > 0 {
 		opts = append(opts, kgo.HeartbeatInterval(time.Duration(o.heartbeatMs)*time.Millisecond))
 	}

@@ -15,10 +15,12 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kversion"
 )
 
 type options struct {
 	bootstrap, names, topic, compression string
+	kafka                                string
 	partitions, members, consumers       int
 	records, size, batchBytes, lingerMs  int
 	connections, idle, rate, heartbeatMs int
@@ -67,6 +69,7 @@ func parse(workload string, arguments []string) *options {
 	flags.StringVar(&o.names, "names", "", "topics, with commas between")
 	flags.StringVar(&o.topic, "topic", "", "the topic to load")
 	flags.StringVar(&o.compression, "compression", "none", "none or lz4")
+	flags.StringVar(&o.kafka, "kafka", "", "speak as clients of this release of Kafka did, for brokers that need it")
 	flags.IntVar(&o.partitions, "partitions", 1, "of each topic that is created")
 	flags.IntVar(&o.members, "members", 1, "of the group")
 	flags.IntVar(&o.consumers, "consumers", 1, "each reads all records")
@@ -86,6 +89,9 @@ func parse(workload string, arguments []string) *options {
 	if o.bootstrap == "" || flags.NArg() > 0 {
 		fail(fmt.Errorf("%s: --bootstrap is missing, or %q is too much", workload, flags.Args()))
 	}
+	if o.kafka != "" && kversion.FromString(o.kafka) == nil {
+		fail(fmt.Errorf("%s: no release %q of Kafka", workload, o.kafka))
+	}
 	if o.acks != -1 {
 		fail(fmt.Errorf("%s: idempotent producers have acks -1", workload))
 	}
@@ -100,9 +106,18 @@ func fail(err error) {
 	os.Exit(1)
 }
 
+// seeds are the options of every client.
+func seeds(o *options) []kgo.Opt {
+	opts := []kgo.Opt{kgo.SeedBrokers(o.bootstrap)}
+	if o.kafka != "" {
+		opts = append(opts, kgo.MaxVersions(kversion.FromString(o.kafka)))
+	}
+	return opts
+}
+
 // connected gives a client that has spoken with the broker.
 func connected(ctx context.Context, o *options, more ...kgo.Opt) (*kgo.Client, error) {
-	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(o.bootstrap)}, more...)...)
+	client, err := kgo.NewClient(append(seeds(o), more...)...)
 	if err != nil {
 		return nil, err
 	}
