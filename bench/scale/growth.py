@@ -1,8 +1,8 @@
 """How a cost grows, and whether it may.
 
 Rules: a cost either stays flat or has one part that each item adds. `flat`: the cost at the largest count is
-at most FLAT_TIMES the median of the others. `linear`: an item more costs, over the upper half of the counts, at
-most LINEAR_TIMES what it costs over the lower half; what a request costs without any item does not matter.
+at most FLAT_TIMES the median of the others. `linear`: an item more costs, over the upper half of the counts,
+at most LINEAR_TIMES what it costs over the lower half; what a request costs without any item does not matter.
 Differences below NOISE_US of the whole are not told apart from none.
 """
 
