@@ -33,8 +33,6 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(number, _interrupt)
     try:
         results = report.load(options.results) if options.results else _measured(parser, options)
-        if options.save:
-            results.save(options.save)
         _print(results)
         if options.page:
             report.write(results, _ROOT / "docs" / "performance.md")
@@ -62,7 +60,12 @@ def _measured(parser: argparse.ArgumentParser, options: argparse.Namespace) -> r
     print("building the clients", file=sys.stderr, flush=True)
     programs = Programs.build()
     scale, rounds = (QUICK, options.rounds or 1) if options.quick else (FULL, options.rounds or 3)
-    return measure(brokers, programs, options.only, scale, rounds)
+
+    def keep(results: report.Results) -> None:
+        if options.save:
+            results.save(options.save)
+
+    return measure(brokers, programs, options.only, scale, rounds, keep)
 
 
 def _print(results: report.Results) -> None:
@@ -94,7 +97,9 @@ def _parser() -> argparse.ArgumentParser:
         "--broker", type=_named_address, action="append", default=[], metavar="NAME=HOST:PORT",
         help="one that runs already; may be repeated",
     )  # fmt: skip
-    parser.add_argument("--save", type=Path, metavar="FILE", help="keep the figures as JSON")
+    parser.add_argument(
+        "--save", type=Path, metavar="FILE", help="keep the figures as JSON, after each round"
+    )
     parser.add_argument(
         "--from", type=Path, metavar="FILE", dest="results", help="measure nothing: report what FILE keeps"
     )

@@ -13,7 +13,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,9 +55,17 @@ class Progress:
 
 
 def measure(
-    brokers: Sequence[Broker], commands: Commands, chosen: Sequence[str], scale: Scale, rounds: int
+    brokers: Sequence[Broker],
+    commands: Commands,
+    chosen: Sequence[str],
+    scale: Scale,
+    rounds: int,
+    keep: Callable[[Results], None],
 ) -> Results:
-    """Run `rounds` rounds of the figures named `chosen` (empty: all) over brokers that are built."""
+    """Run `rounds` rounds of the figures named `chosen` (empty: all) over brokers that are built.
+
+    `keep` gets what was found after each round, so that a run that is broken off was not for nothing.
+    """
     figures = [FIGURES[name] for name in FIGURES if not chosen or name in chosen or name == "memory"]
     steps = [(figure, step) for figure in figures for step in figure.steps(scale)]
     results = Results(
@@ -76,6 +84,7 @@ def measure(
         results.limits = dict(limits.measure(quick=scale.is_quick))
         for number in range(rounds):
             _round(results, number, brokers, commands, steps, progress, scale.timeout_s)
+            keep(results)
     finally:
         progress.end()
     return results
