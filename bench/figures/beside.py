@@ -17,10 +17,10 @@ ROWS = (
 )
 
 
-def _run(seconds: float, turn: Turn) -> Mapping[str, float]:
+def _run(seconds: float, warm_s: float, turn: Turn) -> Mapping[str, float]:
     def rate(**more: object) -> float:
         load = turn.load(
-            "franz", "roundtrips", topic=topic, connections=1, seconds=seconds, size=100, warm=1, **more
+            "franz", "roundtrips", topic=topic, connections=1, seconds=seconds, size=100, warm=warm_s, **more
         )
         return load["requests"] / load["seconds"]
 
@@ -39,7 +39,7 @@ def _run(seconds: float, turn: Turn) -> Mapping[str, float]:
 
 
 def steps(scale: Scale) -> Sequence[Step]:
-    return [Step("one-record produce in company", ROWS, partial(_run, scale.seconds))]
+    return [Step("one-record produce in company", ROWS, partial(_run, scale.seconds, scale.warm_s))]
 
 
 FIGURE = Figure("beside", steps)

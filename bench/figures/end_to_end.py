@@ -15,14 +15,14 @@ ROWS = (
 )
 
 
-def _run(seconds: float, turn: Turn) -> Mapping[str, float]:
+def _run(seconds: float, warm_s: float, turn: Turn) -> Mapping[str, float]:
     with turn.topic() as topic:
-        load = turn.load("franz", "end-to-end", topic=topic, rate=RATE, seconds=seconds)
+        load = turn.load("franz", "end-to-end", topic=topic, rate=RATE, seconds=seconds, warm=warm_s)
     return {"end-to-end/p50": load["p50_ms"], "end-to-end/p99": load["p99_ms"]}
 
 
 def steps(scale: Scale) -> Sequence[Step]:
-    return [Step("end to end at 1,000/s", ROWS, partial(_run, scale.seconds))]
+    return [Step("end to end at 1,000/s", ROWS, partial(_run, scale.seconds, scale.warm_s))]
 
 
 FIGURE = Figure("end-to-end", steps)

@@ -26,16 +26,17 @@ class Row:
 @dataclass(frozen=True)
 class Scale:
     """How much is moved. `megabytes`: a throughput run; `seconds`: a timed one;
-    `timeout_s`: after which a client program is given up."""
+    `warm_s`: of it before anything is counted; `timeout_s`: after which a client program is given up."""
 
     megabytes: int = 400
     seconds: float = 5.0
+    warm_s: float = 1.0
     timeout_s: float = 60.0
     is_quick: bool = False
 
 
 FULL = Scale()
-QUICK = Scale(megabytes=100, seconds=1.0, timeout_s=10.0, is_quick=True)
+QUICK = Scale(megabytes=100, seconds=0.8, warm_s=0.4, timeout_s=10.0, is_quick=True)
 
 
 @dataclass(frozen=True)

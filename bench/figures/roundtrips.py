@@ -1,7 +1,7 @@
 """Round trips: idempotent produces of one 100-byte record, one in flight on each of 1 or 32 connections, by
-franz-go with no linger, to one partition; the first second warms up and isn't counted. p50 and p99 are over
-all requests. Broker CPU a request: the cores that the broker used in the middle of the counted seconds, over
-the rate.
+franz-go with no linger, to one partition; the first second (0.4 s in the quick scale) warms up and isn't
+counted. p50 and p99 are over all requests. Broker CPU a request: the cores that the broker used in the middle
+of the counted seconds, over the rate.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,12 +24,12 @@ def _rows(connections: int) -> tuple[Row, ...]:
     )
 
 
-def _run(connections: int, seconds: float, turn: Turn) -> Mapping[str, float]:
+def _run(connections: int, seconds: float, warm_s: float, turn: Turn) -> Mapping[str, float]:
     key = f"roundtrips/{connections}"
     with turn.topic() as topic:
         load = turn.load(
             "franz", "roundtrips", seconds,
-            topic=topic, connections=connections, seconds=seconds, size=100, warm=1,
+            topic=topic, connections=connections, seconds=seconds, size=100, warm=warm_s,
         )  # fmt: skip
     rate = load["requests"] / load["seconds"]
     values = {f"{key}/rate": rate, f"{key}/p50": load["p50_ms"], f"{key}/p99": load["p99_ms"]}
@@ -40,7 +40,7 @@ def _run(connections: int, seconds: float, turn: Turn) -> Mapping[str, float]:
 
 def steps(scale: Scale) -> Sequence[Step]:
     return [
-        Step(f"one-record produce, {n} connections", _rows(n), partial(_run, n, scale.seconds))
+        Step(f"one-record produce, {n} connections", _rows(n), partial(_run, n, scale.seconds, scale.warm_s))
         for n in CONNECTIONS
     ]
 

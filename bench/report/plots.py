@@ -71,7 +71,7 @@ def draw(results: Results, folder: Path) -> list[Path]:
         if name in LOGARITHMIC:
             axes.set_xscale("log")
         axes.grid(axis="x", linewidth=0.3)
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=bars, frameon=False)
         path = folder / f"{name}.svg"
         figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
         pyplot.close(figure)
