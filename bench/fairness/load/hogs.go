@@ -124,6 +124,10 @@ func hogSlowReader(o *options, received *got) error {
 		if err != nil {
 			return err
 		}
+		// The kernel shall not take the answers in our stead.
+		if err := c.Conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+			return err
+		}
 		go func() {
 			var request kmsg.Request = fetchOf(o.topic, []int32{0}, 0, 100<<20, 0)
 			if i%2 == 1 {

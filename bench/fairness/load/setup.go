@@ -78,7 +78,7 @@ func fill(c *conn, topic string, partitions int, size int) error {
 			if err == nil {
 				break
 			}
-			if attempt == 50 {
+			if attempt == 600 {
 				return err
 			}
 			time.Sleep(50 * time.Millisecond) // a leader that its broker does not know yet
