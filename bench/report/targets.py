@@ -206,7 +206,7 @@ TARGETS: Sequence[Target] = (
     ),
     Target(
         "one-record produce beside 1,000 topics",
-        OfRow("beside/topics", "beside/alone", 0.9),
-        OfRow("beside/topics", "beside/alone", 0.9),
+        OfRow("beside/topics", "beside/no-topics", 0.9),
+        OfRow("beside/topics", "beside/no-topics", 0.9),
     ),
 )
