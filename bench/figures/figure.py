@@ -36,7 +36,7 @@ class Scale:
 
 
 FULL = Scale()
-QUICK = Scale(megabytes=100, seconds=0.8, warm_s=0.4, timeout_s=10.0, is_quick=True)
+QUICK = Scale(megabytes=100, seconds=0.6, warm_s=0.3, timeout_s=10.0, is_quick=True)
 
 
 @dataclass(frozen=True)

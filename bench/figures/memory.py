@@ -1,5 +1,5 @@
 """Memory: the resident bytes of the broker's process (RSS of /proc/PID/smaps_rollup) two seconds after its
-start (0.8 in the quick scale), with nothing asked of it but ApiVersions, and again after franz-go has
+start (0.6 in the quick scale), with nothing asked of it but ApiVersions, and again after franz-go has
 produced 500 MB of 1 KiB records to one partition. PSS, which shares out what processes map together, stands
 beside it.
 

@@ -1,5 +1,5 @@
 """Round trips: idempotent produces of one 100-byte record, one in flight on each of 1 or 32 connections, by
-franz-go with no linger, to one partition; the first second (0.4 s in the quick scale) warms up and isn't
+franz-go with no linger, to one partition; the first second (0.3 s in the quick scale) warms up and isn't
 counted. p50 and p99 are over all requests. Broker CPU a request: the cores that the broker used in the middle
 of the counted seconds, over the rate.
 """

@@ -32,7 +32,7 @@ def _run(partitions: int, records: int, turn: Turn) -> Mapping[str, float]:
 
 
 def steps(scale: Scale) -> Sequence[Step]:
-    records = 200_000 if scale.is_quick else 1_000_000
+    records = 60_000 if scale.is_quick else 1_000_000
     return [
         Step(f"100 B over {count} partitions", _rows(count), partial(_run, count, records))
         for count in PARTITIONS
