@@ -97,9 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         "--broker", type=_named_address, action="append", default=[], metavar="NAME=HOST:PORT",
         help="one that runs already; may be repeated",
     )  # fmt: skip
-    parser.add_argument(
-        "--save", type=Path, metavar="FILE", help="keep the figures as JSON, after each round"
-    )
+    parser.add_argument("--save", type=Path, metavar="FILE", help="keep the figures as JSON, after each step")
     parser.add_argument(
         "--from", type=Path, metavar="FILE", dest="results", help="measure nothing: report what FILE keeps"
     )

@@ -64,7 +64,7 @@ def measure(
 ) -> Results:
     """Run `rounds` rounds of the figures named `chosen` (empty: all) over brokers that are built.
 
-    `keep` gets what was found after each round, so that a run that is broken off was not for nothing.
+    `keep` gets what was found after each step, so that a run that is broken off was not for nothing.
     """
     figures = [FIGURES[name] for name in FIGURES if not chosen or name in chosen or name == "memory"]
     steps = [(figure, step) for figure in figures for step in figure.steps(scale)]
@@ -83,8 +83,7 @@ def measure(
         progress.says("limits of the machine")
         results.limits = dict(limits.measure(quick=scale.is_quick))
         for number in range(rounds):
-            _round(results, number, brokers, commands, steps, progress, scale.timeout_s)
-            keep(results)
+            _round(results, number, brokers, commands, steps, progress, scale.timeout_s, keep)
     finally:
         progress.end()
     return results
@@ -98,6 +97,7 @@ def _round(
     steps: Sequence[tuple[Figure, Step]],
     progress: Progress,
     timeout_s: float,
+    keep: Callable[[Results], None],
 ) -> None:
     name = f"round {number + 1}/{results.rounds}"
     with ExitStack() as stack:
@@ -120,6 +120,7 @@ def _round(
                 progress.says(f"{name}: {broker.name}: {step.title}")
                 for reason in _turn(results, number, figure, step, Turn(broker, commands, timeout_s)):
                     progress.notes(f"  {broker.name}, {step.title}: {reason}")
+            keep(results)
 
 
 def _turn(results: Results, number: int, figure: Figure, step: Step, turn: Turn) -> set[str]:
