@@ -133,15 +133,6 @@ class Cluster:
             found = self._rules[key] = produce_rules(self.topic_config(topic), version)
         return found
 
-    def isr_refusal(self, topic: str, index: int) -> ErrorCode:
-        """NONE, or NOT_ENOUGH_REPLICAS where fewer are in sync than min.insync.replicas wants of acks=-1."""
-        partition = self.controller.image.partition(topic, index)
-        wanted = self.topic_config(topic).min_insync_replicas
-        # Kafka does not hold a topic to more replicas than it has (Partition.effectiveMinIsr).
-        if partition is not None and len(partition.isr) < min(wanted, len(partition.replicas)):
-            return ErrorCode.NOT_ENOUGH_REPLICAS
-        return ErrorCode.NONE
-
     # -- where nodes are
 
     def advertised(

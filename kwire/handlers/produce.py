@@ -12,6 +12,7 @@ Kafka's handleProduceRequest does; else each for itself, since no transaction is
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 from kwire_codecs.apis.produce import Produce
@@ -37,6 +38,10 @@ FLAGS_POSITION = record_batch.ATTRIBUTES_POSITION + 1
 FIRST_APPEND = 30
 """A partition's first batch makes its files: that takes as long as this many later ones."""
 NOT_NAMED = PartitionAnswer.CurrentLeader()
+NO_ERROR = ErrorCode.NONE
+NOTHING = memoryview(b"")
+FIRST_FIELDS = struct.Struct(">8xi4xB5xB")
+"""Of a batch of magic 2: its length, magic, and the low byte of its attributes."""
 
 
 async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | None:
@@ -54,10 +59,21 @@ async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | N
         partitions = []
         for data in topic.partition_data:
             result = refusal or await _append(ctx, request, name, data)
-            await turns.one_more(cost=FIRST_APPEND if result.base_offset == 0 else 1)
+            if turns.is_due(1, FIRST_APPEND if result.base_offset == 0 else 1):
+                await turns.give_one()
             if result.error_code:
                 failure = failure or result.error_code
-            partitions.append(_answer(ctx, name, data.index, result, leader_ids))
+                partitions.append(_failed(ctx, name, data.index, result, leader_ids))
+            else:
+                partitions.append(
+                    PartitionAnswer(
+                        index=data.index,
+                        error_code=NO_ERROR,
+                        base_offset=result.base_offset,
+                        log_append_time_ms=result.log_append_time_ms,
+                        log_start_offset=result.log_start_offset,
+                    )
+                )
         topics.append(
             TopicAnswer(topic_id=topic.topic_id, partition_responses=partitions)
             if by_id
@@ -86,6 +102,10 @@ def _refusal_of_all(request: Produce.Request) -> AppendResult | None:
             records = data.records
             if records is None or len(records) < record_batch.LOG_OVERHEAD:
                 continue
+            if len(records) >= record_batch.HEADER_SIZE:
+                length, magic, flags = FIRST_FIELDS.unpack_from(records)
+                if magic == 2 and length >= LEAST_LENGTH and not flags & record_batch.TRANSACTIONAL:
+                    continue
             length = int.from_bytes(records[LENGTH_POSITION : record_batch.LOG_OVERHEAD], "big", signed=True)
             if length < LEAST_LENGTH:
                 message = f"a batch length of {length} is less than any batch has"
@@ -120,11 +140,11 @@ async def _append(ctx: Context, request: Produce.Request, name: str | None, data
     refusal = partition.refusal_for(ctx.node.id, -1)
     if refusal:
         return AppendResult(refusal)
-    if request.acks == -1 and (missing := cluster.isr_refusal(name, data.index)):
-        return AppendResult(missing, log_start_offset=partition.log_start_offset)
+    if request.acks == -1 and partition.is_under_min_isr:
+        return AppendResult(ErrorCode.NOT_ENOUGH_REPLICAS, log_start_offset=partition.log_start_offset)
+    records = data.records
     result = await partition.append(
-        data.records if data.records is not None else memoryview(b""),
-        cluster.produce_rules(name, ctx.version),
+        records if records is not None else NOTHING, cluster.produce_rules(name, ctx.version)
     )
     if request.acks == -1 and partition.is_under_min_isr and not result.error_code:
         # Others went out of sync while the records were looked at in a thread.
@@ -132,15 +152,7 @@ async def _append(ctx: Context, request: Produce.Request, name: str | None, data
     return result
 
 
-def _answer(ctx: Context, name: str | None, index: int, result: AppendResult, leader_ids: set[int]) -> Any:
-    if not result.error_code:
-        return PartitionAnswer(
-            index=index,
-            error_code=ErrorCode.NONE,
-            base_offset=result.base_offset,
-            log_append_time_ms=result.log_append_time_ms,
-            log_start_offset=result.log_start_offset,
-        )
+def _failed(ctx: Context, name: str | None, index: int, result: AppendResult, leader_ids: set[int]) -> Any:
     leader = NOT_NAMED
     if ctx.version >= 10 and result.error_code is ErrorCode.NOT_LEADER_OR_FOLLOWER and name is not None:
         partition = ctx.cluster.reach(name, index)

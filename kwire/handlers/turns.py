@@ -51,12 +51,17 @@ class Turns:
         """Another partition is next, or that many `parts` of the answer; after every few hundred of them
         other tasks run first. `cost` is how many it takes the time of, if that is another number.
         """
-        self._seen += parts
-        self._cost += parts if cost is None else cost
-        if self._cost >= self._next:
-            await self._give_one()
+        if self.is_due(parts, parts if cost is None else cost):
+            await self.give_one()
 
-    async def _give_one(self) -> None:
+    def is_due(self, parts: int, cost: int) -> bool:
+        """As `one_more`, without the turn: whether `give_one` has to be called now."""
+        self._seen += parts
+        self._cost += cost
+        return self._cost >= self._next
+
+    async def give_one(self) -> None:
+        """Lets the others run. Raises CloseConnection when the answer has become too large."""
         self._next = self._cost + PARTITIONS_A_TURN
         if self._seen > LARGE_ANSWER:
             self._context.answer_is_large = True

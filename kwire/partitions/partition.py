@@ -179,10 +179,15 @@ class Partition:
                 record_errors=checked.record_errors,
                 log_start_offset=self.log.log_start_offset if checked.with_log_start_offset else -1,
             )
-        return self.append_batches(checked, rules)
+        return self.append_batches(checked, rules, now_ms=now_ms)
 
     def append_batches(
-        self, batches: Sequence[ValidBatch], rules: ProduceRules, origin: Origin = Origin.CLIENT
+        self,
+        batches: Sequence[ValidBatch],
+        rules: ProduceRules,
+        origin: Origin = Origin.CLIENT,
+        *,
+        now_ms: int | None = None,
     ) -> AppendResult:
         """Appends validated batches in one write: sequences checked, offsets and epoch stamped, waiters
         woken.
@@ -194,13 +199,14 @@ class Partition:
         if not batches:
             # Only a Produce of version 0 to 2 may carry nothing; Kafka says so with an offset of -1.
             return AppendResult(ErrorCode.NONE, log_start_offset=log.log_start_offset)
-        now_ms = self.now_ms()
+        if now_ms is None:
+            now_ms = self.now_ms()
         offset = first_offset = log.log_end_offset
         leader_epoch = self.leader_epoch
         stamped = []
         size = 0
         for data, header in batches:
-            if header.is_transactional and origin is Origin.CLIENT:
+            if header.attributes & record_batch.TRANSACTIONAL and origin is Origin.CLIENT:
                 # No transaction can be open while there is no transaction coordinator.
                 return AppendResult(ErrorCode.INVALID_TXN_STATE, log_start_offset=log.log_start_offset)
             if header.producer_id >= 0:
@@ -216,12 +222,9 @@ class Partition:
                     )
                 if verdict is not None:
                     return AppendResult(verdict, log_start_offset=log.log_start_offset)
-            record_batch.stamp(data, 0, offset, leader_epoch)
-            stamped.append(
-                ValidBatch(data, header._replace(base_offset=offset, partition_leader_epoch=leader_epoch))
-            )
+            stamped.append(ValidBatch(data, record_batch.place(data, header, offset, leader_epoch)))
             offset += header.last_offset_delta + 1
-            size += header.size
+            size += len(data)
         try:
             log.append(stamped, now_ms)
         except StorageError as error:

@@ -152,7 +152,7 @@ class Files:
         size = sum(map(len, buffers))
         rest, left = buffers, size
         while left:
-            wrote = self.pwritev(descriptor, rest[:IOV_MAX], position)
+            wrote = self.pwritev(descriptor, rest if len(rest) <= IOV_MAX else rest[:IOV_MAX], position)
             if not wrote:
                 raise OSError(errno.EIO, "nothing was written")
             left -= wrote

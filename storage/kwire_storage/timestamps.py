@@ -21,7 +21,7 @@ def check_ascending(batches: Sequence[ValidBatch], log_end_offset: int) -> None:
     for _, header in batches:
         if header.base_offset < log_end_offset:
             raise ValueError(f"a batch at {header.base_offset} can't follow offset {log_end_offset - 1}")
-        log_end_offset = header.next_offset
+        log_end_offset = header.base_offset + header.last_offset_delta + 1
 
 
 def first_record_at_or_after(

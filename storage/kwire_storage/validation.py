@@ -154,27 +154,28 @@ def accept_usual(records: memoryview, rules: ProduceRules, now_ms: int) -> list[
     size = len(records)
     if size < record_batch.HEADER_SIZE:
         return None
-    header = BatchHeader._make(record_batch.HEADER.unpack_from(records))
-    attributes = header.attributes
+    fields = record_batch.HEADER.unpack_from(records)
+    offset, length, _, magic, crc, attributes, delta, _, timestamp, producer_id, _, sequence, count = fields
     codec = attributes & 7
     if not (
-        header.magic == 2
-        and header.batch_length == size - record_batch.LOG_OVERHEAD
-        and header.base_offset == 0
+        magic == 2
+        and length == size - record_batch.LOG_OVERHEAD
+        and offset == 0
         and size <= rules.max_message_bytes
         and size <= rules.segment_bytes
         and codec <= 4
         and (codec != 4 or not 3 <= rules.version < 7)
         and (rules.compression is None or rules.compression == codec)
         and not attributes & _UNUSUAL
-        and 0 < header.record_count == header.last_offset_delta + 1
-        and (codec or header.record_count * SMALLEST_RECORD <= size - record_batch.HEADER_SIZE)
-        and (header.producer_id < 0 or header.base_sequence >= 0)
+        and 0 < count == delta + 1
+        and (codec or count * SMALLEST_RECORD <= size - record_batch.HEADER_SIZE)
+        and (producer_id < 0 or sequence >= 0)
         and not rules.decodes_always
-        and (rules.log_append_time or header.max_timestamp - now_ms <= rules.timestamp_after_max_ms)
-        and crc32c(records[record_batch.ATTRIBUTES_POSITION :]) == header.crc
+        and (rules.log_append_time or timestamp - now_ms <= rules.timestamp_after_max_ms)
+        and crc32c(records[record_batch.ATTRIBUTES_POSITION :]) == crc
     ):
         return None
+    header = BatchHeader._make(fields)
     if rules.log_append_time:
         header = record_batch.stamp_append_time(records, 0, header, now_ms)
     return [ValidBatch(records, header)]

@@ -273,7 +273,7 @@ async def test_what_comes_in_while_a_fetch_of_many_partitions_looks_is_not_misse
         session_epoch=-1,
         topics=[asked(topic="t", partitions=every)],
     )
-    give = Turns._give_one
+    give = Turns.give_one
     written = False
     async with serving() as running, connected(running) as client:
         await create_topic(running, "t", count)
@@ -287,7 +287,7 @@ async def test_what_comes_in_while_a_fetch_of_many_partitions_looks_is_not_misse
                 written = True
                 await partition.append(memoryview(records(b"x")), ProduceRules())
 
-        monkeypatch.setattr(Turns, "_give_one", another_task_writes)
+        monkeypatch.setattr(Turns, "give_one", another_task_writes)
         await client.send(request, 11)
         if count < PARTITIONS_A_TURN:
             await trio.testing.wait_all_tasks_blocked(0.01)

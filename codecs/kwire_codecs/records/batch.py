@@ -81,6 +81,7 @@ _INT64 = struct.Struct(">q")
 _INT32 = struct.Struct(">i")
 _INT16 = struct.Struct(">h")
 _UINT32 = struct.Struct(">I")
+_PLACE = struct.Struct(">qii")
 _LEAST_LENGTH = HEADER_SIZE - LOG_OVERHEAD
 
 
@@ -238,6 +239,15 @@ def stamp(buffer: bytearray | memoryview, position: int, base_offset: int, leade
     """Write the offset and epoch that the leader has given the batch; the CRC does not cover them."""
     _INT64.pack_into(buffer, position, base_offset)
     _INT32.pack_into(buffer, position + 12, leader_epoch)
+
+
+def place(
+    buffer: bytearray | memoryview, header: BatchHeader, base_offset: int, leader_epoch: int
+) -> BatchHeader:
+    """`stamp` for the batch that `buffer` begins with, whose header is given; gives its header as it is now."""
+    front = (base_offset, header.batch_length, leader_epoch)
+    _PLACE.pack_into(buffer, 0, *front)
+    return BatchHeader._make(front + header[3:])
 
 
 def stamp_append_time(

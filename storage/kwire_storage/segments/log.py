@@ -39,7 +39,7 @@ from .flush import FlushPlan
 from .offset_index import MAX_RELATIVE_OFFSET
 from .recovery import LoadedLog
 from .retention import SegmentFacts, segments_to_delete
-from .segment import Place, Segment, Shared
+from .segment import Place, Room, Segment, Shared
 from .snapshots import Snapshots
 
 log = logging.getLogger("kwire.storage")
@@ -81,6 +81,8 @@ class SegmentedLog:
         self._log_end_offset = loaded.log_end_offset
         self._size_bytes = sum(segment.size for segment in self._segments)
         self._tail = BatchBlocks()
+        self._room: Room | None = None
+        """As far as the last segment is known to be appended to."""
         self._generation = 0
         self._names_version = 0
         self._names_synced = 0
@@ -161,10 +163,19 @@ class SegmentedLog:
         """
         if not self._segments:
             return self._roll(max(self._log_end_offset, last_offset - MAX_RELATIVE_OFFSET), now_ms)
-        active, config = self._segments[-1], self._config
+        active, config, room = self._segments[-1], self._config, self._room
+        if (
+            room is not None
+            and active.size + size <= room.size
+            and last_offset <= room.last_offset
+            and newest_timestamp <= room.timestamp
+        ):
+            return active
         if active.has_room(size, last_offset, config.segment_bytes, config.segment_index_bytes):
             waited_ms = active.waited_ms(now_ms, newest_timestamp) if active.size else 0
-            if waited_ms <= config.segment_ms - self._jitter_ms(active):
+            most_ms = config.segment_ms - self._jitter_ms(active)
+            if waited_ms <= most_ms:
+                self._room = active.room(most_ms, config.segment_bytes, config.segment_index_bytes)
                 return active
         return self._roll(max(self._log_end_offset, last_offset - MAX_RELATIVE_OFFSET), now_ms)
 
@@ -180,6 +191,7 @@ class SegmentedLog:
             self._roll(self._log_end_offset, now_ms)
 
     def _roll(self, base_offset: int, now_ms: int) -> Segment:
+        self._room = None
         if not self._on_disk:
             self._make_directory()
             self._on_disk = True
@@ -306,6 +318,7 @@ class SegmentedLog:
             return
         offset = max(offset, self._log_start_offset)
         self._generation += 1
+        self._room = None
         # First what says too much about the log if only a part of this gets done.
         if self.recovery_point > offset:
             self.recovery_point = offset
@@ -366,6 +379,7 @@ class SegmentedLog:
         return self._log_start_offset
 
     def _drop(self, at: int) -> None:
+        self._room = None
         self._segments[at].remove()
         del self._segments[at], self._bases[at]
 
@@ -412,6 +426,7 @@ class SegmentedLog:
 
     def configure(self, config: LogConfig) -> None:
         self._config = config
+        self._room = None
         self.producers.expiration_ms = config.producer_id_expiration_ms
         for segment in self._segments:
             segment.index_interval_bytes = config.index_interval_bytes

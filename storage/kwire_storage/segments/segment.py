@@ -45,6 +45,16 @@ class Shared(NamedTuple):
     tails: TailBudget
 
 
+class Room(NamedTuple):
+    """An append is within it if it leaves the segment no larger than `size`, up to `last_offset`, with no
+    timestamp above `timestamp`.
+    """
+
+    size: int
+    last_offset: int
+    timestamp: int
+
+
 class Place(NamedTuple):
     """Where a batch lies, and what its header says of offsets and time."""
 
@@ -160,19 +170,19 @@ class Segment:
         self._max_timestamp_known = True
         self._unindexed_bytes = 0
         for place in places:
-            self._take_in(place)
+            self._take_in(place.position, place.size, place.last_offset, place.max_timestamp)
         self._times.maybe_append(self.max_timestamp, self.max_timestamp_offset)
         self._unsaved = True
 
-    def _take_in(self, place: Place) -> None:
-        if place.max_timestamp > self.max_timestamp:
-            self.max_timestamp, self.max_timestamp_offset = place.max_timestamp, place.last_offset
+    def _take_in(self, position: int, size: int, last_offset: int, max_timestamp: int) -> None:
+        if max_timestamp > self.max_timestamp:
+            self.max_timestamp, self.max_timestamp_offset = max_timestamp, last_offset
         if self._unindexed_bytes > self.index_interval_bytes:
-            self.offsets.append(place.last_offset, place.position)
+            self.offsets.append(last_offset, position)
             self.times.maybe_append(self.max_timestamp, self.max_timestamp_offset)
             self._unsaved = True
             self._unindexed_bytes = 0
-        self._unindexed_bytes += place.size
+        self._unindexed_bytes += size
 
     def load_max_timestamp(self) -> int:
         """Make sure that `max_timestamp` and its offset are known, and give the first of them."""
@@ -191,7 +201,7 @@ class Segment:
         self.load_max_timestamp()
         self.end_offset = self.base_offset
         for place in self.places(self.offsets.last[1]):
-            self._take_in(place)
+            self._take_in(place.position, place.size, place.last_offset, place.max_timestamp)
             self.end_offset = place.last_offset + 1
 
     def save_indexes(self, *, sync: bool = False) -> None:
@@ -234,6 +244,16 @@ class Segment:
         times_full = len(self.times) >= max_index_bytes // time_index.ENTRY_BYTES - 1
         return not (offsets_full or times_full)
 
+    def room(self, most_ms: int, max_bytes: int, max_index_bytes: int) -> Room | None:
+        """Where `has_room` and `waited_ms` need not be asked: a part of what they allow. None when that
+        depends on the clock.
+        """
+        if not self.size or self._first_timestamp is None or self._first_timestamp < 0:
+            return None
+        entries = max_index_bytes // time_index.ENTRY_BYTES - 2 - max(len(self.offsets), len(self.times))
+        size = min(max_bytes, LARGEST_SEGMENT_BYTES, self.size + entries * HEADER_SIZE)
+        return Room(size, self.base_offset + MAX_RELATIVE_OFFSET, self._first_timestamp + most_ms)
+
     def waited_ms(self, now_ms: int, newest_timestamp: int) -> int:
         """How long this segment has been in use, by the records' time: from its first batch to
         `newest_timestamp`.
@@ -261,16 +281,16 @@ class Segment:
             except StorageError:
                 log.warning("what a failed append left in %s can't be cut off now", self._file.path)
             raise StorageError(f"appending to {self._file.path} failed: {error.strerror or error}") from error
-        position = self.size
+        position = last_offset = self.size
         if position == 0:
             self._first_timestamp = max(header.max_timestamp for _, header in batches)
         for buffer, header in batches:
             size = len(buffer)
-            place = Place(position, size, header.base_offset, header.last_offset, header.max_timestamp)
-            self._take_in(place)
+            last_offset = header.base_offset + header.last_offset_delta
+            self._take_in(position, size, last_offset, header.max_timestamp)
             position += size
         self.size = position
-        self.end_offset = batches[-1].header.next_offset
+        self.end_offset = last_offset + 1
 
     def _cut_back(self) -> None:
         with storing("cutting back", self._file.path):
