@@ -161,7 +161,7 @@ class Connection:
                     return
                 if answer is not None:
                     self._out.extend(answer)
-                    gathered += sum(map(len, answer))
+                    gathered += len(answer[0]) if len(answer) == 1 else sum(map(len, answer))
                     if gathered > MAX_GATHERED_BYTES or len(self._out) > MAX_BUFFERS:
                         await self._flush()
                         gathered = 0
@@ -282,6 +282,14 @@ class Connection:
                         if first is self._warm:
                             self._warm = rest
                         out[0] = rest
+                    continue
+                if len(out) == 1:
+                    size = len(first)
+                    sent = transport.sendmsg(out)
+                    if sent == size:
+                        out.clear()
+                    else:
+                        out[0] = memoryview(first)[sent:]
                     continue
                 buffers: list[Any] = []
                 for part in out:

@@ -244,7 +244,7 @@ def stamp(buffer: bytearray | memoryview, position: int, base_offset: int, leade
 def place(
     buffer: bytearray | memoryview, header: BatchHeader, base_offset: int, leader_epoch: int
 ) -> BatchHeader:
-    """`stamp` for the batch that `buffer` begins with, whose header is given; gives its header as it is now."""
+    """As `stamp`, of the batch that `buffer` begins with and whose header is given; gives the new header."""
     front = (base_offset, header.batch_length, leader_epoch)
     _PLACE.pack_into(buffer, 0, *front)
     return BatchHeader._make(front + header[3:])
