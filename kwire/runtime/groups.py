@@ -53,6 +53,11 @@ OFFSETS_TOPIC = "__consumer_offsets"
 
 R = TypeVar("R")
 GroupShard: TypeAlias = "Shard[GroupCoordinator]"
+_SHORTEST_INITIAL_DELAY_MS = 2
+"""What a delay of 0 comes to. Kafka's is a timer too, which other requests overtake. Members that start
+together would otherwise come one by one after the first one's generation, and most clients hear of the
+rebalance that follows by their next heartbeat only.
+"""
 _GROUPS_A_TURN = 100
 """So many are seen to before others have their turn."""
 _REMEMBERED_GROUPS = 10_000
@@ -100,7 +105,9 @@ def group_settings(config: Settings) -> GroupSettings:
     return GroupSettings(
         min_session_timeout_ms=config.integer("group.min.session.timeout.ms"),
         max_session_timeout_ms=config.integer("group.max.session.timeout.ms"),
-        initial_rebalance_delay_ms=config.integer("group.initial.rebalance.delay.ms"),
+        initial_rebalance_delay_ms=max(
+            config.integer("group.initial.rebalance.delay.ms"), _SHORTEST_INITIAL_DELAY_MS
+        ),
         max_size=config.integer("group.max.size"),
         max_record_bytes=config.integer("message.max.bytes"),
         offset_metadata_max_size=config.integer("offset.metadata.max.bytes"),

@@ -161,7 +161,8 @@ async def joined(client: Client) -> tuple[str, int]:
 async def test_a_session_expires_when_semantic_time_passes_while_real_sockets_go_on() -> None:
     time = SteppedTime()
     async with serving(clock=time.clock) as running, connected(running) as client:
-        member_id, generation_id = await joined(client)
+        async with time.passing():
+            member_id, generation_id = await joined(client)
         beat = Heartbeat.Request(group_id="g", generation_id=generation_id, member_id=member_id)
         for passed_ms, expected in (
             (9_000, ErrorCode.NONE),

@@ -70,7 +70,8 @@ async def test_rule_25_in_v0_the_session_timeout_is_the_rebalance_timeout() -> N
         connected(running) as client,
         connected(running) as other,
     ):
-        first = await join(client, "g", 0)
+        async with time.passing():
+            first = await join(client, "g", 0)
         await client.ask(sync_request("g", 0, 1, first.member_id, {}), 0)
         async with trio.open_nursery() as nursery:
 
@@ -103,7 +104,8 @@ async def test_rule_25_a_join_waits_for_the_others_while_its_connection_waits_to
 async def test_a_member_whose_connection_breaks_while_it_joins_is_waited_for_and_then_forgotten() -> None:
     time = SteppedTime()
     async with serving(clock=time.clock) as running, connected(running) as client:
-        member_id = await stable_group(client, "g")
+        async with time.passing():
+            member_id = await stable_group(client, "g")
         async with connected(running) as gone:
             await gone.send(join_request("g", 3), 3)
             while (await client.ask(heartbeat_request("g", 1, member_id), 3)).error_code is ErrorCode.NONE:

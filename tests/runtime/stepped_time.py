@@ -7,7 +7,10 @@ in this.
 from __future__ import annotations
 
 import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+import trio
 import trio.testing
 
 from kwire.partitions.clock import Clock
@@ -33,6 +36,19 @@ class SteppedTime:
         self._now_ms += ms
         self.clock.run_due()
         await settle()
+
+    @asynccontextmanager
+    async def passing(self) -> AsyncIterator[None]:
+        """Inside the block a millisecond passes whenever every task waits: a new group needs a few."""
+
+        async def pass_on() -> None:
+            while True:
+                await self.step(1)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pass_on)
+            yield
+            nursery.cancel_scope.cancel()
 
 
 async def settle() -> None:

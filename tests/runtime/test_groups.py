@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -214,17 +215,27 @@ async def test_while_groups_load_heartbeats_are_let_pass_and_all_else_is_told_to
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "expected"),
+    ("name", "value", "changed"),
     [
-        ("group.min.session.timeout.ms", "1", GroupSettings(min_session_timeout_ms=1)),
-        ("group.max.session.timeout.ms", "9999999", GroupSettings(max_session_timeout_ms=9_999_999)),
-        ("group.initial.rebalance.delay.ms", "3000", GroupSettings(initial_rebalance_delay_ms=3_000)),
-        ("group.max.size", "7", GroupSettings(max_size=7)),
-        ("offset.metadata.max.bytes", "9", GroupSettings(offset_metadata_max_size=9)),
-        ("offsets.retention.minutes", "2", GroupSettings(offsets_retention_ms=120_000)),
-        ("offsets.retention.check.interval.ms", "5", GroupSettings(offsets_retention_check_interval_ms=5)),
+        ("group.min.session.timeout.ms", "1", {"min_session_timeout_ms": 1}),
+        ("group.max.session.timeout.ms", "9999999", {"max_session_timeout_ms": 9_999_999}),
+        ("group.initial.rebalance.delay.ms", "3000", {"initial_rebalance_delay_ms": 3_000}),
+        ("group.max.size", "7", {"max_size": 7}),
+        ("offset.metadata.max.bytes", "9", {"offset_metadata_max_size": 9}),
+        ("offsets.retention.minutes", "2", {"offsets_retention_ms": 120_000}),
+        ("offsets.retention.check.interval.ms", "5", {"offsets_retention_check_interval_ms": 5}),
     ],
 )
-def test_settings_come_from_the_brokers_configuration(name: str, value: str, expected: GroupSettings) -> None:
-    assert group_settings(BrokerConfig({})) == GroupSettings()
-    assert group_settings(BrokerConfig({name: value})) == expected
+def test_settings_come_from_the_brokers_configuration(name: str, value: str, changed: dict[str, int]) -> None:
+    defaults = group_settings(BrokerConfig({}))
+    assert defaults == GroupSettings(initial_rebalance_delay_ms=defaults.initial_rebalance_delay_ms)
+    assert group_settings(BrokerConfig({name: value})) == replace(defaults, **changed)
+
+
+async def test_members_that_start_together_are_one_generation_even_without_a_delay() -> None:
+    async with serving() as running, connected(running) as client, connected(running) as other:
+        await client.send(join_request("g", 3), 3)
+        await other.send(join_request("g", 3), 3)
+        answers = [(await each.receive(JoinGroup, 3))[1] for each in (client, other)]
+        assert [answer.generation_id for answer in answers] == [1, 1]
+        assert sorted(len(answer.members) for answer in answers) == [0, 2]
