@@ -118,6 +118,10 @@ class Cluster:
             return ErrorCode.KAFKA_STORAGE_ERROR
         return found if found is not None else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
+    def found_on_disk(self, topic_name: str) -> list[int]:
+        """The partitions of a topic that have a log, or had one opened: at the start, those on disk."""
+        return sorted(index for name, index in self._homes if name == topic_name)
+
     def topic_config(self, topic: str) -> TopicConfig:
         """The topic's effective settings."""
         return topic_config(self.controller.image, self.config, topic)

@@ -8,15 +8,21 @@ can mend is one message with the cause and the next step, and exit code 1 (2 for
 from __future__ import annotations
 
 import argparse
+import gc
+import importlib
 import os
 import sys
 from typing import Any, Final
 
 from kwire import __version__
-from kwire.cli import health, run, serve
 from kwire.cli.refusal import Refusal
 
-_SUBCOMMANDS: Final[dict[str, Any]] = {"serve": serve, "run": run, "health": health}
+_SUBCOMMANDS: Final = {
+    "serve": "run a broker",
+    "run": "run a command with a broker of its own",
+    "health": "ask a broker whether it serves",
+}
+"""Each with its line of help. Only the module of the one that is asked for is imported."""
 
 
 def run_command_line(arguments: list[str]) -> int:
@@ -28,22 +34,25 @@ def run_command_line(arguments: list[str]) -> int:
     )
     parser.add_argument("--version", action="version", version=f"kwire {__version__}")
     subparsers = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
-    for name, module in _SUBCOMMANDS.items():
-        subparser = subparsers.add_parser(
-            name,
-            help=module.HELP,
-            description=module.DESCRIPTION,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        module.add_arguments(subparser)
+    for name, line in _SUBCOMMANDS.items():
+        subparsers.add_parser(name, help=line, formatter_class=argparse.RawDescriptionHelpFormatter)
+    chosen = next((word for word in arguments if not word.startswith("-")), "")
+    module: Any = None
+    if chosen == "serve":
+        # What is imported and built until the broker is ready stays; looking through it for garbage costs a
+        # tenth of the start. It is turned on again when clients are served.
+        gc.disable()
+    if chosen in _SUBCOMMANDS:
+        module = importlib.import_module(f"kwire.cli.{chosen}")
+        subparsers.choices[chosen].description = module.DESCRIPTION
+        module.add_arguments(subparsers.choices[chosen])
     # What is behind -- is somebody else's command line, with options and dashes of its own.
     end = arguments.index("--") if "--" in arguments else len(arguments)
     options, command = arguments[:end], arguments[end + 1 :]
     parsed, surplus = parser.parse_known_args(options)
-    module = _SUBCOMMANDS[parsed.subcommand]
     # argparse would blame the command as a whole; the subcommand's usage is what helps.
     usage = subparsers.choices[parsed.subcommand]
-    if module is run:
+    if parsed.subcommand == "run":
         if surplus and surplus[0].startswith("-"):
             usage.error(f"unrecognized arguments: {' '.join(surplus)}")
         if not command or surplus:
@@ -51,7 +60,7 @@ def run_command_line(arguments: list[str]) -> int:
         parsed.options, parsed.command = options[options.index("run") + 1 :], command
     elif surplus or end < len(arguments):
         usage.error(f"unrecognized arguments: {' '.join(surplus + arguments[end:])}")
-    elif module is serve and parsed.from_environment:
+    elif parsed.subcommand == "serve" and parsed.from_environment:
         from kwire.cli.environment import options_from
 
         try:

@@ -15,7 +15,6 @@ import time
 
 from kwire.cli.refusal import Refusal
 
-HELP = "ask a broker whether it serves"
 DESCRIPTION = """\
 Asks a broker for its API versions. Exit code 0 when it answers, 1 when it does not.
 

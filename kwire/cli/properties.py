@@ -14,7 +14,6 @@ from typing import Final, NamedTuple
 
 from kwire.broker.listeners import DEFAULT_PORT
 from kwire.cli.effect import is_retired
-from kwire.cli.environment import mounted_properties, read_environment, with_container_listeners
 from kwire.cli.refusal import Refusal
 from kwire.config import load_properties, unknown_settings
 from kwire.config_def import InvalidValue
@@ -32,10 +31,14 @@ class Given(NamedTuple):
 
 def properties_from(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Given:
     """The properties of a command line of `kwire serve`. Raises Refusal."""
-    environment = read_environment(environ) if arguments.from_environment else None
+    environment = None
     file = arguments.config
-    if file is None and environment is not None:
-        file = mounted_properties()
+    if arguments.from_environment:
+        from kwire.cli.environment import mounted_properties, read_environment
+
+        environment = read_environment(environ)
+        if file is None:
+            file = mounted_properties()
     properties = _read(file) if file is not None else {}
     if environment is not None:
         properties.update(environment.properties)
@@ -65,6 +68,8 @@ def properties_from(arguments: argparse.Namespace, environ: Mapping[str, str]) -
             properties["listeners"] = f"PLAINTEXT://{arguments.host or ''}:{port}"
     if environment is None:
         return Given(properties, None, warnings)
+    from kwire.cli.environment import with_container_listeners
+
     return Given(with_container_listeners(properties), environment.cluster_id, warnings)
 
 

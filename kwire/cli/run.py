@@ -23,7 +23,6 @@ from kwire.cli import serve
 from kwire.cli.refusal import Refusal
 from kwire.testing.broker_process import BrokerFailed, BrokerProcess
 
-HELP = "run a command with a broker of its own"
 DESCRIPTION = """\
 Starts a broker on a free port, in memory unless --data is given, and runs the command behind -- with
 KAFKA_BOOTSTRAP_SERVERS and SPRING_KAFKA_BOOTSTRAP_SERVERS set to its address. When the command ends, so

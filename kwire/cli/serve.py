@@ -13,10 +13,13 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kwire.cli.refusal import Refusal
 
-HELP = "run a broker"
+if TYPE_CHECKING:
+    from kwire.cli.control import Questions
+
 DESCRIPTION = """\
 Runs a broker on this machine until Ctrl-C. With no option it listens on port 9092 of localhost
 (127.0.0.1 and ::1) and keeps its data in a directory of yours, which it names when it starts."""
@@ -106,17 +109,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    # What is imported and built until the broker is ready stays; looking through it for garbage costs a tenth
-    # of the start.
-    gc.disable()
     import trio
 
-    from kwire.cli.control import Questions, follow_standard_input
     from kwire.cli.settings import settings_from
     from kwire.server.launch import CannotStart, Running, run_broker
 
     settings = settings_from(arguments, default_data)
-    questions: Questions = {}
+    questions: Questions = {}  # what may be asked by a line on standard input
     if arguments.request_log:
         from kwire.server.request_log import RequestLog
 
@@ -143,6 +142,8 @@ def _serve(arguments: argparse.Namespace) -> int:
                         stop()
 
                 async def stop_with_standard_input() -> None:
+                    from kwire.cli.control import follow_standard_input
+
                     await follow_standard_input(questions)
                     stop()
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from kwire.broker.listeners import DEFAULT_PORT
 from kwire.cli.effect import without_effect
-from kwire.cli.environment import DATA
 from kwire.cli.properties import properties_from
 from kwire.cli.refusal import Refusal
 from kwire.config import BrokerConfig
@@ -43,7 +42,12 @@ def settings_from(arguments: argparse.Namespace, default_data: Callable[[], Path
         logger.warning("settings without effect in kwire: %s", ", ".join(idle))
     data = None
     if not arguments.memory:
-        data = _data(arguments, config, (lambda: DATA) if arguments.from_environment else default_data)
+        if arguments.from_environment:
+            from kwire.cli.environment import DATA
+
+            data = _data(arguments, config, lambda: DATA)
+        else:
+            data = _data(arguments, config, default_data)
     return Settings(
         host=arguments.host if arguments.host is not None else "localhost",
         port=arguments.port if arguments.port is not None else DEFAULT_PORT,

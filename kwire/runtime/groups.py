@@ -99,6 +99,10 @@ class Host(Protocol):
         """An open partition, or why there is none."""
         ...
 
+    def found_on_disk(self, topic_name: str) -> Sequence[int]:
+        """The partitions of a topic that had a log when the cluster started."""
+        ...
+
 
 def group_settings(config: Settings) -> GroupSettings:
     """The coordinator's settings out of a broker's configuration."""
@@ -143,7 +147,7 @@ class GroupCoordinatorService:
         """Begin to load every partition that has something in it, and follow the cluster's metadata."""
         self._nursery = nursery
         self._host.controller.subscribe(self._image_changed)
-        for index in range(self._partition_count()):
+        for index in self._host.found_on_disk(OFFSETS_TOPIC):
             partition = self._partition(index)
             if partition is not None and partition.log_end_offset > partition.log_start_offset:
                 self._open(index, partition)
