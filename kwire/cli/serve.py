@@ -161,6 +161,7 @@ def _serve(arguments: argparse.Namespace) -> int:
                     print(started_in_kafkas_words(next(iter(started.cluster.nodes))), flush=True)
                 gc.freeze()
                 gc.enable()
+                nursery.start_soon(_make_ready)
                 await started.stopped.wait()
                 nursery.cancel_scope.cancel()
 
@@ -175,6 +176,13 @@ def _serve(arguments: argparse.Namespace) -> int:
     if refusal is not None:
         raise Refusal(str(refusal)) from refusal
     return 0
+
+
+async def _make_ready() -> None:
+    from kwire.server.warm_up import warm_up
+
+    await warm_up()
+    gc.freeze()  # this stays too
 
 
 def default_data() -> Path:
