@@ -9,6 +9,7 @@ live. (Kafka: StripedReplicaPlacer.) Randomness is handed in.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import repeat
 from random import Random
 
 from .image import BrokerImage
@@ -74,6 +75,8 @@ def place(
             f"The target replication factor of {replication_factor} cannot be reached because only "
             f"{len(known)} broker(s) are registered or some brokers have all their log directories cordoned."
         )
+    if len(known) == 1:  # there is nothing to choose
+        return repeat((known[0].id,), partitions)
     by_rack: dict[str, list[BrokerImage]] = {}
     for broker in known:
         by_rack.setdefault(broker.rack or "", []).append(broker)

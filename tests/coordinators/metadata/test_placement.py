@@ -69,3 +69,14 @@ def test_every_partition_has_distinct_replicas_and_a_live_leader(data: st.DataOb
     for replicas in placed:
         assert len(set(replicas)) == len(replicas) == factor
         assert replicas[0] in live
+
+
+def test_a_broker_alone_gets_everything_and_chance_is_not_asked() -> None:
+    class Unasked(Random):
+        def random(self) -> float:
+            raise AssertionError("nothing is left to chance here")
+
+        def getrandbits(self, k: int, /) -> int:
+            raise AssertionError(f"nothing is left to chance here, {k} bits neither")
+
+    assert list(place([broker(1)], 3, 1, Unasked())) == [(1,)] * 3
