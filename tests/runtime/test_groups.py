@@ -63,6 +63,15 @@ async def test_groups_and_offsets_survive_a_restart_on_disk(tmp_path: Path) -> N
         assert synced.assignment == b"mine"
 
 
+async def test_groups_are_listed_after_a_restart_though_nobody_has_asked_for_one(tmp_path: Path) -> None:
+    async with serving(data=[tmp_path]) as running, connected(running) as client:
+        await stable_group(client, "g")
+    async with serving(data=[tmp_path]) as running, connected(running) as client:
+        while (listed := await client.ask(ListGroups.Request(), 4)).error_code is not ErrorCode.NONE:
+            await trio.lowlevel.checkpoint()
+        assert [group.group_id for group in listed.groups] == ["g"]
+
+
 async def test_a_restart_in_the_middle_of_a_rebalance_lets_the_members_join_again(tmp_path: Path) -> None:
     async with serving(data=[tmp_path]) as running, connected(running) as client, connected(running) as other:
         member_id = await stable_group(client, "g")

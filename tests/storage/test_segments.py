@@ -65,6 +65,18 @@ def test_a_segment_rolls_when_its_records_span_segment_ms(tmp_path: Path) -> Non
     assert log.segment_offsets == [0, 3, 5]
 
 
+def test_settings_that_make_segments_smaller_or_shorter_count_at_once(tmp_path: Path) -> None:
+    size = len(batch(0).buffer)
+    log = open_log(tmp_path, LogConfig())
+    fill(log, 5)
+    log.configure(LogConfig(segment_bytes=3 * size))
+    fill(log, 4)
+    assert log.segment_offsets == [0, 5, 8]
+    log.configure(LogConfig(segment_ms=0))
+    fill(log, 2)
+    assert log.segment_offsets == [0, 5, 8, 9, 10]
+
+
 def test_the_first_timestamp_is_remembered_over_a_restart(tmp_path: Path) -> None:
     dirs = LogDirs([str(tmp_path)], node_id=1, new_uuid=uuids())
     log = dirs.open("topic", 0, TOPIC_ID, LogConfig(segment_ms=100))
