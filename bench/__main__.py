@@ -54,7 +54,7 @@ def _measured(parser: argparse.ArgumentParser, options: argparse.Namespace) -> r
     brokers += [Given(name, address) for name, address in options.broker]
     if not brokers or len({broker.name for broker in brokers}) < len(brokers):
         parser.error("name at least one broker, and none twice")
-    for broker in brokers:
+    for broker in (one for one in brokers if not isinstance(one, Given)):
         print(f"building {broker.name}", file=sys.stderr, flush=True)
         broker.build()
     print("building the clients", file=sys.stderr, flush=True)

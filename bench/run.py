@@ -78,7 +78,8 @@ def measure(
     results.add_rows(start.ROWS)
     for _, step in steps:
         results.add_rows(step.rows)
-    progress = Progress(1 + rounds * len(brokers) * (1 + len(steps)))
+    starts = sum(not isinstance(broker, Given) for broker in brokers)
+    progress = Progress(1 + rounds * (starts + len(brokers) * len(steps)))
     try:
         progress.says("limits of the machine")
         results.limits = dict(limits.measure(quick=scale.is_quick))
@@ -104,10 +105,10 @@ def _round(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kwire-bench-")))
         alive: list[Broker] = []
         for broker in _rotated(brokers, number):
-            progress.says(f"{name}: {broker.name}: start")
             if isinstance(broker, Given):
                 alive.append(broker)
                 continue
+            progress.says(f"{name}: {broker.name}: start")
             stack.callback(broker.stop)
             (home := folder / broker.name).mkdir()
             try:

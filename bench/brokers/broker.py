@@ -74,6 +74,9 @@ class Given(Broker):
     def start(self, directory: Path) -> Started:
         raise AssertionError("a given broker is never started")
 
+    def version(self) -> str:
+        return f"at {self.address}"
+
 
 def cache() -> Path:
     """Where binaries and jars are kept between runs."""
