@@ -52,8 +52,11 @@ def main() -> int:
             _say(f"{broker.name}: topics and data")
             gigabyte = (100 if options.quick else 1000) * MEBIBYTE
             run("fill", broker.address, topic="large", n=1, size=gigabyte)
-            run("fill", broker.address, topic="wide", n=2000, size=1000)
-            run("fill", broker.address, topic="many", connections=2000, n=1, size=0)
+            kinds = {CASES[case][0] for case in cases}
+            if kinds & {"fetch-many", "metadata"}:
+                run("fill", broker.address, topic="wide", n=2000, size=1000)
+            if "metadata" in kinds:
+                run("fill", broker.address, topic="many", connections=2000, n=1, size=0)
             for case in cases:
                 results.append(_case(broker, case, options))
                 _say(_line(results[-1]))
