@@ -25,6 +25,7 @@ type options struct {
 	records, size, batchBytes, lingerMs  int
 	connections, idle, rate, heartbeatMs int
 	seconds, warm, patience              float64
+	touch                                bool
 	acks                                 int
 }
 
@@ -81,6 +82,7 @@ func parse(workload string, arguments []string) *options {
 	flags.IntVar(&o.idle, "idle", 0, "further connections that ask ApiVersions once and are then silent")
 	flags.IntVar(&o.rate, "rate", 1000, "records a second")
 	flags.IntVar(&o.heartbeatMs, "heartbeat-ms", 0, "of group members; 0: franz-go's default")
+	flags.BoolVar(&o.touch, "touch", false, "produce a record to each partition before the clock starts")
 	flags.IntVar(&o.acks, "acks", -1, "only -1: every workload is idempotent")
 	flags.Float64Var(&o.seconds, "seconds", 5, "counted time")
 	flags.Float64Var(&o.warm, "warm", 1, "seconds before, not counted")
@@ -108,7 +110,8 @@ func fail(err error) {
 
 // seeds are the options of every client.
 func seeds(o *options) []kgo.Opt {
-	opts := []kgo.Opt{kgo.SeedBrokers(o.bootstrap)}
+	// Leaders that aren't ready are asked for again soon, not after 5 s as by default.
+	opts := []kgo.Opt{kgo.SeedBrokers(o.bootstrap), kgo.MetadataMinAge(50 * time.Millisecond)}
 	if o.kafka != "" {
 		opts = append(opts, kgo.MaxVersions(kversion.FromString(o.kafka)))
 	}

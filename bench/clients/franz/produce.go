@@ -81,6 +81,16 @@ func fill(ctx context.Context, o *options) (result, error) {
 		}
 		acknowledged.Add(1)
 	}
+	if o.touch {
+		first := make([]*kgo.Record, partitions)
+		for n := range first {
+			first[n] = &kgo.Record{Topic: o.topic, Partition: int32(n), Value: values[n%len(values)]}
+		}
+		if err := client.ProduceSync(ctx, first...).FirstErr(); err != nil {
+			return nil, err
+		}
+		written.count.Store(0)
+	}
 	watch := start()
 	for n := 0; n < o.records && failure.Load() == nil; n++ {
 		record := &kgo.Record{Topic: o.topic, Partition: int32(n % partitions), Value: values[n%len(values)]}

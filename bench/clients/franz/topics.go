@@ -89,7 +89,7 @@ func deleteTopics(ctx context.Context, o *options) (result, error) {
 		if left == 0 {
 			return watch.stop(result{"topics": len(names)}), nil
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 
@@ -124,7 +124,8 @@ func countReady(ctx context.Context, client *kgo.Client, names []string, partiti
 	return ready, nil
 }
 
-// partitionsOf says how many partitions a topic has.
+// partitionsOf says how many partitions a topic has, once the leader of each answers for it: a Kafka shows a
+// leader in Metadata a moment before that, and franz-go's pause after an error would be measured instead.
 func partitionsOf(ctx context.Context, client *kgo.Client, topic string) (int, error) {
 	shown, err := metadata(ctx, client, []string{topic})
 	if err != nil {
@@ -136,5 +137,42 @@ func partitionsOf(ctx context.Context, client *kgo.Client, topic string) (int, e
 	if err := kerr.ErrorForCode(shown.Topics[0].ErrorCode); err != nil {
 		return 0, fmt.Errorf("%s: %w", topic, err)
 	}
-	return len(shown.Topics[0].Partitions), nil
+	count := len(shown.Topics[0].Partitions)
+	for {
+		leading, err := countLeading(ctx, client, topic, count)
+		if err != nil {
+			return 0, err
+		}
+		if leading == count {
+			return count, nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// countLeading asks every leader for the end of its partition; says how many gave one.
+func countLeading(ctx context.Context, client *kgo.Client, topic string, count int) (int, error) {
+	request := kmsg.NewPtrListOffsetsRequest()
+	request.ReplicaID = -1
+	wanted := kmsg.NewListOffsetsRequestTopic()
+	wanted.Topic = topic
+	for n := range count {
+		partition := kmsg.NewListOffsetsRequestTopicPartition()
+		partition.Partition, partition.Timestamp, partition.CurrentLeaderEpoch = int32(n), -1, -1
+		wanted.Partitions = append(wanted.Partitions, partition)
+	}
+	request.Topics = append(request.Topics, wanted)
+	answer, err := request.RequestWith(ctx, client)
+	if err != nil {
+		return 0, err
+	}
+	leading := 0
+	for _, shown := range answer.Topics {
+		for _, partition := range shown.Partitions {
+			if partition.ErrorCode == 0 {
+				leading++
+			}
+		}
+	}
+	return leading, nil
 }
