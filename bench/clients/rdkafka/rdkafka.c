@@ -109,7 +109,7 @@ static rd_kafka_t *client_of(rd_kafka_type_t type, rd_kafka_conf_t *conf) {
     return client;
 }
 
-/* Connects, too: what follows finds the leaders known. */
+/* Connects, too: what follows finds the leaders known, and each of them answering. */
 static int partitions_of(rd_kafka_t *client, rd_kafka_topic_t *topic) {
     const struct rd_kafka_metadata *shown;
     rd_kafka_resp_err_t error = rd_kafka_metadata(client, 0, topic, &shown, 10000);
@@ -120,6 +120,13 @@ static int partitions_of(rd_kafka_t *client, rd_kafka_topic_t *topic) {
              shown->topic_cnt == 1 ? rd_kafka_err2str(shown->topics[0].err) : "not there");
     int count = shown->topics[0].partition_cnt;
     rd_kafka_metadata_destroy(shown);
+    for (int32_t p = 0; p < count; p++) {
+        int64_t low, high;
+        double patient_until = now_s() + 10;
+        while ((error = rd_kafka_query_watermark_offsets(client, options.topic, p, &low, &high, 10000)))
+            if (now_s() > patient_until)
+                fail("the offsets of partition %d: %s", (int)p, rd_kafka_err2str(error));
+    }
     return count;
 }
 
