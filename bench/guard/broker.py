@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import trio
+import trio.testing
 from kwire_codecs.apis import api
 from kwire_codecs.compile import decoder
 from kwire_codecs.framing import frame_request
@@ -41,13 +42,23 @@ PROPERTIES = {
 
 
 class StoppedTime:
-    """Semantic time that never passes."""
+    """Semantic time that passes only where it is told to."""
+
+    def __init__(self) -> None:
+        self._now_ms = NOW_MS
+        self.clock = Clock(self)
 
     def now_ms(self) -> int:
-        return NOW_MS
+        return self._now_ms
 
     def seconds_until(self, at_ms: int) -> float:
-        return (at_ms - NOW_MS) / 1000
+        return (at_ms - self._now_ms) / 1000
+
+    async def let_pass(self, ms: int) -> None:
+        """Once every task waits, it is so much later."""
+        await trio.testing.wait_all_tasks_blocked()
+        self._now_ms += ms
+        self.clock.run_due()
 
 
 class StoppedClock(trio.abc.Clock):
@@ -71,8 +82,9 @@ def framed(request: Struct, version: int, correlation_id: int = 1) -> bytes:
 class Broker:
     """A broker that serves, and its clients."""
 
-    def __init__(self, running: Running, network: PairNetwork) -> None:
+    def __init__(self, running: Running, network: PairNetwork, time: StoppedTime) -> None:
         self.cluster: Cluster = running.cluster
+        self.time = time
         self._network = network
 
     async def play(
@@ -127,18 +139,19 @@ def serve(main: Callable[[Broker], Awaitable[None]], folder: Path) -> None:
     async def run() -> None:
         instead_of_threads.set(_at_once)
         network = PairNetwork()
+        time = StoppedTime()
         settings = Settings(
             host=HOST,
             port=PORT,
             data=[folder],
             config=BrokerConfig(PROPERTIES),
-            clock=Clock(StoppedTime()),
+            clock=time.clock,
             rng=random.Random(1),
             network=network,
         )
         async with trio.open_nursery() as nursery:
             running: Running = await nursery.start(run_broker, settings)
-            await main(Broker(running, network))
+            await main(Broker(running, network, time))
             nursery.cancel_scope.cancel()
 
     trio.run(run, clock=StoppedClock())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import trio
 from kwire_codecs.apis.create_topics import CreateTopics
 from kwire_codecs.apis.fetch import Fetch
 from kwire_codecs.apis.find_coordinator import FindCoordinator
@@ -30,6 +31,8 @@ EMPTY, WRITTEN, FULL, WATCHED = range(PARTITIONS)
 """Partitions: for whole produces, for single appends, to be read, to be waited for."""
 STORED_BATCHES = 32
 STORED_VALUE_BYTES = 1024
+GATHERING_MS = 10
+"""A new group waits for a shorter time than this for further members."""
 
 
 def one_batch(sequence: int, value: bytes, producer_id: int = 7) -> bytearray:
@@ -131,7 +134,9 @@ async def _joined(broker: Broker, group: str) -> tuple[str, int]:
         )
 
     invited = await join("")
-    joined = await join(invited.member_id)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(broker.time.let_pass, GATHERING_MS)
+        joined = await join(invited.member_id)
     assert joined.error_code == ErrorCode.NONE, joined
     assigned = SyncGroup.Request.Assignment(member_id=joined.member_id, assignment=b"all of it")
     synced = await broker.ask(
