@@ -28,8 +28,8 @@ def consume() -> None:
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         reconnect_backoff_max_ms=500,
-        metadata_max_age_ms=1000,  # FINDINGS.md: it may join before it knows of the topic
     )
+    consumer.partitions_for_topic(TOPIC)  # FINDINGS.md: it must not join before it knows of the topic
     consumer.subscribe([TOPIC], listener=Listener())
     while not ended.is_set():
         found = consumer.poll(timeout_ms=200)
