@@ -7,33 +7,21 @@ not: they start faster and serve slower. Formatting the data directory is measur
 from __future__ import annotations
 
 import importlib
-import os
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import cast
+
+from bench.java import JavaMissing, java_with
 
 from .broker import Broker, Started
 from .process import BrokerError, Child, wait_for_answer
 
 VERSION = "4.4.0"
-# bin/kafka-run-class.sh and bin/kafka-server-start.sh: KAFKA_JVM_PERFORMANCE_OPTS and KAFKA_HEAP_OPTS.
-JVM_OPTIONS = (
-    "-server",
-    "-XX:+UseG1GC",
-    "-XX:MaxGCPauseMillis=20",
-    "-XX:InitiatingHeapOccupancyPercent=35",
-    "-XX:+ExplicitGCInvokesConcurrent",
-    "-XX:MaxInlineLevel=15",
-    "-Djava.awt.headless=true",
-    "-Xmx1G",
-    "-Xms1G",
-    "-Dorg.apache.logging.log4j.level=WARN",
-)
+HEAP = ("-Xmx1G", "-Xms1G")
+"""bin/kafka-server-start.sh: KAFKA_HEAP_OPTS."""
 
 
 class Kafka(Broker):
@@ -43,16 +31,9 @@ class Kafka(Broker):
         self._settings: Mapping[str, str] = {}
 
     def build(self) -> None:
-        folder = str(Path(__file__).parents[2] / "compat-tests")
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
-        jars = importlib.import_module("oracle.jars")
-        fetch = cast(Callable[[str], list[Path]], jars.fetch)
-        java = cast(Callable[[], str], jars.java)
         try:
-            path = os.pathsep.join(str(jar) for jar in fetch(VERSION))
-            self._java = [java(), *JVM_OPTIONS, "-cp", path]
-        except jars.OracleError as error:
+            self._java = java_with(VERSION, *HEAP)
+        except JavaMissing as error:
             raise BrokerError(str(error)) from error
         self._settings = importlib.import_module("oracle.broker").PROPERTIES
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 _HERE = Path(__file__).parent
+_ROOT = _HERE.parents[1]
 # Its Go module carries a static librdkafka with its headers: the surest way to have a new one everywhere.
 _LIBRDKAFKA = "github.com/confluentinc/confluent-kafka-go/v2"
 
@@ -38,9 +39,9 @@ def build() -> Mapping[str, Sequence[str]]:
         commands["rdkafka"] = [str(_build_rdkafka(folder))]
     except ClientError as error:
         print(f"librdkafka is left out: {error}", file=sys.stderr)
-    kafka = [sys.executable, str(_HERE / "kafka_tools.py")]
+    kafka = [sys.executable, "-m", "bench.clients.kafka_tools"]
     try:
-        _run([*kafka, "fetch"])
+        _run([*kafka, "fetch"], where=_ROOT)
         commands["kafka"] = kafka
     except ClientError as error:
         print(f"Kafka's tools are left out: {error}", file=sys.stderr)
@@ -60,7 +61,7 @@ def run(
     line = [*command, workload, "--bootstrap", bootstrap]
     for name, value in options.items():
         line += ["--" + name.replace("_", "-"), str(value)]
-    output = _run(line, timeout_s=timeout_s).strip().splitlines()
+    output = _run(line, where=_ROOT, timeout_s=timeout_s).strip().splitlines()
     try:
         said = json.loads(output[-1])
     except (IndexError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Kafka's own perf tools as a client program: `kafka_tools.py produce|consume --bootstrap HOST:PORT ...`.
+"""Kafka's own perf tools as a client program: `python -m bench.clients.kafka_tools produce|consume ...`.
 
 ProducerPerformance and ConsumerPerformance of the newest release that Maven Central has the tools of run with
 the jars that compat-tests/oracle fetches; what they print is said again as one JSON object. Their clocks are
@@ -9,32 +9,22 @@ when its group is joined. Complaints go to standard error, with exit status 1 on
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
-import os
 import re
 import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
+
+from bench.java import JavaMissing, java_with
 
 VERSION = "4.3.1"
 """4.4.0's tools are not published."""
-# What the tools' own start scripts give the JVM.
-JVM_OPTIONS = (
-    "-server",
-    "-XX:+UseG1GC",
-    "-XX:MaxGCPauseMillis=20",
-    "-XX:InitiatingHeapOccupancyPercent=35",
-    "-XX:+ExplicitGCInvokesConcurrent",
-    "-XX:MaxInlineLevel=15",
-    "-Djava.awt.headless=true",
-    "-Xmx512M",
-    "-Dorg.apache.logging.log4j.level=WARN",
-)
+HEAP = ("-Xmx512M",)
+"""What the tools' own start scripts give the JVM."""
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _FILLER = b"kwire-benchmark:"
 _POOL = 4 << 20
@@ -109,7 +99,7 @@ def _result(seconds: float, records: int, size: int, cpu: float) -> dict[str, An
 
 def _run(main_class: str, words: Sequence[str]) -> tuple[str, float]:
     """What the tool printed, and its CPU seconds, the JVM's start included."""
-    command = [*_java(), main_class, *words]
+    command = [*java_with(VERSION, *HEAP), main_class, *words]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ToolError((done.stderr + done.stdout).strip()[-800:])
@@ -117,20 +107,6 @@ def _run(main_class: str, words: Sequence[str]) -> tuple[str, float]:
         raise ToolError(" / ".join(failures[:3]))
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return done.stdout, used.ru_utime + used.ru_stime
-
-
-def _java() -> list[str]:
-    folder = str(Path(__file__).parents[2] / "compat-tests")
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    jars = importlib.import_module("oracle.jars")
-    fetch = cast(Callable[[str], list[Path]], jars.fetch)
-    java = cast(Callable[[], str], jars.java)
-    try:
-        path = os.pathsep.join(str(jar) for jar in fetch(VERSION))
-        return [java(), *JVM_OPTIONS, "-cp", path]
-    except jars.OracleError as error:
-        raise ToolError(str(error)) from error
 
 
 def main(words: Sequence[str]) -> int:
@@ -148,14 +124,14 @@ def main(words: Sequence[str]) -> int:
     options = parser.parse_args(words)
     try:
         if options.workload == "fetch":
-            _java()
+            java_with(VERSION, *HEAP)
             return 0
         if not options.bootstrap or not options.topic or options.records < 1 or options.size < 1:
             parser.error("--bootstrap, --topic and --records are needed")
         with tempfile.TemporaryDirectory(prefix="kwire-bench-") as directory:
             work = produce if options.workload == "produce" else consume
             print(json.dumps(work(options, Path(directory))))
-    except ToolError as error:
+    except (JavaMissing, ToolError) as error:
         print(f"kafka_tools: {error}", file=sys.stderr)
         return 1
     return 0

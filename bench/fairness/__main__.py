@@ -21,8 +21,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
 
-from bench.brokers import KINDS, Broker, BrokerError, Given
-from bench.brokers.python import Kwire
+from bench.brokers import Broker, BrokerError
+from bench.brokers.options import add_broker_options, broker_of
 from bench.fairness.loads import Hog, LoadFailed, build, run
 from bench.fairness.verdict import Verdict
 
@@ -74,9 +74,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.fairness", description=__doc__)
-    parser.add_argument("--broker", choices=sorted(KINDS), default="kwire", help="which to start")
-    parser.add_argument("--tree", type=Path, help="kwire of this checkout instead of ours")
-    parser.add_argument("--bootstrap", metavar="HOST:PORT", help="a broker that runs already, instead")
+    add_broker_options(parser)
     parser.add_argument("--quick", action="store_true", help="one short round, and 100 MB to catch up on")
     parser.add_argument("--rounds", type=int, help="how often alone and beside take turns (default: 3)")
     parser.add_argument("--seconds", type=float, help="of one measurement (default: 6; --quick: 2)")
@@ -92,10 +90,10 @@ def _options() -> argparse.Namespace:
 
 @contextmanager
 def _broker(options: argparse.Namespace) -> Iterator[Broker]:
+    broker = broker_of(options)
     if options.bootstrap:
-        yield Given(options.bootstrap, options.bootstrap)
+        yield broker
         return
-    broker = Kwire(tree=options.tree) if options.tree else KINDS[options.broker]()
     broker.build()
     with tempfile.TemporaryDirectory(prefix="kwire-fairness-") as directory:
         try:

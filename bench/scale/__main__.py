@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.brokers import KINDS, Broker, BrokerError, Given
-from bench.brokers.python import Kwire
+from bench.brokers import Broker, BrokerError, Given
+from bench.brokers.options import add_broker_options, broker_of
 from bench.fairness.loads import LoadFailed, build, run
 from bench.scale.growth import Point, each_us, excess, grows_too_fast
 from bench.scale.plots import draw
@@ -47,9 +47,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
-    parser.add_argument("--broker", choices=sorted(KINDS), default="kwire", help="which to start")
-    parser.add_argument("--tree", type=Path, help="kwire of this checkout instead of ours")
-    parser.add_argument("--bootstrap", metavar="HOST:PORT", help="a broker that runs already, instead")
+    add_broker_options(parser)
     parser.add_argument("--quick", action="store_true", help="three counts a series, fewer requests")
     kinds = [series.kind for series in SERIES]
     parser.add_argument("--only", nargs="+", choices=kinds, metavar="KIND", help=" ".join(kinds))
@@ -58,21 +56,11 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _broker(options: argparse.Namespace) -> Broker:
-    if options.bootstrap:
-        return Given(options.bootstrap, options.bootstrap)
-    if options.broker != "kwire":
-        return KINDS[options.broker]()
-    if options.tree:
-        return Kwire(tree=options.tree, options=KWIRE_OPTIONS)
-    return Kwire(options=KWIRE_OPTIONS)
-
-
 def _series(series: Series, options: argparse.Namespace) -> dict[str, Any]:
     counts = series.counts
     if options.quick:
         counts = (counts[0], counts[len(counts) // 2], counts[-1])
-    broker = _broker(options)
+    broker = broker_of(options, KWIRE_OPTIONS)
     points: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory(prefix="kwire-scale-") as directory:
         try:
