@@ -298,9 +298,9 @@ NAMES = [row.name for rows in GROUPS.values() for row in rows]
 @contextmanager
 def requests_through(planted: Planted) -> Iterator[None]:
     """Within, every request is answered by what `planted` makes of the function that does it."""
-    answer = Requests.answer
-    Requests.answer = planted(answer)  # type: ignore[method-assign]
+    begin = Requests.begin
+    Requests.begin = planted(begin)  # type: ignore[method-assign]
     try:
         yield
     finally:
-        Requests.answer = answer  # type: ignore[method-assign]
+        Requests.begin = begin  # type: ignore[method-assign]

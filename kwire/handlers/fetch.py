@@ -13,6 +13,7 @@ older ones read from leaders only. Left out: aborted transactions (none exist ye
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -64,16 +65,24 @@ class Round(NamedTuple):
 
 async def handle(ctx: Context, request: Fetch.Request) -> Fetch.Response:
     """Answers once `min_bytes` are there, a partition has an error, or `max_wait_ms` has passed."""
+    begun = at_once(ctx, request)
+    return begun if isinstance(begun, Fetch.Response) else await begun
+
+
+def at_once(
+    ctx: Context, request: Fetch.Request
+) -> Fetch.Response | Coroutine[Any, Any, Fetch.Response]:
+    """`handle`, without a coroutine where there is enough to read, or waiting is not wanted."""
     if ctx.answer_is_large:
         check_size(
             *(1 + len(topic.partitions) for topic in request.topics),
             *(1 + len(topic.partitions) for topic in request.forgotten_topics_data),
         )
     by_id = ctx.version >= 13
+    session: FetchSession | None = None
     if ctx.version < 7 or request.session_epoch == FINAL_EPOCH or request.session_epoch == INITIAL_EPOCH:
         if request.session_id != NO_SESSION:
             ctx.node.fetch_sessions.end(request.session_id)
-        session = None
         partitions = _named(request, by_id)
     else:
         resumed = ctx.node.fetch_sessions.resume(request.session_id, request.session_epoch, by_id)
@@ -87,16 +96,62 @@ async def handle(ctx: Context, request: Fetch.Request) -> Fetch.Response:
             # Nothing is left in it: Kafka ends such a session and answers without one.
             ctx.node.fetch_sessions.end(session.id)
             session = None
-    looked = await _look_until_satisfied(ctx, request, partitions)
+    if ctx.version < 4 or len(partitions) >= PARTITIONS_A_TURN:
+        return _in_turns(ctx, request, session, partitions)
+    looked = _completed(_look(ctx, request, partitions))
+    if _must_wait(ctx, request, partitions, looked):
+        return _after_waiting(ctx, request, session, partitions, looked)
+    return _answer(ctx, request, session, partitions, looked.answers)
+
+
+async def _in_turns(
+    ctx: Context,
+    request: Fetch.Request,
+    session: FetchSession | None,
+    partitions: list[FetchedPartition],
+) -> Fetch.Response:
+    looked = await _look(ctx, request, partitions)
+    if _must_wait(ctx, request, partitions, looked):
+        looked = await _wait(ctx, request, partitions, looked)
+    answers = looked.answers
     if ctx.version < 4:
         answers = await down_converted(
-            ctx.version, looked.answers, lambda asked: ctx.cluster.reach(str(asked.topic), asked.index)
+            ctx.version, answers, lambda asked: ctx.cluster.reach(str(asked.topic), asked.index)
         )
-    else:
-        answers = looked.answers
+    return _answer(ctx, request, session, partitions, answers)
+
+
+async def _after_waiting(
+    ctx: Context,
+    request: Fetch.Request,
+    session: FetchSession | None,
+    partitions: list[FetchedPartition],
+    looked: Round,
+) -> Fetch.Response:
+    looked = await _wait(ctx, request, partitions, looked)
+    return _answer(ctx, request, session, partitions, looked.answers)
+
+
+def _completed(looking: Coroutine[Any, Any, Round]) -> Round:
+    """What a coroutine gives that has no reason to suspend: fewer partitions than are seen to in a turn."""
+    try:
+        looking.send(None)
+    except StopIteration as done:
+        looked: Round = done.value
+        return looked
+    raise AssertionError("a look at few partitions has given a turn")
+
+
+def _answer(
+    ctx: Context,
+    request: Fetch.Request,
+    session: FetchSession | None,
+    partitions: list[FetchedPartition],
+    answers: list[tuple[FetchedPartition, Any, int]],
+) -> Fetch.Response:
+    session_id = NO_SESSION
     if session is None and ctx.version >= 7 and request.session_epoch == INITIAL_EPOCH:
-        created = ctx.node.fetch_sessions.create(partitions, by_id)
-        session_id = NO_SESSION
+        created = ctx.node.fetch_sessions.create(partitions, ctx.version >= 13)
         if created is not None:
             session_id = created.id
             for partition, answer, size in answers:
@@ -104,8 +159,6 @@ async def handle(ctx: Context, request: Fetch.Request) -> Fetch.Response:
     elif session is not None:
         session_id = session.id
         answers = [told for told in answers if session.news(told[0], told[1], told[2])]
-    else:
-        session_id = NO_SESSION
     return Fetch.Response(
         error_code=ErrorCode.NONE,
         session_id=session_id,
@@ -144,17 +197,29 @@ def _forgotten(request: Fetch.Request, by_id: bool) -> list[tuple[str | UUID, in
     ]
 
 
-async def _look_until_satisfied(
-    ctx: Context, request: Fetch.Request, partitions: list[FetchedPartition]
-) -> Round:
-    looked = await _look(ctx, request, partitions)
-    wait_ms = request.max_wait_ms
-    # More than the limits let through is not waited for.
+def _min_bytes(ctx: Context, request: Fetch.Request) -> int:
+    """What is waited for: more than the limits let through is not."""
     min_bytes = min(request.min_bytes, ctx.cluster.fetch_max_bytes)
-    if ctx.version >= 3:
-        min_bytes = min(min_bytes, request.max_bytes)
-    if wait_ms <= 0 or looked.urgent or looked.size >= min_bytes or not partitions or ctx.node.stopping:
-        return looked
+    return min(min_bytes, request.max_bytes) if ctx.version >= 3 else min_bytes
+
+
+def _must_wait(
+    ctx: Context, request: Fetch.Request, partitions: list[FetchedPartition], looked: Round
+) -> bool:
+    return (
+        request.max_wait_ms > 0
+        and not looked.urgent
+        and looked.size < _min_bytes(ctx, request)
+        and bool(partitions)
+        and not ctx.node.stopping
+    )
+
+
+async def _wait(
+    ctx: Context, request: Fetch.Request, partitions: list[FetchedPartition], looked: Round
+) -> Round:
+    min_bytes = _min_bytes(ctx, request)
+    wait_ms = request.max_wait_ms
     deadline = trio.current_time() + wait_ms / 1000
     while True:
         missing = min_bytes - (_available(request, looked) if min_bytes > 1 else looked.size)

@@ -13,16 +13,19 @@ Kafka's handleProduceRequest does; else each for itself, since no transaction is
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 from kwire_codecs.apis.produce import Produce
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
+from kwire_storage.engine import ValidBatch
+from kwire_storage.validation import ProduceRules, accept_usual
 
 from kwire.handlers.context import CloseConnection, Context
 from kwire.handlers.leaders import newer_leaders
 from kwire.handlers.turns import Turns, check_size
-from kwire.partitions.partition import AppendResult
+from kwire.partitions.partition import AppendResult, Partition
 
 API = Produce
 VERSIONS = (0, 13)
@@ -35,6 +38,8 @@ LEAST_LENGTH = 14
 """What a message of magic 0 has behind its length, the least of all."""
 FLAGS_POSITION = record_batch.ATTRIBUTES_POSITION + 1
 """The low byte of the attributes."""
+MOST_AT_ONCE = 100
+"""So many partitions are appended to without giving others a turn."""
 FIRST_APPEND = 30
 """A partition's first batch makes its files: that takes as long as this many later ones."""
 NOT_NAMED = PartitionAnswer.CurrentLeader()
@@ -44,26 +49,68 @@ FIRST_FIELDS = struct.Struct(">8xi4xB5xB")
 """Of a batch of magic 2: its length, magic, and the low byte of its attributes."""
 
 
+def at_once(ctx: Context, request: Produce.Request) -> Any:
+    """`handle`, without a coroutine where every batch is a usual one, which is most of the time."""
+    if ctx.answer_is_large or _refusal_of_all(request) is not None:
+        return handle(ctx, request)
+    now_ms = ctx.cluster.clock.now_ms()
+    usual: list[tuple[Partition, list[ValidBatch], ProduceRules] | AppendResult] = []
+    for topic in request.topic_data:
+        name: str | None = ctx.cluster.topic_name(topic.topic_id) if ctx.version >= 13 else topic.name
+        for data in topic.partition_data:
+            found = _partition(ctx, request, name, data.index)
+            if isinstance(found, AppendResult):
+                usual.append(found)
+                continue
+            rules = ctx.cluster.produce_rules(found.topic, ctx.version)
+            # The first append makes files; append time is written into what might have to be looked at again.
+            if len(usual) == MOST_AT_ONCE or not found.log_end_offset or rules.log_append_time:
+                return handle(ctx, request)
+            checked = accept_usual(data.records or NOTHING, rules, now_ms)
+            if checked is None:
+                return handle(ctx, request)
+            usual.append((found, checked, rules))
+    results = []
+    for each in usual:
+        if not isinstance(each, AppendResult):
+            partition, checked, rules = each
+            each = partition.append_batches(checked, rules, now_ms=now_ms)
+        results.append(each)
+    return _answer(ctx, request, results)
+
+
 async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | None:
     """Appends each partition's batches in request order; every acks waits for the append."""
     if ctx.answer_is_large:
         check_size(*(1 + len(topic.partition_data) for topic in request.topic_data))
-    by_id = ctx.version >= 13
     refusal = _refusal_of_all(request)
-    failure: ErrorCode | None = None
-    topics = []
-    leader_ids: set[int] = set()
+    results = []
     turns = Turns(ctx)
     for topic in request.topic_data:
-        name: str | None = ctx.cluster.topic_name(topic.topic_id) if by_id else topic.name
-        partitions = []
+        name: str | None = ctx.cluster.topic_name(topic.topic_id) if ctx.version >= 13 else topic.name
         for data in topic.partition_data:
             result = refusal or await _append(ctx, request, name, data)
             if turns.is_due(1, FIRST_APPEND if result.base_offset == 0 else 1):
                 await turns.give_one()
+            results.append(result)
+    return _answer(ctx, request, results)
+
+
+def _answer(
+    ctx: Context, request: Produce.Request, results: Sequence[AppendResult]
+) -> Produce.Response | None:
+    """The response that says what became of each partition, in request order."""
+    following = iter(results)
+    failure: ErrorCode | None = None
+    leader_ids: set[int] = set()
+    topics = []
+    for topic in request.topic_data:
+        partitions = []
+        for data in topic.partition_data:
+            result = next(following)
             if result.error_code:
                 failure = failure or result.error_code
-                partitions.append(_failed(ctx, name, data.index, result, leader_ids))
+                partitions.append(_failed(ctx, topic, data.index, result, leader_ids))
             else:
                 partitions.append(
                     PartitionAnswer(
@@ -76,7 +123,7 @@ async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | N
                 )
         topics.append(
             TopicAnswer(topic_id=topic.topic_id, partition_responses=partitions)
-            if by_id
+            if ctx.version >= 13
             else TopicAnswer(name=topic.name, partition_responses=partitions)
         )
     if request.acks == 0:
@@ -86,7 +133,7 @@ async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | N
     return Produce.Response(
         responses=topics,
         node_endpoints=newer_leaders(ctx, Produce.Response.NodeEndpoint, leader_ids)
-        if ctx.version >= 10
+        if leader_ids and ctx.version >= 10
         else [],
     )
 
@@ -126,11 +173,14 @@ def _refusal_of_all(request: Produce.Request) -> AppendResult | None:
     return None
 
 
-async def _append(ctx: Context, request: Produce.Request, name: str | None, data: Any) -> AppendResult:
+def _partition(
+    ctx: Context, request: Produce.Request, name: str | None, index: int
+) -> Partition | AppendResult:
+    """Where to append, or why that may not be."""
     if name is None:
         return AppendResult(ErrorCode.UNKNOWN_TOPIC_ID)
     cluster = ctx.cluster
-    partition = cluster.reach(name, data.index)
+    partition = cluster.reach(name, index)
     if isinstance(partition, ErrorCode):
         return AppendResult(partition)
     if request.acks not in VALID_ACKS:
@@ -142,9 +192,17 @@ async def _append(ctx: Context, request: Produce.Request, name: str | None, data
         return AppendResult(refusal)
     if request.acks == -1 and partition.is_under_min_isr:
         return AppendResult(ErrorCode.NOT_ENOUGH_REPLICAS, log_start_offset=partition.log_start_offset)
+    return partition
+
+
+async def _append(ctx: Context, request: Produce.Request, name: str | None, data: Any) -> AppendResult:
+    partition = _partition(ctx, request, name, data.index)
+    if isinstance(partition, AppendResult):
+        return partition
     records = data.records
     result = await partition.append(
-        records if records is not None else NOTHING, cluster.produce_rules(name, ctx.version)
+        records if records is not None else NOTHING,
+        ctx.cluster.produce_rules(partition.topic, ctx.version),
     )
     if request.acks == -1 and partition.is_under_min_isr and not result.error_code:
         # Others went out of sync while the records were looked at in a thread.
@@ -152,8 +210,9 @@ async def _append(ctx: Context, request: Produce.Request, name: str | None, data
     return result
 
 
-def _failed(ctx: Context, name: str | None, index: int, result: AppendResult, leader_ids: set[int]) -> Any:
+def _failed(ctx: Context, topic: Any, index: int, result: AppendResult, leader_ids: set[int]) -> Any:
     leader = NOT_NAMED
+    name: str | None = ctx.cluster.topic_name(topic.topic_id) if ctx.version >= 13 else topic.name
     if ctx.version >= 10 and result.error_code is ErrorCode.NOT_LEADER_OR_FOLLOWER and name is not None:
         partition = ctx.cluster.reach(name, index)
         if not isinstance(partition, ErrorCode):

@@ -8,7 +8,7 @@ holds each module's own `VERSIONS` equal to this table.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -59,14 +59,19 @@ SERVED: dict[int, Served] = {
 
 
 class Handler:
-    """One API's code, imported: its declaration and its `handle` coroutine."""
+    """One API's code, imported: its declaration and its `handle` coroutine.
 
-    __slots__ = ("api", "handle")
+    A module that can often answer without waiting has an `at_once` as well: it takes the same, and gives the
+    response, or a coroutine that has yet to be awaited for it.
+    """
+
+    __slots__ = ("api", "at_once", "handle")
 
     def __init__(self, key: int) -> None:
         module = importlib.import_module(f"kwire.handlers.{SERVED[key].module}")
         self.api: Any = module.API
-        self.handle: Callable[[Context, Any], Awaitable[Any]] = module.handle
+        self.handle: Callable[[Context, Any], Coroutine[Any, Any, Any]] = module.handle
+        self.at_once: Callable[[Context, Any], Any] | None = getattr(module, "at_once", None)
 
 
 _handlers: dict[int, Handler] = {}

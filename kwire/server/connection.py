@@ -11,11 +11,12 @@ in trio's time, turns by the clock that is handed in.
 
 from __future__ import annotations
 
+import enum
 import errno
 import logging
 from collections.abc import Callable, Coroutine, Generator
 from functools import partial
-from types import coroutine
+from types import CoroutineType, coroutine
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -24,7 +25,7 @@ from kwire_codecs.framing import Frames
 from kwire_storage.engine import FileSlice, StorageError
 
 from kwire.partitions.threads import run_in_thread
-from kwire.server.requests import CLOSE, LOGGED_CHARACTERS, Requests
+from kwire.server.requests import CLOSE, LOGGED_CHARACTERS, Answer, Requests
 from kwire.server.strangers import looks_like
 
 if TYPE_CHECKING:
@@ -41,6 +42,19 @@ READ_AHEAD_BYTES = 1024 * 1024
 """How much of a file is looked for in the page cache, and brought there, before it is sent."""
 TURN_SECONDS = 0.001
 """How long a connection that always has work may hold the loop before the others get a turn."""
+
+
+class Step(enum.Enum):
+    """Why a connection goes no further by itself."""
+
+    IDLE = enum.auto()
+    """There is nothing to read."""
+    FULL = enum.auto()
+    """What there is to send has to be taken first."""
+    TURN = enum.auto()
+    """It is the others' turn."""
+    OVER = enum.auto()
+    """The connection has ended, and everything is sent."""
 
 
 def plain_address(address: str) -> str:
@@ -85,6 +99,9 @@ class Connection:
         self._handling_since: float | None = None
         self._now = now
         self._turn_started = 0.0
+        self._gathered = 0
+        self._closing = False
+        self._drained = False
         self._waiting_for_input = False
         self._waiting_for_output = False
 
@@ -137,64 +154,88 @@ class Connection:
             self.transport.close()
 
     async def _serve(self) -> None:
-        frames = self._frames
-        now = self._now
-        self._turn_started = now()
-        gathered = 0
-        while not self.draining:
-            if not await self._fill():
-                return
-            self.last_active = trio.current_time()
-            while True:
+        self._turn_started = self._now()
+        step = self._step()
+        while step is not Step.OVER:
+            if step is Step.IDLE:
+                step = await self._wait_for_input()
+                continue
+            if step is Step.FULL:
+                await self._flush()
+            elif step is Step.TURN:
+                await trio.lowlevel.checkpoint()
+                self._turn_started = self._now()
+            else:
+                self._take(await self._until_suspended(step))
+            step = self._step()
+
+    def _step(self) -> Any:
+        """Reads, answers and sends as far as that goes without waiting; says why it goes no further: a
+        `Step`, or a coroutine that gives the answer to the request that is next.
+        """
+        frames, requests, out = self._frames, self._requests, self._out
+        while True:
+            while not (self._closing or self.draining):
+                if self._gathered > MAX_GATHERED_BYTES or len(out) > MAX_BUFFERS:
+                    if not self._send_now():
+                        return Step.FULL
                 try:
                     frame = frames.next_frame()
                 except Malformed as error:
                     hint = looks_like(frames.head) or error
                     logger.warning("connection %s closed: %s", self.describe(), hint)
-                    await self._flush()
-                    return
+                    self._closing = True
+                    break
                 if frame is None:
                     break
-                answer = await self._until_suspended(self._requests.answer(self, frame))
-                if answer is CLOSE:
-                    await self._flush()
-                    return
-                if answer is not None:
-                    self._out.extend(answer)
-                    gathered += len(answer[0]) if len(answer) == 1 else sum(map(len, answer))
-                    if gathered > MAX_GATHERED_BYTES or len(self._out) > MAX_BUFFERS:
-                        await self._flush()
-                        gathered = 0
-                if now() - self._turn_started > TURN_SECONDS:
-                    await trio.lowlevel.checkpoint()
-                    self._turn_started = now()
-                if self.draining:
-                    break
-            if self._out:
-                await self._flush()
-                gathered = 0
-
-    async def _fill(self) -> bool:
-        """Reads once into the frame buffer; False when the client has closed its side."""
-        transport = self.transport
-        frames = self._frames
-        while True:
+                answer = requests.begin(self, frame)
+                if isinstance(answer, CoroutineType):
+                    return answer
+                self._take(answer)
+                if self._now() - self._turn_started > TURN_SECONDS:
+                    return Step.TURN
+            if out and not self._send_now():
+                return Step.FULL
+            if self._closing or self.draining:
+                return Step.OVER
+            if self._drained and not frames.mid_frame:
+                self._drained = False
+                return Step.IDLE
             buffer = frames.get_buffer()
+            room = len(buffer)
             try:
-                count = transport.recv_into(buffer)
+                count = self.transport.recv_into(buffer)
             except BlockingIOError:
-                pass
-            else:
-                frames.buffer_updated(count)
-                return count > 0
+                return Step.IDLE
             finally:
                 buffer.release()
-            self._waiting_for_input = True
-            await transport.wait_readable()
-            self._waiting_for_input = False
-            self._turn_started = self._now()
-            if self.draining:
-                return False
+            if not count:
+                return Step.OVER
+            frames.buffer_updated(count)
+            # Less than there was room for: there was no more. It is not asked for again at once.
+            self._drained = count < room
+            self.last_active = trio.current_time()
+            if self._now() - self._turn_started > TURN_SECONDS:
+                return Step.TURN
+
+    def _take(self, answer: Answer) -> None:
+        if answer is None:
+            pass
+        elif not isinstance(answer, list):
+            self._closing = True
+        else:
+            self._out.extend(answer)
+            self._gathered += len(answer[0]) if len(answer) == 1 else sum(map(len, answer))
+
+    async def _wait_for_input(self) -> Any:
+        """The next step, once there is something to read."""
+        self._waiting_for_input = True
+        await self.transport.wait_readable()
+        self._waiting_for_input = False
+        if self.draining:
+            return Step.OVER
+        self._turn_started = self._now()
+        return self._step()
 
     @coroutine
     def _until_suspended(self, handling: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
@@ -300,6 +341,7 @@ class Connection:
                 self._drop_sent(buffers, sent)
         except BlockingIOError:
             return False
+        self._gathered = 0
         return True
 
     def _drop_sent(self, buffers: list[Any], sent: int) -> None:

@@ -50,10 +50,10 @@ class LoggedRequests(Requests):
         super().__init__(cluster)
         self._log = log
 
-    async def answer(self, connection: Connection, frame: memoryview) -> Any:
-        """As `Requests.answer`."""
+    def begin(self, connection: Connection, frame: memoryview) -> Any:
+        """As `Requests.begin`."""
         self._log.add(self.cluster.clock.now_ms() / 1000, f"{connection.peer_address} {request_text(frame)}")
-        return await super().answer(connection, frame)
+        return super().begin(connection, frame)
 
 
 def request_text(frame: memoryview) -> str:

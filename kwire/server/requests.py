@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import logging
 import struct
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Coroutine
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from kwire_codecs.compile import decoder_at
 from kwire_codecs.errors import ErrorCode, Malformed
@@ -24,7 +26,10 @@ from kwire.handlers.failures import failed_response
 from kwire.partitions.threads import decode_in_thread
 
 if TYPE_CHECKING:
+    from kwire_codecs.headers import RequestHeader
+
     from kwire.broker.cluster import Cluster
+    from kwire.handlers.registry import Handler
     from kwire.server.connection import Connection
 
 logger = logging.getLogger("kwire.server")
@@ -49,6 +54,10 @@ class _Close:
 CLOSE: Final = _Close()
 
 
+Answer: TypeAlias = "list[Any] | _Close | None"
+"""The buffers of the whole answer, its length first; None for no answer; CLOSE ends the connection."""
+
+
 class Requests:
     """Answers frames for one cluster. Holds no state of a request; one serves all connections."""
 
@@ -58,10 +67,8 @@ class Requests:
     def connection_closed(self, connection: Connection) -> None:
         """Called once when a connection has ended, whatever the way."""
 
-    async def answer(self, connection: Connection, frame: memoryview) -> list[Any] | _Close | None:
-        """The buffers of the whole answer, its length first; None for no answer; CLOSE ends the
-        connection.
-        """
+    def begin(self, connection: Connection, frame: memoryview) -> Answer | Coroutine[Any, Any, Answer]:
+        """The answer to a frame, or what has to be awaited for it."""
         key, version = _KEY_AND_VERSION.unpack_from(frame)
         served = registry.SERVED.get(key)
         if served is None or not served.low <= version <= served.high:
@@ -75,37 +82,76 @@ class Requests:
             logger.info("connection %s closed: %s", connection.describe(), error)
             return CLOSE
         handler = registry.handler(key)
-        api = handler.api
+        if len(frame) > (LARGE_PRODUCE_BYTES if key == PRODUCE else LARGE_REQUEST_BYTES):
+            return self._large(connection, handler, header, frame, body_position)
         try:
             # Bytes behind the request are passed over, as in Kafka: librdkafka leaves some behind its
             # question for all topics (Metadata 9 and later).
-            decode = decoder_at(api.Request, version)
-            large = len(frame) > (LARGE_PRODUCE_BYTES if key == PRODUCE else LARGE_REQUEST_BYTES)
-            if large:
-                request, _ = await decode_in_thread(decode, frame, body_position)
-            else:
-                request, _ = decode(frame, body_position)
+            request, _ = decoder_at(handler.api.Request, version)(frame, body_position)
         except Malformed as error:
-            logger.info(
-                "connection %s closed: client %s sent a request that does not parse: %s",
-                connection.describe(),
-                shown(header.client_id),
-                error,
-            )
-            return CLOSE
+            return self._unreadable(connection, header, error)
         context = Context(self.cluster, connection.node, connection, version, header.client_id)
-        context.answer_is_large = large
         try:
-            response = await handler.handle(context, request)
+            response = (handler.at_once or handler.handle)(context, request)
+            if type(response) is CoroutineType:
+                return self._finish(connection, handler, header, request, context, response)
+            if response is None:
+                return None
+            return frame_response(response, version, header.correlation_id)[0]
+        except Exception as error:
+            return self._failed(connection, handler, header, request, error)
+
+    async def _large(
+        self, connection: Connection, handler: Handler, header: RequestHeader, frame: memoryview, position: int
+    ) -> Answer:
+        decode = decoder_at(handler.api.Request, header.api_version)
+        try:
+            request, _ = await decode_in_thread(decode, frame, position)
+        except Malformed as error:
+            return self._unreadable(connection, header, error)
+        context = Context(self.cluster, connection.node, connection, header.api_version, header.client_id)
+        context.answer_is_large = True
+        handling = handler.handle(context, request)
+        return await self._finish(connection, handler, header, request, context, handling)
+
+    async def _finish(
+        self,
+        connection: Connection,
+        handler: Handler,
+        header: RequestHeader,
+        request: Any,
+        context: Context,
+        handling: Coroutine[Any, Any, Any],
+    ) -> Answer:
+        try:
+            response = await handling
             if response is None:
                 return None
             if context.answer_is_large:
-                return (await decode_in_thread(frame_response, response, version, header.correlation_id))[0]
-            return frame_response(response, version, header.correlation_id)[0]
-        except CloseConnection as refusal:
-            logger.info("connection %s closed: %s", connection.describe(), refusal)
+                version, correlation_id = header.api_version, header.correlation_id
+                return (await decode_in_thread(frame_response, response, version, correlation_id))[0]
+            return frame_response(response, header.api_version, header.correlation_id)[0]
+        except Exception as error:
+            return self._failed(connection, handler, header, request, error)
+
+    def _unreadable(self, connection: Connection, header: RequestHeader, error: Malformed) -> Answer:
+        logger.info(
+            "connection %s closed: client %s sent a request that does not parse: %s",
+            connection.describe(),
+            shown(header.client_id),
+            error,
+        )
+        return CLOSE
+
+    def _failed(
+        self, connection: Connection, handler: Handler, header: RequestHeader, request: Any, error: Exception
+    ) -> Answer:
+        """What is answered when a handler or an encoder raises: called where it is caught."""
+        api, version = handler.api, header.api_version
+        if isinstance(error, CloseConnection):
+            logger.info("connection %s closed: %s", connection.describe(), error)
             return CLOSE
-        except StorageError as error:
+        if isinstance(error, StorageError):
             # The metadata's disk: what concerns one partition has been told by then.
             logger.error(
                 "%s v%d from %s, client id %s, failed: %s",
@@ -115,11 +161,8 @@ class Requests:
                 shown(header.client_id),
                 error,
             )
-            response = failed_response(api, version, request, ErrorCode.KAFKA_STORAGE_ERROR)
-            if response is None or (key == PRODUCE and request.acks == 0):
-                return CLOSE
-            return frame_response(response, version, header.correlation_id)[0]
-        except Exception:
+            code = ErrorCode.KAFKA_STORAGE_ERROR
+        else:
             logger.exception(
                 "%s v%d from %s, client id %s, failed%s",
                 api.__name__,
@@ -128,10 +171,11 @@ class Requests:
                 shown(header.client_id),
                 topics_of(request),
             )
-            response = failed_response(api, version, request, ErrorCode.UNKNOWN_SERVER_ERROR)
-            if response is None or (key == PRODUCE and request.acks == 0):
-                return CLOSE
-            return frame_response(response, version, header.correlation_id)[0]
+            code = ErrorCode.UNKNOWN_SERVER_ERROR
+        response = failed_response(api, version, request, code)
+        if response is None or (header.api_key == PRODUCE and request.acks == 0):
+            return CLOSE
+        return frame_response(response, version, header.correlation_id)[0]
 
     def _unsupported_api_versions(self, frame: memoryview) -> list[Any]:
         """KIP-511: the body of version 0, error 35 and exactly one entry, key 18 with our range."""
