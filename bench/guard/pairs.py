@@ -61,6 +61,9 @@ class PairNetwork:
         self.now: Callable[[], float] = repeat(1.0).__next__
         self._listening = _Listening()
 
+    async def attend(self) -> None:
+        """Nothing: its clients act inside of the broker's waits."""
+
     def listen(self, host: str, port: int) -> Sequence[Listening]:
         return [self._listening]
 

@@ -19,6 +19,7 @@ from functools import partial
 from types import CoroutineType, coroutine
 from typing import TYPE_CHECKING, Any
 
+import outcome
 import trio
 from kwire_codecs.errors import Malformed
 from kwire_codecs.framing import Frames
@@ -102,6 +103,10 @@ class Connection:
         self._gathered = 0
         self._closing = False
         self._drained = False
+        self._is_watched = False
+        self._has_news = False
+        self._has_ended = False
+        self._parked: trio.lowlevel.Task | None = None
         self._waiting_for_input = False
         self._waiting_for_output = False
 
@@ -154,6 +159,7 @@ class Connection:
             self.transport.close()
 
     async def _serve(self) -> None:
+        self._is_watched = self.transport.watch(self._on_ready)
         self._turn_started = self._now()
         step = self._step()
         while step is not Step.OVER:
@@ -188,7 +194,7 @@ class Connection:
                     break
                 if frame is None:
                     break
-                answer = requests.begin(self, frame)
+                answer: Any = requests.begin(self, frame)
                 if isinstance(answer, CoroutineType):
                     return answer
                 self._take(answer)
@@ -213,7 +219,7 @@ class Connection:
                 return Step.OVER
             frames.buffer_updated(count)
             # Less than there was room for: there was no more. It is not asked for again at once.
-            self._drained = count < room
+            self._drained = count < room and not self._has_ended
             self.last_active = trio.current_time()
             if self._now() - self._turn_started > TURN_SECONDS:
                 return Step.TURN
@@ -228,14 +234,50 @@ class Connection:
             self._gathered += len(answer[0]) if len(answer) == 1 else sum(map(len, answer))
 
     async def _wait_for_input(self) -> Any:
-        """The next step, once there is something to read."""
+        """The next step, once there is something to read and it goes no further by itself."""
         self._waiting_for_input = True
-        await self.transport.wait_readable()
-        self._waiting_for_input = False
+        try:
+            if self._is_watched and not self._has_news:
+                self._parked = trio.lowlevel.current_task()
+                return await trio.lowlevel.wait_task_rescheduled(self._unpark)
+            if not self._is_watched:
+                await self.transport.wait_readable()
+        finally:
+            self._waiting_for_input = False
+        self._has_news = False
         if self.draining:
             return Step.OVER
         self._turn_started = self._now()
         return self._step()
+
+    def _unpark(self, _: object) -> trio.lowlevel.Abort:
+        self._parked = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def _on_ready(self, ended: bool) -> None:
+        """There is more to read, `ended` or the end of it: told by whoever watches the transport. What can be
+        answered at once is; for the rest the connection's own task goes on.
+        """
+        self._drained = False
+        self._has_ended = self._has_ended or ended
+        task = self._parked
+        if task is None:
+            self._has_news = True
+            return
+        self._turn_started = self._now()
+        step: outcome.Outcome[Any]
+        try:
+            step = outcome.Value(self._step())
+        except Exception as error:
+            step = outcome.Error(error)
+        else:
+            if step.value is Step.IDLE:
+                return
+        if self._parked is not None:
+            self._parked = None
+            trio.lowlevel.reschedule(task, step)
+        elif isinstance(step, outcome.Value) and isinstance(step.value, CoroutineType):
+            step.value.close()
 
     @coroutine
     def _until_suspended(self, handling: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import logging
 import resource
+import select
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,6 +19,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import trio
 
 from kwire.broker.listeners import LOCALHOST
+from kwire.server.readiness import Readiness
 from kwire.server.transport import Listening, ListeningSocket, Transport
 
 logger = logging.getLogger("kwire.server")
@@ -148,9 +150,14 @@ class SocketNetwork:
 
     def __init__(self) -> None:
         self.now: Callable[[], float] = time.perf_counter
+        self._readiness = Readiness() if hasattr(select, "epoll") else None
+
+    async def attend(self) -> None:
+        if self._readiness is not None:
+            await self._readiness.run()
 
     def listen(self, host: str, port: int) -> Sequence[Listening]:
-        return [ListeningSocket(sock) for sock in open_sockets(host, port)]
+        return [ListeningSocket(sock, self._readiness) for sock in open_sockets(host, port)]
 
 
 async def accept_forever(

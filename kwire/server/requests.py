@@ -92,7 +92,7 @@ class Requests:
             return self._unreadable(connection, header, error)
         context = Context(self.cluster, connection.node, connection, version, header.client_id)
         try:
-            response = (handler.at_once or handler.handle)(context, request)
+            response: Any = (handler.at_once or handler.handle)(context, request)
             if type(response) is CoroutineType:
                 return self._finish(connection, handler, header, request, context, response)
             if response is None:

@@ -115,6 +115,7 @@ class Server:
         )
         self._limit_connections(cluster.config.integer("max.connections"))
         async with trio.open_nursery() as self._serving:
+            self._serving.start_soon(self._network.attend)
             with self._accepting:
                 async with trio.open_nursery() as self._acceptors:
                     accepting = self._acceptors

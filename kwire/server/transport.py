@@ -20,6 +20,8 @@ import trio
 if TYPE_CHECKING:
     from kwire_storage.engine import FileSlice
 
+    from kwire.server.readiness import Readiness
+
 Address = tuple[str, int]
 _LEFT = getattr(select, "POLLRDHUP", 0)
 """With what is always reported: that the connection was reset, or has ended both ways."""
@@ -62,6 +64,10 @@ class Transport(Protocol):
         """Sends of a file's bytes as many as fit; 0 when the file ends before them."""
         ...
 
+    def watch(self, on_ready: Callable[[bool], None]) -> bool:
+        """From now on calls `on_ready` as `Readiness` does; False where only `wait_readable` tells."""
+        ...
+
     def peer_has_left(self) -> bool:
         """Whether the other side will send no more, or is gone: asked while nobody reads, and without
         waiting.
@@ -102,6 +108,10 @@ class Network(Protocol):
         """Seconds, by which connections take turns; unrelated to any other clock."""
         ...
 
+    async def attend(self) -> None:
+        """What its transports need a task for, if anything; runs as long as connections are served."""
+        ...
+
     def listen(self, host: str, port: int) -> Sequence[Listening]:
         """Every address of `host`, all on one port (0 takes a free one). Raises CannotListen."""
         ...
@@ -110,10 +120,20 @@ class Network(Protocol):
 class SocketTransport:
     """A connected, non-blocking socket. Its methods are the socket's own: nothing is added to a call."""
 
-    __slots__ = ("_socket", "local", "peer", "recv_into", "sendmsg", "wait_readable", "wait_writable")
+    __slots__ = (
+        "_readiness",
+        "_socket",
+        "local",
+        "peer",
+        "recv_into",
+        "sendmsg",
+        "wait_readable",
+        "wait_writable",
+    )
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, readiness: Readiness | None = None) -> None:
         """Raises OSError when the peer has gone already."""
+        self._readiness = readiness
         peer, local = sock.getpeername(), sock.getsockname()
         self._socket = sock
         self.peer: Address = (peer[0], peer[1])
@@ -126,22 +146,31 @@ class SocketTransport:
     def sendfile(self, part: FileSlice) -> int:
         return os.sendfile(self._socket.fileno(), part.fileno(), part.position, part.size)
 
+    def watch(self, on_ready: Callable[[bool], None]) -> bool:
+        if self._readiness is None:
+            return False
+        self._readiness.watch(self._socket.fileno(), on_ready)
+        return True
+
     def peer_has_left(self) -> bool:
         poll = select.poll()
         poll.register(self._socket, _LEFT)
         return bool(poll.poll(0))
 
     def close(self) -> None:
+        if self._readiness is not None:
+            self._readiness.forget(self._socket.fileno())
         self._socket.close()
 
 
 class ListeningSocket:
     """A bound, listening, non-blocking socket."""
 
-    __slots__ = ("_socket",)
+    __slots__ = ("_readiness", "_socket")
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, readiness: Readiness | None = None) -> None:
         self._socket = sock
+        self._readiness = readiness
 
     @property
     def port(self) -> int:
@@ -157,7 +186,7 @@ class ListeningSocket:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             # pyright takes the socket's methods, kept as attributes, for methods of the class.
-            return cast("Transport", SocketTransport(connected))
+            return cast("Transport", SocketTransport(connected, self._readiness))
         except OSError as gone:
             # The client has gone in between.
             connected.close()

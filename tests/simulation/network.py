@@ -173,6 +173,9 @@ class SimulatedTransport:
     async def wait_writable(self) -> None:
         await self._link.answers.wait_writable()
 
+    def watch(self, on_ready: Callable[[bool], None]) -> bool:
+        return False
+
     def peer_has_left(self) -> bool:
         pipe = self._link.requests
         return pipe.closed or pipe.broken
@@ -358,6 +361,9 @@ class SimulatedNetwork:
         return SimulatedStream(self, link)
 
     # -- what happens on the way
+
+    async def attend(self) -> None:
+        """The simulation's own task does that."""
 
     async def run(self) -> None:
         """Delivers, until cancelled."""
