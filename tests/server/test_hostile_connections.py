@@ -362,6 +362,9 @@ class Hung:
     async def wait_writable(self) -> None:
         await trio.sleep_forever()
 
+    def watch(self, on_ready: Callable[[bool], None]) -> bool:
+        return False
+
     def peer_has_left(self) -> bool:
         return True
 
