@@ -111,6 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _serve(arguments: argparse.Namespace) -> int:
     import trio
 
+    from kwire.cli.garbage import keep_pauses_short
     from kwire.cli.settings import settings_from
     from kwire.server.launch import CannotStart, Running, run_broker
 
@@ -159,8 +160,7 @@ def _serve(arguments: argparse.Namespace) -> int:
                     from kwire.cli.environment import started_in_kafkas_words
 
                     print(started_in_kafkas_words(next(iter(started.cluster.nodes))), flush=True)
-                gc.freeze()
-                gc.enable()
+                keep_pauses_short()
                 nursery.start_soon(_make_ready)
                 await started.stopped.wait()
                 nursery.cancel_scope.cancel()

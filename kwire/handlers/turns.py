@@ -1,9 +1,10 @@
 """Turns for the others: a request about very many partitions must not hold every other client up.
 
-Rules: a handler counts what it answers, one by one. Every few hundred give the others a turn; several
-thousand have the answer encoded in a thread. What would take very long all the same has a bound, which Kafka
-has not: an answer of more than `LARGEST_ANSWER` parts, which a small request can ask for by naming the same
-thing again and again, and more than `LARGEST_CHANGE` changes of the cluster, which are decided in one go.
+Rules: a handler counts what it answers, one by one. Every hundred or so, about a millisecond's work, give the
+others a turn; a thousand and more have the answer encoded in a thread. What would take very long all the same
+has a bound, which Kafka has not: an answer of more than `LARGEST_ANSWER` parts, which a small request can ask
+for by naming the same thing again and again, and more than `LARGEST_CHANGE` changes of the cluster, which are
+decided in one go.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from kwire.handlers.context import CloseConnection
 if TYPE_CHECKING:
     from kwire.handlers.context import Context
 
-PARTITIONS_A_TURN: Final = 300
-LARGE_ANSWER: Final = 3_000
+PARTITIONS_A_TURN: Final = 150
+LARGE_ANSWER: Final = 1_000
 LARGEST_ANSWER: Final = 250_000
 LARGEST_CHANGE: Final = 20_000
 
@@ -48,7 +49,7 @@ class Turns:
         self._next = PARTITIONS_A_TURN
 
     async def one_more(self, parts: int = 1, *, cost: int | None = None) -> None:
-        """Another partition is next, or that many `parts` of the answer; after every few hundred of them
+        """Another partition is next, or that many `parts` of the answer; after every hundred or so of them
         other tasks run first. `cost` is how many it takes the time of, if that is another number.
         """
         if self.is_due(parts, parts if cost is None else cost):

@@ -100,6 +100,7 @@ class Connection:
         self._handling_since: float | None = None
         self._now = now
         self._turn_started = 0.0
+        self._turn_is_over = False
         self._gathered = 0
         self._closing = False
         self._drained = False
@@ -291,7 +292,8 @@ class Connection:
         failure: Exception | None = None
         if self._out:
             try:
-                self._send_now()
+                # What does not go out now would wait for this handler, so it is not cut off after a turn.
+                self._send_now(whole=True)
             except Exception as error:
                 # Whatever the handler waits for knows this task already: only a cancellation undoes that.
                 failure = error
@@ -320,6 +322,11 @@ class Connection:
             if self._cold is not None:
                 await self._warm_up(self._cold)
                 continue
+            if self._turn_is_over:
+                self._turn_is_over = False
+                await trio.lowlevel.checkpoint()
+                self._turn_started = self._now()
+                continue
             self._waiting_for_output = True
             await self.transport.wait_writable()
             self._waiting_for_output = False
@@ -337,12 +344,19 @@ class Connection:
         self._warm = part
         self._turn_started = self._now()
 
-    def _send_now(self) -> bool:
-        """Sends what the transport takes, and the page cache has, without waiting; True when all is out."""
+    def _send_now(self, *, whole: bool = False) -> bool:
+        """Sends what the transport takes, and the page cache has, without waiting; True when all is out.
+
+        A client that takes as fast as we give is left after a turn, unless `whole`.
+        """
         out = self._out
         transport = self.transport
+        sent = 0
         try:
             while out:
+                if sent and not whole and self._now() - self._turn_started > TURN_SECONDS:
+                    self._turn_is_over = True
+                    return False
                 first = out[0]
                 if isinstance(first, FileSlice):
                     if first.size > READ_AHEAD_BYTES:
