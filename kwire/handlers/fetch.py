@@ -69,9 +69,7 @@ async def handle(ctx: Context, request: Fetch.Request) -> Fetch.Response:
     return begun if isinstance(begun, Fetch.Response) else await begun
 
 
-def at_once(
-    ctx: Context, request: Fetch.Request
-) -> Fetch.Response | Coroutine[Any, Any, Fetch.Response]:
+def at_once(ctx: Context, request: Fetch.Request) -> Fetch.Response | Coroutine[Any, Any, Fetch.Response]:
     """`handle`, without a coroutine where there is enough to read, or waiting is not wanted."""
     if ctx.answer_is_large:
         check_size(
@@ -221,6 +219,7 @@ async def _wait(
     min_bytes = _min_bytes(ctx, request)
     wait_ms = request.max_wait_ms
     deadline = trio.current_time() + wait_ms / 1000
+    others_ran = True
     while True:
         missing = min_bytes - (_available(request, looked) if min_bytes > 1 else looked.size)
         if missing <= 0:
@@ -230,8 +229,10 @@ async def _wait(
             partition.watch(waiter)
         watched = looked.watched
         try:
-            if len(partitions) >= PARTITIONS_A_TURN:
-                # Others had their turn while it looked: what came in between woke nobody.
+            if others_ran or len(partitions) >= PARTITIONS_A_TURN:
+                # Others had their turn after it looked (`at_once` is not of this task), or while it did: what
+                # came in between woke nobody.
+                others_ran = False
                 looked = await _look(ctx, request, partitions)
                 if looked.urgent or looked.size >= min_bytes:
                     return looked

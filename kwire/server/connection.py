@@ -220,7 +220,7 @@ class Connection:
                 return Step.OVER
             frames.buffer_updated(count)
             # Less than there was room for: there was no more. It is not asked for again at once.
-            self._drained = count < room and not self._has_ended
+            self._drained = self._is_watched and count < room and not self._has_ended
             self.last_active = trio.current_time()
             if self._now() - self._turn_started > TURN_SECONDS:
                 return Step.TURN

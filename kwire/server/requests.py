@@ -102,7 +102,12 @@ class Requests:
             return self._failed(connection, handler, header, request, error)
 
     async def _large(
-        self, connection: Connection, handler: Handler, header: RequestHeader, frame: memoryview, position: int
+        self,
+        connection: Connection,
+        handler: Handler,
+        header: RequestHeader,
+        frame: memoryview,
+        position: int,
     ) -> Answer:
         decode = decoder_at(handler.api.Request, header.api_version)
         try:

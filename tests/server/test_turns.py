@@ -1,7 +1,7 @@
 """A connection that always has work leaves the others their turns: while it sends, and while it receives."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import trio
@@ -55,6 +55,9 @@ class Tireless:
 
     async def wait_writable(self) -> None:
         raise AssertionError("there is always room")
+
+    def watch(self, on_ready: Callable[[bool], None]) -> bool:
+        return False
 
     def peer_has_left(self) -> bool:
         return False

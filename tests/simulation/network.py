@@ -37,7 +37,18 @@ CLIENT_PORTS: Final = 50_000
 class Pipe:
     """One direction of a connection."""
 
-    __slots__ = ("arrived", "broken", "closed", "drop", "in_flight", "last_arrival", "name", "room", "there")
+    __slots__ = (
+        "arrived",
+        "broken",
+        "closed",
+        "drop",
+        "in_flight",
+        "last_arrival",
+        "name",
+        "room",
+        "tell",
+        "there",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -52,6 +63,8 @@ class Pipe:
         """What is sent from now on gets lost on the way, and so does what is under way."""
         self.there: trio.Event | None = None
         self.room: trio.Event | None = None
+        self.tell: Callable[[], None] | None = None
+        """Called when more can be read than before, if the reader has itself told."""
 
     @property
     def free(self) -> int:
@@ -137,6 +150,9 @@ class SimulatedTransport:
                 return 0
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         size = self._network.part_of(min(len(buffer), len(pipe.arrived)))
+        if pipe.tell is not None and size < min(len(buffer), len(pipe.arrived)):
+            # As if the rest had come a moment later.
+            pipe.tell()
         buffer[:size] = pipe.arrived[:size]
         del pipe.arrived[:size]
         pipe.wake()
@@ -174,13 +190,14 @@ class SimulatedTransport:
         await self._link.answers.wait_writable()
 
     def watch(self, on_ready: Callable[[bool], None]) -> bool:
-        return False
+        return self._network.watch(self._link.requests, on_ready)
 
     def peer_has_left(self) -> bool:
         pipe = self._link.requests
         return pipe.closed or pipe.broken
 
     def close(self) -> None:
+        self._link.requests.tell = None
         self._network.server_closes(self._link)
 
 
@@ -305,6 +322,7 @@ class SimulatedNetwork:
         """Called when a client begins to send; may cut."""
         self._turns = 0.0
         self._turn_length = rng.choice((0.00001, 0.0002, 0.0006))
+        self._tells = rng.random() < 0.7
         self._made = 0
         self._next_port = FIRST_FREE_PORT
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -365,6 +383,20 @@ class SimulatedNetwork:
     async def attend(self) -> None:
         """The simulation's own task does that."""
 
+    def watch(self, pipe: Pipe, on_ready: Callable[[bool], None]) -> bool:
+        """Tells of what can be read from the pipe, in this network's task; not in every run."""
+        if not self._tells:
+            return False
+
+        def told() -> None:
+            if pipe.tell is not None:
+                on_ready(pipe.closed or pipe.broken)
+
+        pipe.tell = lambda: self._at(trio.current_time(), told)
+        if pipe.readable:
+            pipe.tell()
+        return True
+
     async def run(self) -> None:
         """Delivers, until cancelled."""
         events = self._events
@@ -424,6 +456,8 @@ class SimulatedNetwork:
         self._trace.note(f"{pipe.name} {len(data)} {_checksum(data)}")
         pipe.arrived += data
         pipe.wake()
+        if pipe.tell is not None:
+            pipe.tell()
 
     def client_sends(self, link: Link) -> None:
         if self.cut_on_send is not None:
@@ -485,6 +519,8 @@ class SimulatedNetwork:
             pipe.broken = True
             pipe.drop = True
             pipe.wake()
+            if pipe.tell is not None:
+                pipe.tell()
 
     # -- faults
 
@@ -535,6 +571,7 @@ class SimulatedNetwork:
             half_open = link.frozen
             link.frozen = True
             link.server_closed = True
+            link.requests.tell = None
             link.requests.drop = True
             link.requests.broken = True
             link.answers.drop = link.answers.drop or self._rng.random() < 0.5
@@ -554,6 +591,8 @@ def _end(pipe: Pipe) -> None:
     if not pipe.drop or pipe.broken:
         pipe.closed = True
     pipe.wake()
+    if pipe.tell is not None:
+        pipe.tell()
 
 
 def _checksum(data: bytes) -> str:
