@@ -23,24 +23,21 @@ import outcome
 import trio
 from kwire_codecs.errors import Malformed
 from kwire_codecs.framing import Frames
-from kwire_storage.engine import FileSlice, StorageError
+from kwire_storage.engine import StorageError
 
 from kwire.partitions.threads import run_in_thread
-from kwire.server.requests import CLOSE, LOGGED_CHARACTERS, Answer, Requests
+from kwire.server.outbox import Outbox
+from kwire.server.requests import LOGGED_CHARACTERS, Answer, Requests
 from kwire.server.strangers import looks_like
 
 if TYPE_CHECKING:
+    from kwire_storage.engine import FileSlice
+
     from kwire.broker.node import Endpoint, Node
     from kwire.server.transport import Transport
 
 logger = logging.getLogger("kwire.server")
 
-MAX_BUFFERS = 512
-"""Buffers handed to one sendmsg; the kernel's limit (IOV_MAX) is 1024."""
-MAX_GATHERED_BYTES = 64 * 1024
-"""With more than this to send, a connection is not asked for another request."""
-READ_AHEAD_BYTES = 1024 * 1024
-"""How much of a file is looked for in the page cache, and brought there, before it is sent."""
 TURN_SECONDS = 0.001
 """How long a connection that always has work may hold the loop before the others get a turn."""
 
@@ -94,18 +91,13 @@ class Connection:
         self.draining = False
         self._requests = requests
         self._frames = frames
-        self._out: list[Any] = []
-        self._cold: FileSlice | None = None
-        self._warm: FileSlice | None = None
+        self._outbox = Outbox(transport, now)
         self._handling_since: float | None = None
         self._now = now
         self._turn_started = 0.0
-        self._turn_is_over = False
-        self._gathered = 0
         self._closing = False
         self._drained = False
         self._is_watched = False
-        self._has_news = False
         self._has_ended = False
         self._parked: trio.lowlevel.Task | None = None
         self._waiting_for_input = False
@@ -154,8 +146,7 @@ class Connection:
             ):
                 logger.warning("connection %s ended: %s", self.describe(), error)
         finally:
-            self._out.clear()
-            self._cold = self._warm = None
+            self._outbox.clear()
             self._requests.connection_closed(self)
             self.transport.close()
 
@@ -180,12 +171,11 @@ class Connection:
         """Reads, answers and sends as far as that goes without waiting; says why it goes no further: a
         `Step`, or a coroutine that gives the answer to the request that is next.
         """
-        frames, requests, out = self._frames, self._requests, self._out
+        frames, requests, outbox = self._frames, self._requests, self._outbox
         while True:
             while not (self._closing or self.draining):
-                if self._gathered > MAX_GATHERED_BYTES or len(out) > MAX_BUFFERS:
-                    if not self._send_now():
-                        return Step.FULL
+                if outbox.is_full and not outbox.send(self._turn_started + TURN_SECONDS):
+                    return Step.FULL
                 try:
                     frame = frames.next_frame()
                 except Malformed as error:
@@ -201,7 +191,7 @@ class Connection:
                 self._take(answer)
                 if self._now() - self._turn_started > TURN_SECONDS:
                     return Step.TURN
-            if out and not self._send_now():
+            if outbox.parts and not outbox.send(self._turn_started + TURN_SECONDS):
                 return Step.FULL
             if self._closing or self.draining:
                 return Step.OVER
@@ -231,21 +221,18 @@ class Connection:
         elif not isinstance(answer, list):
             self._closing = True
         else:
-            self._out.extend(answer)
-            self._gathered += len(answer[0]) if len(answer) == 1 else sum(map(len, answer))
+            self._outbox.add(answer)
 
     async def _wait_for_input(self) -> Any:
         """The next step, once there is something to read and it goes no further by itself."""
         self._waiting_for_input = True
         try:
-            if self._is_watched and not self._has_news:
+            if self._is_watched:
                 self._parked = trio.lowlevel.current_task()
                 return await trio.lowlevel.wait_task_rescheduled(self._unpark)
-            if not self._is_watched:
-                await self.transport.wait_readable()
+            await self.transport.wait_readable()
         finally:
             self._waiting_for_input = False
-        self._has_news = False
         if self.draining:
             return Step.OVER
         self._turn_started = self._now()
@@ -259,11 +246,10 @@ class Connection:
         """There is more to read, `ended` or the end of it: told by whoever watches the transport. What can be
         answered at once is; for the rest the connection's own task goes on.
         """
-        self._drained = False
+        self._drained = False  # for the task, if it is at work: it reads once more before it waits
         self._has_ended = self._has_ended or ended
         task = self._parked
         if task is None:
-            self._has_news = True
             return
         self._turn_started = self._now()
         step: outcome.Outcome[Any]
@@ -276,6 +262,7 @@ class Connection:
                 return
         if self._parked is not None:
             self._parked = None
+            self._waiting_for_input = False
             trio.lowlevel.reschedule(task, step)
         elif isinstance(step, outcome.Value) and isinstance(step.value, CoroutineType):
             step.value.close()
@@ -290,10 +277,10 @@ class Connection:
         except StopIteration as done:
             return done.value
         failure: Exception | None = None
-        if self._out:
+        if self._outbox.parts:
             try:
                 # What does not go out now would wait for this handler, so it is not cut off after a turn.
-                self._send_now(whole=True)
+                self._outbox.send()
             except Exception as error:
                 # Whatever the handler waits for knows this task already: only a cancellation undoes that.
                 failure = error
@@ -318,96 +305,24 @@ class Connection:
             self._handling_since = None
 
     async def _flush(self) -> None:
-        while not self._send_now():
-            if self._cold is not None:
-                await self._warm_up(self._cold)
-                continue
-            if self._turn_is_over:
-                self._turn_is_over = False
+        outbox = self._outbox
+        while not outbox.send(self._turn_started + TURN_SECONDS):
+            if outbox.cold is not None:
+                await self._warm_up(outbox.cold)
+            elif outbox.is_cut_off:
                 await trio.lowlevel.checkpoint()
-                self._turn_started = self._now()
-                continue
-            self._waiting_for_output = True
-            await self.transport.wait_writable()
-            self._waiting_for_output = False
+            else:
+                self._waiting_for_output = True
+                await self.transport.wait_writable()
+                self._waiting_for_output = False
+                self.last_active = trio.current_time()
             self._turn_started = self._now()
-            self.last_active = trio.current_time()
 
     async def _warm_up(self, part: FileSlice) -> None:
         """Has a thread wait for the disk, so that sending does not."""
-        self._cold = None
         try:
             await run_in_thread(part.read)
         except StorageError as error:
             logger.error("an answer to %s is cut off: %s", self.describe(), error)
             raise ConnectionAbortedError(str(error)) from error
-        self._warm = part
-        self._turn_started = self._now()
-
-    def _send_now(self, *, whole: bool = False) -> bool:
-        """Sends what the transport takes, and the page cache has, without waiting; True when all is out.
-
-        A client that takes as fast as we give is left after a turn, unless `whole`.
-        """
-        out = self._out
-        transport = self.transport
-        sent = 0
-        try:
-            while out:
-                if sent and not whole and self._now() - self._turn_started > TURN_SECONDS:
-                    self._turn_is_over = True
-                    return False
-                first = out[0]
-                if isinstance(first, FileSlice):
-                    if first.size > READ_AHEAD_BYTES:
-                        rest = first.part(READ_AHEAD_BYTES, first.size - READ_AHEAD_BYTES)
-                        first = first.part(0, READ_AHEAD_BYTES)
-                        out[:1] = first, rest
-                    if first is not self._warm and not first.is_cached():
-                        self._cold = first
-                        return False
-                    sent = transport.sendfile(first)
-                    if sent == 0:
-                        # The file is shorter than its index said: the client was promised bytes that are not
-                        # there.
-                        raise ConnectionAbortedError("a segment ended before a slice of it was sent")
-                    if sent == first.size:
-                        del out[0]
-                        self._warm = None
-                    else:
-                        rest = first.part(sent, first.size - sent)
-                        if first is self._warm:
-                            self._warm = rest
-                        out[0] = rest
-                    continue
-                if len(out) == 1:
-                    size = len(first)
-                    sent = transport.sendmsg(out)
-                    if sent == size:
-                        out.clear()
-                    else:
-                        out[0] = memoryview(first)[sent:]
-                    continue
-                buffers: list[Any] = []
-                for part in out:
-                    if isinstance(part, FileSlice) or len(buffers) == MAX_BUFFERS:
-                        break
-                    buffers.append(part)
-                sent = transport.sendmsg(buffers)
-                self._drop_sent(buffers, sent)
-        except BlockingIOError:
-            return False
-        self._gathered = 0
-        return True
-
-    def _drop_sent(self, buffers: list[Any], sent: int) -> None:
-        whole = 0
-        for buffer in buffers:
-            size = len(buffer)
-            if sent < size:
-                break
-            sent -= size
-            whole += 1
-        del self._out[:whole]
-        if sent:
-            self._out[0] = memoryview(self._out[0])[sent:]
+        self._outbox.is_warm(part)

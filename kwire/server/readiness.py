@@ -1,4 +1,4 @@
-"""Tells connections that they may be read from: one edge-triggered epoll for all of them, one task that looks.
+"""Tells connections that they may be read from: one edge-triggered epoll for all, one task that looks.
 
 Rules: a connection is told in the loop's thread, outside of its own task, and must not wait there. It is told
 once for what came since it was last told, so it reads until there is no more, or remembers that there may be.

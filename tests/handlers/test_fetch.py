@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import trio
 import trio.testing
 from kwire_codecs.apis.fetch import Fetch
 from kwire_codecs.errors import ErrorCode
@@ -12,6 +13,8 @@ from kwire_codecs.wire import ZERO_UUID
 
 from kwire.coordinators.metadata.records import remove_topic_record
 from kwire.coordinators.outcome import Outcome
+from kwire.handlers.context import Context
+from kwire.handlers.fetch import at_once
 from kwire.partitions.partition import Origin
 from tests.broker_client import (
     Client,
@@ -57,6 +60,22 @@ async def test_rule_20_a_fetch_that_waits_is_woken_by_the_append_that_satisfies_
         await produce(producer, "t", b"x")
         _, fetched = await consumer.receive(Fetch, 11)
         assert values_in(one_partition(fetched).records) == [b"x"]
+
+
+async def test_an_append_between_the_look_and_the_waiting_is_not_missed() -> None:
+    """What `at_once` gives is awaited later, by another task than the one that called it."""
+    async with serving() as running, connected(running) as producer:
+        await create_topic(running, "t")
+        [node] = running.cluster.nodes.values()
+        [connection] = running.server._connections
+        context = Context(running.cluster, node, connection, 4, "test")
+        waiting = at_once(context, fetch_request("t", 0, max_wait_ms=60_000))
+        assert not isinstance(waiting, Fetch.Response)
+        await produce(producer, "t", b"x")
+        with trio.move_on_after(0) as no_wait:
+            fetched = await waiting
+        assert not no_wait.cancelled_caught
+        assert one_partition(fetched).high_watermark == 1
 
 
 async def test_rule_20_min_bytes_are_waited_for() -> None:

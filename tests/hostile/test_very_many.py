@@ -298,6 +298,39 @@ async def test_what_comes_in_while_a_fetch_of_many_partitions_looks_is_not_misse
         assert answer.responses[0].partitions[0].high_watermark == 1
 
 
+async def test_what_comes_in_while_a_woken_fetch_looks_again_is_not_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = Fetch.Request.Topic
+    every = [
+        asked.Partition(partition=at, fetch_offset=0, partition_max_bytes=1 << 20)
+        for at in range(PARTITIONS_A_TURN)
+    ]
+    request = Fetch.Request(
+        max_wait_ms=600_000, min_bytes=1, session_epoch=-1, topics=[asked(topic="t", partitions=every)]
+    )
+    give = Turns.give_one
+    to_write: list[bytes] = []
+    async with serving() as running, connected(running) as client:
+        await create_topic(running, "t", PARTITIONS_A_TURN)
+        partition = running.cluster.partition("t", 0)
+        assert partition is not None
+
+        async def another_task_writes(self: Turns) -> None:
+            await give(self)
+            while to_write:
+                await partition.append(memoryview(records(to_write.pop())), ProduceRules())
+
+        monkeypatch.setattr(Turns, "give_one", another_task_writes)
+        await client.send(request, 11)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        to_write.append(b"x")
+        partition.wake_all()
+        with trio.fail_after(30):
+            _, answer = await client.receive(Fetch, 11)
+        assert answer.responses[0].partitions[0].high_watermark == 1
+
+
 async def test_a_produce_to_thousands_of_new_partitions_is_answered() -> None:
     """A log's first batch costs more than others, and counts as one part of the answer all the same."""
     count = 9_000
