@@ -68,8 +68,7 @@ class BatchBlocks:
     def append(self, base_offset: int, last_offset: int, batch: memoryview) -> None:
         """Add a batch, copying it unless it is most of the buffer that it lies in."""
         size = len(batch)
-        pinned = batch.obj.__len__() if isinstance(batch.obj, (bytes, bytearray)) else 0
-        if size >= KEEP_AS_IT_IS_BYTES and 0 < pinned <= 2 * size:
+        if size >= KEEP_AS_IT_IS_BYTES and (pinned := memoryview(batch.obj).nbytes) <= 2 * size:
             self._add_block(_Block(batch, self._position, size, owned=False, charged=pinned))
         else:
             block = self._blocks[-1] if self._blocks else None

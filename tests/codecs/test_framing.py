@@ -119,6 +119,30 @@ def test_a_large_frame_is_received_straight_into_its_own_bytearray() -> None:
     assert frame == body
 
 
+@pytest.mark.parametrize(("size", "copies"), [(200_000, 0), (300_000, 1), (1_000_100, 1), (20_000_000, 4)])
+def test_a_frame_that_outgrows_its_room_is_copied_seldom(size: int, copies: int) -> None:
+    frames, piece = Frames(2**31 - 1), random.Random(size).randbytes(65_536)
+    frames.feed(size.to_bytes(4) + piece[:5])
+    assert frames.next_frame() is None
+    rooms: dict[int, object] = {}
+    expected = bytearray(piece[:5])
+    while len(expected) < size:
+        with frames.get_buffer() as room, memoryview(room.obj) as whole:
+            rooms[len(whole)] = room.obj
+            assert len(whole) <= max(4 * len(expected), 256 * 1024)
+            count = min(len(room), len(piece))
+            room[:count] = piece[:count]
+        frames.buffer_updated(count)
+        expected += piece[:count]
+    frame = frames.next_frame()
+    assert frame is not None
+    assert frame == expected
+    assert frame.obj is rooms.pop(size)
+    assert len(rooms) == copies
+    frame[0] = 1
+    assert frame[0] == 1
+
+
 def test_a_frame_can_be_written_to_and_pins_nothing_but_itself() -> None:
     frames = Frames(LIMIT)
     frames.feed(framed(b"eight888", b"nine99999"))
