@@ -25,6 +25,7 @@ from .wire import Buffer, Struct
 
 SMALLEST_FRAME = 8
 _SIZE = Layout(">i")
+SMALLEST_RECEIVED = SMALLEST_FRAME + _SIZE.size
 _SIZE_AND_ID = Layout(">ii")
 SCRATCH_BYTES = 64 * 1024
 _FIRST_ROOM = 256 * 1024
@@ -80,7 +81,7 @@ class Frames:
     @property
     def mid_frame(self) -> bool:
         """Whether the peer has begun a frame that is not complete: an end of stream now is a broken one."""
-        return self.buffered_bytes > 0 or self._body is not None
+        return self._body is not None or len(self._held) > self._at
 
     @property
     def head(self) -> bytes:
@@ -104,6 +105,16 @@ class Frames:
             self._filled += count
         elif self._scratch is not None:
             self._held += memoryview(self._scratch)[:count]
+
+    def received(self, count: int) -> memoryview | None:
+        """`buffer_updated` and `next_frame` in one. The usual case, one whole small frame, is copied once."""
+        scratch = self._scratch
+        if self._body is None and scratch is not None and not self._held and count >= SMALLEST_RECEIVED:
+            (size,) = _SIZE.unpack_from(scratch)
+            if size == count - _SIZE.size and size <= self.max_frame_bytes:
+                return memoryview(scratch[_SIZE.size : count])
+        self.buffer_updated(count)
+        return self.next_frame()
 
     def feed(self, data: Buffer) -> None:
         """Take bytes that were received elsewhere."""
