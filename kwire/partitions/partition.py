@@ -25,6 +25,7 @@ from kwire_storage.validation import ProduceRules, Refusal, ValidBatch, accept_u
 
 from kwire.coordinators.metadata.image import NO_LEADER, PartitionImage
 from kwire.coordinators.metadata.partition_changes import RECOVERING
+from kwire.coordinators.metadata.topic_names import is_internal
 from kwire.partitions.threads import decode_in_thread
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Partition:
         "_held_at",
         "_waiters",
         "index",
+        "is_internal",
         "leader_epoch",
         "leader_id",
         "log",
@@ -87,6 +89,8 @@ class Partition:
         self.topic = topic
         self.topic_id = topic_id
         self.index = index
+        self.is_internal = is_internal(topic)
+        """Whether the topic is one of the broker's own, which clients do not write to."""
         self.log = log
         self.now_ms = now_ms
         self.leader_id = state.leader
@@ -149,7 +153,7 @@ class Partition:
             return ErrorCode.UNKNOWN_LEADER_EPOCH
         if leader_only and node_id != self.leader_id:
             return ErrorCode.NOT_LEADER_OR_FOLLOWER
-        return ErrorCode.NONE
+        return NO_ERROR
 
     async def append(
         self, records: memoryview, rules: ProduceRules, *, origin: Origin = Origin.CLIENT
