@@ -27,6 +27,7 @@ SMALLEST_FRAME = 8
 _SIZE = Layout(">i")
 SMALLEST_RECEIVED = SMALLEST_FRAME + _SIZE.size
 _SIZE_AND_ID = Layout(">ii")
+_pack_head = Layout(">iib").pack  # with a header's tagged fields, of which there are none
 SCRATCH_BYTES = 64 * 1024
 _FIRST_ROOM = 256 * 1024
 _GROWTH = 4
@@ -186,9 +187,7 @@ def frame_response(response: Struct, version: int, correlation_id: int) -> tuple
         header_version = api(root.key).response_header_version(version)
         found = _responses[cls, version] = writer(cls, version), header_version == 1
     write, has_tags = found
-    out = bytearray(_SIZE_AND_ID.pack(0, correlation_id))
-    if has_tags:
-        out.append(0)
+    out = bytearray(_pack_head(0, correlation_id, 0) if has_tags else _SIZE_AND_ID.pack(0, correlation_id))
     parts: list[Buffer] = [out]
     size = write(response, out, parts)
     _SIZE.pack_into(out, 0, size - _SIZE.size)

@@ -74,12 +74,13 @@ class BatchBlocks:
             block = self._blocks[-1] if self._blocks else None
             if block is None or not block.owned or len(block.view) - block.filled < size:
                 block = self._new_block(size)
-            block.view[block.filled : block.filled + size] = batch
-            block.filled += size
-        self._position += size
+            start = block.filled
+            block.filled = end = start + size
+            block.view[start:end] = batch
+        self._position = end = self._position + size
         self._base_offsets.append(base_offset)
         self._last_offsets.append(last_offset)
-        self._ends.append(self._position)
+        self._ends.append(end)
         self.charged_bytes += BATCH_OVERHEAD_BYTES
 
     def _new_block(self, at_least: int) -> _Block:

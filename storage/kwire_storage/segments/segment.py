@@ -275,7 +275,7 @@ class Segment:
         if self._torn:
             self._cut_back()
         descriptor = self._file.descriptor(create=True)
-        buffers = [batch.buffer for batch in batches]
+        buffers = [batches[0].buffer] if len(batches) == 1 else [batch.buffer for batch in batches]
         try:
             self._shared.files.write_all(descriptor, buffers, self.size)
         except OSError as error:
