@@ -13,8 +13,8 @@ older ones read from leaders only. Left out: aborted transactions (none exist ye
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import Any, NamedTuple
+from collections.abc import Coroutine, Sequence
+from typing import Any
 from uuid import UUID
 
 import trio
@@ -28,6 +28,8 @@ from kwire.broker.fetch_sessions import (
     NO_SESSION,
     FetchedPartition,
     FetchSession,
+    PartitionKey,
+    asked_for,
 )
 from kwire.handlers.context import Context
 from kwire.handlers.down_conversion import down_converted
@@ -52,15 +54,23 @@ NOWHERE = (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID)
 _EMPTY = b""
 
 
-class Round(NamedTuple):
-    """One look at all partitions: an answer each, the bytes in them, and whether a reason not to wait was
-    found.
+class Round:
+    """One look at partitions: an answer each, the bytes in them, and whether a reason not to wait was found.
+
+    Partitions at rest have no answer.
     """
 
-    answers: list[tuple[FetchedPartition, Any, int]]
-    size: int
-    urgent: bool
-    watched: list[tuple[FetchedPartition, Partition]]
+    __slots__ = ("answers", "changes", "left", "size", "urgent", "watched")
+
+    def __init__(self, most_bytes: int, changes: int) -> None:
+        self.answers: list[tuple[FetchedPartition, Any, int]] = []
+        self.size = 0
+        self.urgent = False
+        self.watched: list[tuple[FetchedPartition, Partition]] = []
+        """What was read, or could have been."""
+        self.changes = changes
+        """How far its session's count of changes was before."""
+        self.left = most_bytes
 
 
 async def handle(ctx: Context, request: Fetch.Request) -> Fetch.Response:
@@ -77,86 +87,61 @@ def at_once(ctx: Context, request: Fetch.Request) -> Fetch.Response | Coroutine[
             *(1 + len(topic.partitions) for topic in request.forgotten_topics_data),
         )
     by_id = ctx.version >= 13
-    session: FetchSession | None = None
     if ctx.version < 7 or request.session_epoch == FINAL_EPOCH or request.session_epoch == INITIAL_EPOCH:
         if request.session_id != NO_SESSION:
             ctx.node.fetch_sessions.end(request.session_id)
-        partitions = _named(request, by_id)
+        reading = Reading(ctx, request, None, _named(request, by_id))
     else:
-        resumed = ctx.node.fetch_sessions.resume(request.session_id, request.session_epoch, by_id)
-        if not isinstance(resumed, FetchSession):
-            return Fetch.Response(error_code=resumed, responses=[])
-        session = resumed
-        if not ctx.node.fetch_sessions.update(session, _named(request, by_id), _forgotten(request, by_id)):
+        session = ctx.node.fetch_sessions.resume(request.session_id, request.session_epoch, by_id)
+        if not isinstance(session, FetchSession):
+            return Fetch.Response(error_code=session, responses=[])
+        if not ctx.node.fetch_sessions.update(session, request.topics, _forgotten(request, by_id)):
             return Fetch.Response(error_code=ErrorCode.FETCH_SESSION_ID_NOT_FOUND, responses=[])
-        partitions = list(session.partitions.values())
-        if not partitions:
+        if session.partitions:
+            reading = Reading(ctx, request, session, None)
+        else:
             # Nothing is left in it: Kafka ends such a session and answers without one.
             ctx.node.fetch_sessions.end(session.id)
-            session = None
+            reading = Reading(ctx, request, None, [])
+    partitions = reading.partitions()
     if ctx.version < 4 or len(partitions) >= PARTITIONS_A_TURN:
-        return _in_turns(ctx, request, session, partitions)
-    looked = _completed(_look(ctx, request, partitions))
-    if _must_wait(ctx, request, partitions, looked):
-        return _after_waiting(ctx, request, session, partitions, looked)
-    return _answer(ctx, request, session, partitions, looked.answers)
+        return _in_turns(reading, partitions)
+    looked = reading.look(partitions)
+    if reading.must_wait(looked):
+        return _after_waiting(reading, looked)
+    return _answer(reading, looked.answers)
 
 
-async def _in_turns(
-    ctx: Context,
-    request: Fetch.Request,
-    session: FetchSession | None,
-    partitions: list[FetchedPartition],
-) -> Fetch.Response:
-    looked = await _look(ctx, request, partitions)
-    if _must_wait(ctx, request, partitions, looked):
-        looked = await _wait(ctx, request, partitions, looked)
+async def _in_turns(reading: Reading, partitions: list[FetchedPartition]) -> Fetch.Response:
+    looked = await reading.look_in_turns(partitions)
+    if reading.must_wait(looked):
+        looked = await reading.wait(looked)
     answers = looked.answers
+    ctx = reading.ctx
     if ctx.version < 4:
         answers = await down_converted(
             ctx.version, answers, lambda asked: ctx.cluster.reach(str(asked.topic), asked.index)
         )
-    return _answer(ctx, request, session, partitions, answers)
+    return _answer(reading, answers)
 
 
-async def _after_waiting(
-    ctx: Context,
-    request: Fetch.Request,
-    session: FetchSession | None,
-    partitions: list[FetchedPartition],
-    looked: Round,
-) -> Fetch.Response:
-    looked = await _wait(ctx, request, partitions, looked)
-    return _answer(ctx, request, session, partitions, looked.answers)
+async def _after_waiting(reading: Reading, looked: Round) -> Fetch.Response:
+    return _answer(reading, (await reading.wait(looked)).answers)
 
 
-def _completed(looking: Coroutine[Any, Any, Round]) -> Round:
-    """What a coroutine gives that has no reason to suspend: fewer partitions than are seen to in a turn."""
-    try:
-        looking.send(None)
-    except StopIteration as done:
-        looked: Round = done.value
-        return looked
-    raise AssertionError("a look at few partitions has given a turn")
-
-
-def _answer(
-    ctx: Context,
-    request: Fetch.Request,
-    session: FetchSession | None,
-    partitions: list[FetchedPartition],
-    answers: list[tuple[FetchedPartition, Any, int]],
-) -> Fetch.Response:
+def _answer(reading: Reading, answers: list[tuple[FetchedPartition, Any, int]]) -> Fetch.Response:
+    ctx, request, session = reading.ctx, reading.request, reading.session
     session_id = NO_SESSION
-    if session is None and ctx.version >= 7 and request.session_epoch == INITIAL_EPOCH:
-        created = ctx.node.fetch_sessions.create(partitions, ctx.version >= 13)
+    if session is not None:
+        session_id = session.id
+        news = session.news
+        answers = [told for told in answers if news(told[0], told[1], told[2])]
+    elif ctx.version >= 7 and request.session_epoch == INITIAL_EPOCH:
+        created = ctx.node.fetch_sessions.create([asked for asked, _, _ in answers], ctx.version >= 13)
         if created is not None:
             session_id = created.id
             for partition, answer, size in answers:
                 created.news(partition, answer, size)
-    elif session is not None:
-        session_id = session.id
-        answers = [told for told in answers if session.news(told[0], told[1], told[2])]
     return Fetch.Response(
         error_code=ErrorCode.NONE,
         session_id=session_id,
@@ -170,194 +155,269 @@ def _answer(
 
 
 def _named(request: Fetch.Request, by_id: bool) -> list[FetchedPartition]:
-    named = []
-    for topic in request.topics:
-        key: str | UUID = topic.topic_id if by_id else topic.topic
-        for asked in topic.partitions:
-            named.append(
-                FetchedPartition(
-                    key,
-                    asked.partition,
-                    asked.fetch_offset,
-                    asked.partition_max_bytes,
-                    asked.current_leader_epoch,
-                    asked.last_fetched_epoch,
-                )
-            )
-    return named
+    return [asked_for(topic, asked, by_id) for topic in request.topics for asked in topic.partitions]
 
 
-def _forgotten(request: Fetch.Request, by_id: bool) -> list[tuple[str | UUID, int]]:
+def _forgotten(request: Fetch.Request, by_id: bool) -> list[PartitionKey]:
     return [
-        (topic.topic_id if by_id else topic.topic, index)
+        (topic.topic_id.int if by_id else topic.topic, index)
         for topic in request.forgotten_topics_data
         for index in topic.partitions
     ]
 
 
-def _min_bytes(ctx: Context, request: Fetch.Request) -> int:
-    """What is waited for: more than the limits let through is not."""
-    min_bytes = min(request.min_bytes, ctx.cluster.fetch_max_bytes)
-    return min(min_bytes, request.max_bytes) if ctx.version >= 3 else min_bytes
+class Reading:
+    """What one request reads, and by which terms: all that it names, or what its session has not seen."""
 
-
-def _must_wait(
-    ctx: Context, request: Fetch.Request, partitions: list[FetchedPartition], looked: Round
-) -> bool:
-    return (
-        request.max_wait_ms > 0
-        and not looked.urgent
-        and looked.size < _min_bytes(ctx, request)
-        and bool(partitions)
-        and not ctx.node.stopping
+    __slots__ = (
+        "_epoch",
+        "_leader_only",
+        "_most_bytes",
+        "_named",
+        "_preferred_replica",
+        "_read_committed",
+        "_terms",
+        "ctx",
+        "request",
+        "session",
     )
 
+    def __init__(
+        self,
+        ctx: Context,
+        request: Fetch.Request,
+        session: FetchSession | None,
+        named: list[FetchedPartition] | None,
+    ) -> None:
+        """`named` is None where the session knows."""
+        self.ctx = ctx
+        self.request = request
+        self.session = session
+        self._epoch = INITIAL_EPOCH if session is None else session.epoch
+        self._named = named
+        self._read_committed = request.isolation_level == READ_COMMITTED
+        self._leader_only = ctx.version < FROM_FOLLOWERS_SINCE or request.replica_id >= 0
+        self._preferred_replica = near_replicas(ctx, request)
+        # The broker's own limit holds for every version (Kafka: KafkaApis.handleFetchRequest).
+        self._most_bytes = ctx.cluster.fetch_max_bytes
+        if ctx.version > 2 and request.max_bytes < self._most_bytes:
+            self._most_bytes = request.max_bytes
+        # None: what decides on an answer is more than partitions tell of, so all are looked at each time.
+        self._terms = (
+            (self._read_committed, self._leader_only)
+            if ctx.version >= ZSTD_SINCE and self._preferred_replica is None
+            else None
+        )
 
-async def _wait(
-    ctx: Context, request: Fetch.Request, partitions: list[FetchedPartition], looked: Round
-) -> Round:
-    min_bytes = _min_bytes(ctx, request)
-    wait_ms = request.max_wait_ms
-    deadline = trio.current_time() + wait_ms / 1000
-    others_ran = True
-    while True:
-        missing = min_bytes - (_available(request, looked) if min_bytes > 1 else looked.size)
-        if missing <= 0:
-            return looked
-        waiter = Waiter(missing)
-        for _, partition in looked.watched:
-            partition.watch(waiter)
-        watched = looked.watched
+    def partitions(self) -> list[FetchedPartition]:
+        """Those that may have a part in the answer, in order."""
+        if self._named is not None:
+            return self._named
+        assert self.session is not None
+        return self.session.to_look_at(self._terms)
+
+    @property
+    def _min_bytes(self) -> int:
+        """What is waited for: more than the limits let through is not."""
+        return min(self.request.min_bytes, self._most_bytes)
+
+    def must_wait(self, looked: Round) -> bool:
+        """Whether the answer has to wait for more than was found."""
+        return (
+            self.request.max_wait_ms > 0
+            and not looked.urgent
+            and looked.size < self._min_bytes
+            and (self._named is None or bool(self._named))
+            and not self.ctx.node.stopping
+        )
+
+    async def wait(self, looked: Round) -> Round:
+        """The look that has enough, or the last one within the time."""
+        min_bytes = self._min_bytes
+        deadline = trio.current_time() + self.request.max_wait_ms / 1000
+        others_ran = True
+        while True:
+            missing = min_bytes - (self._available(looked) if min_bytes > 1 else looked.size)
+            if missing <= 0:
+                return looked
+            waiter = Waiter(missing)
+            if self._named is None:
+                await self._wait_in_session(waiter, looked, deadline)
+            else:
+                for _, partition in looked.watched:
+                    partition.watch(waiter)
+                watched = looked.watched
+                try:
+                    if others_ran or len(self._named) >= PARTITIONS_A_TURN:
+                        # Others had their turn after it looked (`at_once` is not of this task), or while it
+                        # did: what came in between woke nobody.
+                        others_ran = False
+                        looked = await self.look_in_turns(self._named)
+                        if looked.urgent or looked.size >= min_bytes:
+                            return looked
+                    await waiter.wait(self.ctx.cluster.fetch_deadlines, deadline)
+                finally:
+                    for _, partition in watched:
+                        partition.unwatch(waiter)
+            looked = await self.look_in_turns(self.partitions())
+            if looked.urgent or looked.size >= min_bytes or not waiter.is_woken or self.ctx.node.stopping:
+                return looked
+
+    async def _wait_in_session(self, waiter: Waiter, looked: Round, deadline: float) -> None:
+        session = self.session
+        assert session is not None
+        if session.epoch != self._epoch:
+            # Another request goes on with it, or it has ended.
+            waiter.left_with = session.in_order()
+            waiter.wake()
+        elif session.changes != looked.changes:
+            waiter.wake()
+        else:
+            session.waiter = waiter
         try:
-            if others_ran or len(partitions) >= PARTITIONS_A_TURN:
-                # Others had their turn after it looked (`at_once` is not of this task), or while it did: what
-                # came in between woke nobody.
-                others_ran = False
-                looked = await _look(ctx, request, partitions)
-                if looked.urgent or looked.size >= min_bytes:
-                    return looked
-            with trio.move_on_at(deadline) as scope:
-                await waiter.event.wait()
+            await waiter.wait(self.ctx.cluster.fetch_deadlines, deadline)
         finally:
-            for _, partition in watched:
-                partition.unwatch(waiter)
-        looked = await _look(ctx, request, partitions)
-        if scope.cancelled_caught or looked.urgent or looked.size >= min_bytes or ctx.node.stopping:
-            return looked
+            if session.waiter is waiter:
+                session.waiter = None
+            if waiter.left_with is not None:
+                self._named = waiter.left_with
 
+    def _available(self, looked: Round) -> int:
+        """How much there is to read, whatever the limit of the whole answer left out: what counts towards
+        `min_bytes`, else a fetch would wait for what does not fit (Kafka's DelayedFetch.tryComplete).
+        """
+        available = 0
+        for asked, partition in looked.watched:
+            read = partition.read(asked.fetch_offset, UNLIMITED, read_committed=self._read_committed)
+            if not isinstance(read, ErrorCode):
+                available += min(read.size, max(0, asked.max_bytes))
+        return available
 
-def _available(request: Fetch.Request, looked: Round) -> int:
-    """How much there is to read, whatever the limit of the whole answer left out: what counts towards
-    `min_bytes`, else a fetch would wait for what does not fit (Kafka's DelayedFetch.tryComplete).
-    """
-    available = 0
-    for asked, partition in looked.watched:
-        read = partition.read(
-            asked.fetch_offset, UNLIMITED, read_committed=request.isolation_level == READ_COMMITTED
-        )
-        if not isinstance(read, ErrorCode):
-            available += min(read.size, max(0, asked.max_bytes))
-    return available
+    def look(self, partitions: Sequence[FetchedPartition]) -> Round:
+        """Reads every partition once, within the limits (Kafka: ReplicaManager.readFromLog)."""
+        looked = self._new_round()
+        self._look_at(partitions, looked)
+        return looked
 
+    async def look_in_turns(self, partitions: Sequence[FetchedPartition]) -> Round:
+        """`look`, with turns for the others where there are many."""
+        looked = self._new_round()
+        turns = Turns(self.ctx)
+        for first in range(0, len(partitions), PARTITIONS_A_TURN):
+            some = partitions[first : first + PARTITIONS_A_TURN]
+            await turns.one_more(len(some))
+            self._look_at(some, looked)
+        return looked
 
-async def _look(ctx: Context, request: Fetch.Request, partitions: list[FetchedPartition]) -> Round:
-    """Reads every partition once, within the limits (Kafka: ReplicaManager.readFromLog).
+    def _new_round(self) -> Round:
+        return Round(self._most_bytes, 0 if self.session is None else self.session.changes)
 
-    Others get a turn after every few hundred partitions.
-    """
-    read_committed = request.isolation_level == READ_COMMITTED
-    strict = ctx.version <= 2
-    cluster, node_id = ctx.cluster, ctx.node.id
-    leader_only = ctx.version < FROM_FOLLOWERS_SINCE or request.replica_id >= 0
-    preferred_replica = near_replicas(ctx, request)
-    # The broker's own limit holds for every version (Kafka: KafkaApis.handleFetchRequest).
-    left = cluster.fetch_max_bytes if strict else min(request.max_bytes, cluster.fetch_max_bytes)
-    whole_first = True
-    answers = []
-    total = 0
-    urgent = False
-    watched = []
-    turns = Turns(ctx)
-    for asked in partitions:
-        await turns.one_more()
-        topic = asked.topic
-        if isinstance(topic, UUID):
-            found = cluster.topic_name(topic)
-            if found is None:
-                # Kafka keeps the name that an id once stood for, and then misses the topic, not the id.
-                gone = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if asked.was_found else ErrorCode.UNKNOWN_TOPIC_ID
-                answers.append((asked, _refused(asked, gone), 0))
-                urgent = True
+    def _look_at(self, partitions: Sequence[FetchedPartition], looked: Round) -> None:
+        ctx, session = self.ctx, self.session
+        version, node_id, leader_only = ctx.version, ctx.node.id, self._leader_only
+        read_committed, preferred_replica = self._read_committed, self._preferred_replica
+        may_rest = session is not None and self._named is None and self._terms is not None
+        answers, watched = looked.answers, looked.watched
+        topic: str | UUID | None = None
+        name: str | None = None
+        for asked in partitions:
+            partition = asked.partition
+            if partition is None or partition.is_gone:
+                if asked.topic is not topic:
+                    topic = asked.topic
+                    name = ctx.cluster.topic_name(topic) if isinstance(topic, UUID) else topic
+                found = self._reach(asked, name)
+                if isinstance(found, ErrorCode):
+                    answers.append((asked, _refused(asked, found), 0))
+                    looked.urgent = True
+                    continue
+                partition = found
+            refusal = partition.refusal_for(node_id, asked.current_leader_epoch, leader_only=leader_only)
+            if refusal:
+                answers.append((asked, _refused(asked, refusal, partition if version >= 16 else None), 0))
+                looked.urgent = True
                 continue
-            asked.was_found = True
-            topic = found
-        partition = cluster.reach(topic, asked.index)
-        if isinstance(partition, ErrorCode):
-            answers.append((asked, _refused(asked, partition), 0))
-            urgent = True
-            continue
-        refusal = partition.refusal_for(node_id, asked.current_leader_epoch, leader_only=leader_only)
-        if refusal:
-            answers.append((asked, _refused(asked, refusal, partition if ctx.version >= 16 else None), 0))
-            urgent = True
-            continue
-        if preferred_replica is not None:
-            replica = preferred_replica(partition, asked.fetch_offset)
-            if replica != NO_PREFERENCE:
-                answers.append((asked, _elsewhere(asked, partition, replica), 0))
-                urgent = True
+            if preferred_replica is not None:
+                replica = preferred_replica(partition, asked.fetch_offset)
+                if replica != NO_PREFERENCE:
+                    answers.append((asked, _elsewhere(asked, partition, replica), 0))
+                    looked.urgent = True
+                    continue
+            if version < ZSTD_SINCE and ctx.cluster.topic_config(partition.topic).compression_type == "zstd":
+                # By the topic's setting, not by what its batches hold (Kafka:
+                # KafkaApis.maybeConvertFetchedData).
+                answers.append((asked, _refused(asked, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE), 0))
+                looked.urgent = True
                 continue
-        if ctx.version < ZSTD_SINCE and cluster.topic_config(topic).compression_type == "zstd":
-            # By the topic's setting, not by what its batches hold (Kafka: KafkaApis.maybeConvertFetchedData).
-            answers.append((asked, _refused(asked, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE), 0))
-            urgent = True
-            continue
-        if asked.last_fetched_epoch >= 0:
-            diverging = _divergence(partition, asked)
-            if diverging is not None:
-                answers.append((asked, diverging, 0))
-                urgent = True
-                continue
-        end = None if partition.leader_id == node_id else partition.left_behind_at(node_id)
-        read = partition.read(
-            asked.fetch_offset,
-            min(asked.max_bytes, left),
-            read_committed=read_committed,
-            end=end,
-            at_least_one=whole_first or (strict and left > 0),
-        )
-        if isinstance(read, ErrorCode):
-            answers.append((asked, _refused(asked, read), 0))
-            urgent = True
-            continue
-        size = read.size
-        records: Records = _EMPTY
-        if size:
-            whole_first = False
-            left = max(0, left - size)
-            total += size
-            parts = read.parts
-            records = (
-                parts[0] if len(parts) == 1 and isinstance(parts[0], memoryview) else Chunks(size, parts)
+            if asked.last_fetched_epoch >= 0:
+                diverging = _divergence(partition, asked)
+                if diverging is not None:
+                    answers.append((asked, diverging, 0))
+                    looked.urgent = True
+                    continue
+            end = None if partition.leader_id == node_id else partition.left_behind_at(node_id)
+            log = partition.log
+            size = 0
+            records: Records = _EMPTY
+            if end is None and asked.fetch_offset == log.log_end_offset:
+                if (
+                    may_rest
+                    and asked.told_high_watermark == partition.high_watermark
+                    and asked.told_log_start_offset == log.log_start_offset
+                ):
+                    assert session is not None
+                    session.stirred.discard(asked)
+                    continue
+            else:
+                read = partition.read(
+                    asked.fetch_offset,
+                    min(asked.max_bytes, looked.left),
+                    read_committed=read_committed,
+                    end=end,
+                    at_least_one=not looked.size or (version <= 2 and looked.left > 0),
+                )
+                if isinstance(read, ErrorCode):
+                    answers.append((asked, _refused(asked, read), 0))
+                    looked.urgent = True
+                    continue
+                size = read.size
+                if size:
+                    looked.left = max(0, looked.left - size)
+                    looked.size += size
+                    parts = read.parts
+                    records = (
+                        parts[0]
+                        if len(parts) == 1 and isinstance(parts[0], memoryview)
+                        else Chunks(size, parts)
+                    )
+            watched.append((asked, partition))
+            answers.append(
+                (
+                    asked,
+                    PartitionData(
+                        partition_index=asked.index,
+                        error_code=ErrorCode.NONE,
+                        high_watermark=_within(end, partition.high_watermark),
+                        last_stable_offset=_within(end, partition.last_stable_offset),
+                        log_start_offset=log.log_start_offset,
+                        aborted_transactions=[] if read_committed else None,
+                        records=records,
+                    ),
+                    size,
+                )
             )
-        watched.append((asked, partition))
-        log = partition.log
-        answers.append(
-            (
-                asked,
-                PartitionData(
-                    partition_index=asked.index,
-                    error_code=ErrorCode.NONE,
-                    high_watermark=_within(end, partition.high_watermark),
-                    last_stable_offset=_within(end, partition.last_stable_offset),
-                    log_start_offset=log.log_start_offset,
-                    aborted_transactions=[] if read_committed else None,
-                    records=records,
-                ),
-                size,
-            )
-        )
-    return Round(answers, total, urgent, watched)
+
+    def _reach(self, asked: FetchedPartition, name: str | None) -> Partition | ErrorCode:
+        """The partition of the topic that has this name, None where no topic has the id asked for."""
+        if name is None:
+            asked.follow(None)
+            # Kafka keeps the name that an id once stood for, and then misses the topic, not the id.
+            return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if asked.was_found else ErrorCode.UNKNOWN_TOPIC_ID
+        asked.was_found = True
+        found = self.ctx.cluster.reach(name, asked.index)
+        if asked.session is not None:
+            asked.follow(None if isinstance(found, ErrorCode) else found)
+        return found
 
 
 def _within(end: int | None, offset: int) -> int:

@@ -27,7 +27,7 @@ from kwire.coordinators.metadata.partition_changes import RECOVERING
 from kwire.partitions.threads import decode_in_thread
 
 if TYPE_CHECKING:
-    from kwire.partitions.waiting import Waiter
+    from kwire.partitions.waiting import Watcher
 
 logger = logging.getLogger("kwire.partitions")
 
@@ -89,7 +89,7 @@ class Partition:
         self.leader_id = state.leader
         self.leader_epoch = state.leader_epoch
         self.replicas: Sequence[int] = state.replicas
-        self._waiters: dict[Waiter, None] = {}  # in the order in which they came
+        self._waiters: dict[Watcher, None] = {}  # in the order in which they came
         self._cursors: dict[int, int] = {}
         """Where the replicas that are not in sync went out of the ISR."""
         self._held_at: int | None = None
@@ -309,6 +309,14 @@ class Partition:
         self._held_at = min(self.high_watermark, log.log_end_offset) if is_under else None
         if moved or (was_under and not is_under):
             self.wake_all()
+        else:
+            for waiter in self._waiters:
+                waiter.stir()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its topic was deleted."""
+        return not self.replicas
 
     def gone(self) -> None:
         """The topic is deleted: nobody leads, and waiting readers are told."""
@@ -325,16 +333,16 @@ class Partition:
         except StorageError as error:
             logger.error("cutting %s to offset %d failed, its records stay: %s", self, offset, error)
 
-    def watch(self, waiter: Waiter) -> None:
-        """Puts a reader on the waiting list; it must `unwatch` whatever happens."""
+    def watch(self, waiter: Watcher) -> None:
+        """Puts a reader, or what a session reads, on the waiting list; it must `unwatch` whatever happens."""
         self._waiters[waiter] = None
 
-    def unwatch(self, waiter: Waiter) -> None:
+    def unwatch(self, waiter: Watcher) -> None:
         self._waiters.pop(waiter, None)
 
     @property
     def is_waited_for(self) -> bool:
-        """Whether a reader is on the waiting list."""
+        """Whether anyone is on the waiting list."""
         return bool(self._waiters)
 
     def wake_all(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from kwire_codecs.apis.fetch import Fetch
 from kwire_codecs.errors import ErrorCode
 
 from kwire.broker.fetch_sessions import FetchedPartition, FetchSession, FetchSessions
@@ -12,6 +13,15 @@ from tests.broker_client import connected, create_topic, fetch_request, serving
 
 def partitions(count: int, first: int = 0) -> list[FetchedPartition]:
     return [FetchedPartition("t", first + index, 0, 1) for index in range(count)]
+
+
+def asked(count: int, first: int = 0) -> list[Fetch.Request.Topic]:
+    topic = Fetch.Request.Topic
+    each = [
+        topic.Partition(partition=first + index, fetch_offset=0, partition_max_bytes=1)
+        for index in range(count)
+    ]
+    return [topic(topic="t", partitions=each)]
 
 
 def sessions(max_partitions: int, slots: int = 10) -> FetchSessions:
@@ -39,7 +49,7 @@ def test_a_session_that_grows_too_much_ends_and_the_others_stay() -> None:
         resumed = node.resume(greedy.id, greedy.epoch, False)
         if not isinstance(resumed, FetchSession):
             break
-        assert node.update(resumed, partitions(10, first=10 * step), ()) is (step < 7)
+        assert node.update(resumed, asked(10, first=10 * step), ()) is (step < 7)
     assert node.held_partitions == 30
     assert node.resume(owner.id, owner.epoch, False) is owner
     assert node.resume(greedy.id, greedy.epoch, False) is ErrorCode.FETCH_SESSION_ID_NOT_FOUND
