@@ -236,6 +236,16 @@ class Partition:
             ErrorCode.NONE, first_offset, append_time_ms, log.log_start_offset, last_offset=offset - 1
         )
 
+    def bounds(self) -> tuple[int, int, int, int]:
+        """Where the log starts, where its stable part ends, the high watermark, and where the log ends."""
+        log = self.log
+        end = log.log_end_offset
+        high_watermark = end if self._held_at is None else self._held_at
+        stable = log.producers.first_undecided_offset
+        if stable is None or stable > high_watermark:
+            stable = high_watermark
+        return log.log_start_offset, stable, high_watermark, end
+
     def read(
         self,
         offset: int,
@@ -250,12 +260,16 @@ class Partition:
         `end` is where the replica that is read from ends, if it was left behind (`left_behind_at`).
         """
         readable = self.last_stable_offset if read_committed else self.high_watermark
-        if end is None:
-            end = readable
-        elif offset > end:
-            return ErrorCode.OFFSET_OUT_OF_RANGE
-        else:
-            end = min(end, readable)
+        if end is not None:
+            if offset > end:
+                return ErrorCode.OFFSET_OUT_OF_RANGE
+            readable = min(end, readable)
+        return self.read_up_to(readable, offset, max_bytes, at_least_one)
+
+    def read_up_to(
+        self, end: int, offset: int, max_bytes: int, at_least_one: bool = True
+    ) -> LogRead | ErrorCode:
+        """Whole batches from the one that holds `offset`, up to `end`: one of the `bounds`, or below."""
         try:
             return self.log.read(offset, max_bytes, max_offset=end, at_least_one=at_least_one)
         except OffsetOutOfRange:
