@@ -115,7 +115,9 @@ class BatchBlocks:
 
     def _bytes(self, start: int, end: int) -> list[Slice]:
         blocks = self._blocks
-        at = bisect_right(blocks, start, key=lambda block: block.start) - 1
+        at = len(blocks) - 1
+        if blocks[at].start > start:
+            at = bisect_right(blocks, start, key=lambda block: block.start) - 1
         parts: list[Slice] = []
         while start < end:
             block = blocks[at]
