@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch
 from kwire_storage.engine import ValidBatch
@@ -15,7 +18,7 @@ from kwire.coordinators.outcome import Completion, Outcome, Ticket, Timer
 from kwire.runtime import journal
 from kwire.runtime import shard as shard_module
 from kwire.runtime.shard import Refused, Shard, Status
-from kwire.runtime.soon import Soon
+from kwire.runtime.soon import Soon, awaited
 from tests.runtime.stepped_time import SteppedTime, settle
 
 Numbered = tuple[str, int]
@@ -224,6 +227,69 @@ def test_a_later_operation_sees_the_newest_state_and_waits_for_what_it_saw() -> 
         assert seen == [5]
 
     run(test)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_an_answer_that_has_to_be_waited_for_is_told_of_what_happens_before_anyone_waits(
+    cancelled: bool,
+) -> None:
+    async def test(nursery: trio.Nursery) -> None:
+        bench = Bench(nursery).opened()
+        reaching = bench.shard.begin(lambda machine, _: machine.reach("a", 5))
+        adding = bench.shard.begin(lambda machine, _: machine.add("a", 1))
+        if cancelled:
+            bench.shard.close()
+            bench.shard.open()
+        else:
+            bench.shard.begin(lambda machine, _: machine.add("a", 4))
+        assert adding == 1
+        assert await awaited(reaching) == (Refused(ErrorCode.NOT_COORDINATOR) if cancelled else 5)
+
+    run(test)
+
+
+def test_a_shard_that_stops_keeps_nobody_waiting_who_has_yet_to_begin() -> None:
+    async def test(nursery: trio.Nursery) -> None:
+        bench = Bench(nursery).opened()
+        reaching = bench.shard.begin(lambda machine, _: machine.reach("a", 5))
+        bench.shard.drain()
+        assert await awaited(reaching) == Refused(ErrorCode.NOT_COORDINATOR)
+
+    run(test)
+
+
+operations = st.lists(
+    st.tuples(st.sampled_from(["add", "total", "reach", "fails"]), st.sampled_from("ab"), st.integers(1, 3)),
+    max_size=15,
+)
+
+
+@given(operations)
+def test_a_log_that_takes_records_at_once_and_one_that_waits_come_to_the_same(
+    operations: list[tuple[str, str, int]],
+) -> None:
+    told: list[Any] = []
+
+    async def all_of_them(nursery: trio.Nursery, waits: bool) -> None:
+        bench = Bench(nursery).opened()
+        answers = []
+        for kind, name, number in operations:
+            if waits:
+                bench.log.held = trio.Event()
+            bench.log.error = ErrorCode.KAFKA_STORAGE_ERROR if kind == "fails" else ErrorCode.NONE
+            operation = bench.add if kind == "fails" else getattr(bench, kind)
+            answers.append(bench.soon(operation, *((name,) if kind == "total" else (name, number))))
+            await settle()
+            if bench.log.held is not None:
+                bench.log.held.set()
+            await settle()
+        machine = bench.shard.machine
+        assert machine is not None
+        told.append((answers, bench.log.records, machine.totals))
+
+    run(partial(all_of_them, waits=False))
+    run(partial(all_of_them, waits=True))
+    assert told[0] == told[1]
 
 
 def test_what_is_decided_during_an_append_goes_into_the_next_one_together_and_in_order() -> None:
