@@ -35,7 +35,8 @@ from kwire.partitions.clock import Clock
 from kwire.partitions.partition import Partition
 from kwire.partitions.threads import run_in_thread
 from kwire.partitions.waiting import Deadlines
-from kwire.runtime.groups import GroupCoordinatorService, group_settings
+from kwire.runtime.group_host import group_settings
+from kwire.runtime.groups import GroupCoordinatorService
 
 if TYPE_CHECKING:
     from kwire.config import BrokerConfig
