@@ -21,6 +21,7 @@ from kwire_storage.engine import ExistingLog, LogDirectories, StorageError
 from kwire_storage.validation import ProduceRules
 
 from kwire.broker.controller import Controller
+from kwire.broker.encoded_topics import EncodedTopics
 from kwire.broker.fetch_sessions import FetchSessions
 from kwire.broker.housekeeping import Housekeeping
 from kwire.broker.leader_balancing import LeaderBalancing
@@ -65,6 +66,7 @@ class Cluster:
         self.random = rng
         self.fetch_max_bytes = config.integer("fetch.max.bytes")
         """The most that one Fetch is answered, but for a first batch that is larger."""
+        self.encoded_topics = EncodedTopics()
         self.replica_selector = replica_selector(config.text("replica.selector.class"))
         for node in nodes:
             node.fetch_sessions = self._no_sessions()

@@ -45,8 +45,8 @@ class Turns:
         """`context` is told when the answer becomes a large one."""
         self._context = context
         self._seen = 0
-        self._cost = 0
-        self._next = PARTITIONS_A_TURN
+        self._cost = 0.0
+        self._next: float = PARTITIONS_A_TURN
 
     async def one_more(self, parts: int = 1, *, cost: int | None = None) -> None:
         """Another partition is next, or that many `parts` of the answer; after every hundred or so of them
@@ -55,7 +55,7 @@ class Turns:
         if self.is_due(parts, parts if cost is None else cost):
             await self.give_one()
 
-    def is_due(self, parts: int, cost: int) -> bool:
+    def is_due(self, parts: int, cost: float) -> bool:
         """As `one_more`, without the turn: whether `give_one` has to be called now."""
         self._seen += parts
         self._cost += cost
