@@ -9,7 +9,8 @@ decided in one go.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
 
@@ -18,7 +19,13 @@ from kwire.handlers.context import CloseConnection
 if TYPE_CHECKING:
     from kwire.handlers.context import Context
 
+T = TypeVar("T")
+
 PARTITIONS_A_TURN: Final = 150
+PARTITIONS_A_DECISION: Final = 60
+"""So many partitions, or topics, the controller creates or deletes in one go, where topics stand each for
+itself.
+"""
 LARGE_ANSWER: Final = 1_000
 LARGEST_ANSWER: Final = 250_000
 LARGEST_CHANGE: Final = 20_000
@@ -34,6 +41,21 @@ def check_changes(*counts: int) -> None:
     """Refuses a request of more changes than LARGEST_CHANGE. Raises CloseConnection."""
     if sum(counts) > LARGEST_CHANGE:
         raise CloseConnection(f"it asked for {sum(counts)} changes at once; the most is {LARGEST_CHANGE}")
+
+
+def decisions(topics: Sequence[T], partitions: Callable[[T], int]) -> list[Sequence[T]]:
+    """`topics` in pieces of about PARTITIONS_A_DECISION, in order; there is one at least. `partitions` says
+    how many a topic has.
+    """
+    pieces: list[Sequence[T]] = []
+    begin = cost = 0
+    for at, topic in enumerate(topics):
+        more = 1 + partitions(topic)
+        if at > begin and cost + more > PARTITIONS_A_DECISION:
+            pieces.append(topics[begin:at])
+            begin, cost = at, 0
+        cost += more
+    return [*pieces, topics[begin:]]
 
 
 class Turns:
