@@ -49,15 +49,23 @@ class Steps(trio.abc.Instrument):
         self.longest = 0.0
         self.long = 0
         self.places: Counter[str] = Counter()
+        self.places_of_longest: Counter[str] = Counter()
+        self._places_now: Counter[str] = Counter()
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         self._began = time.thread_time()
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        took = time.thread_time() - (self._began or 0.0)
+        if self._began is None:  # the instrument came in the midst of this one
+            return
+        took = time.thread_time() - self._began
         self._began = None
         self.count += 1
-        self.longest = max(self.longest, took)
+        if took > self.longest:
+            self.longest, self.places_of_longest = took, self._places_now
+        if self._places_now:
+            self.places += self._places_now
+            self._places_now = Counter()
         self.long += took > LONG_SECONDS
 
     def look(self) -> None:
@@ -66,7 +74,7 @@ class Steps(trio.abc.Instrument):
         if began is not None and time.clock_gettime(self._clock) - began > LONG_SECONDS:
             frame = sys._current_frames().get(self.loop_thread)
             if frame is not None and self._began == began:
-                self.places[_place(frame)] += 1
+                self._places_now[_place(frame)] += 1
 
 
 def _place(frame: FrameType | None) -> str:
@@ -148,6 +156,7 @@ def _told(case: str, steps: Steps) -> str:
         f"the longest {steps.longest * 1000:.1f} ms"
     ]
     lines += [f"  {count:5d} {place}" for place, count in steps.places.most_common(8)]
+    lines += [f"  in the longest {count:5d} {place}" for place, count in steps.places_of_longest.most_common(4)]
     return "\n".join(lines)
 
 

@@ -10,6 +10,7 @@ from kwire_codecs.apis.metadata import Metadata
 from kwire_codecs.compile import decoder, encode_bytes
 from kwire_codecs.wire import Encoded
 
+from kwire.coordinators.metadata.image import ClusterImage
 from kwire.coordinators.metadata.topics import TopicToDelete, delete_topics
 from kwire.handlers import authorized_operations
 from kwire.handlers.authorized_operations import NOT_ASKED
@@ -20,6 +21,13 @@ from tests.references import metadata as reference
 NAMES = ("a", "b", "c", "d")
 NODES = (1, 2, 3)
 VERSIONS = range(14)
+
+
+def names_what_it_changed(old: ClusterImage, new: ClusterImage) -> None:
+    names = old.topics.keys() | new.topics.keys()
+    assert {name for name in names if old.topics.get(name) is not new.topics.get(name)} <= {
+        *new.changed_topics
+    }
 
 
 async def told(client: Client, version: int, *, names: list[str] | None, operations: bool = False) -> Any:
@@ -77,6 +85,7 @@ async def test_every_version_tells_what_the_image_says_after_any_change(seed: in
     settings = {"auto.create.topics.enable": "false"}
     async with serving(settings, brokers=3) as broker, connected(broker) as client:
         [listener] = broker.cluster.nodes[1].endpoints
+        broker.cluster.controller.subscribe(names_what_it_changed)
         for _ in range(40):
             await change(broker, chance)
             for version in chance.sample(VERSIONS, 3):
