@@ -325,10 +325,9 @@ class GroupCoordinatorService:
     def _image_changed(self, old: ClusterImage, new: ClusterImage) -> None:
         if old.topics is new.topics:
             return
-        # One change either makes topics or deletes some; looking for deleted ones takes time with many.
-        if len(new.topic_names) < len(old.topic_names):
-            gone = old.topic_names.keys() - new.topic_names.keys()
-            self._forget_topics(frozenset(old.topic_names[topic_id] for topic_id in gone))
+        gone = [name for name in new.changed_topics if _has_gone(name, old, new)]
+        if gone:
+            self._forget_topics(frozenset(gone))
         self._load_what_is_led_again(old, new)
         for index, opened in list(self._opened.items()):
             found = new.partition(OFFSETS_TOPIC, index)
@@ -369,6 +368,12 @@ def _heartbeat_refused(error_code: ErrorCode) -> ErrorCode:
         # Sessions start when the group is loaded: nothing is wrong yet (GroupCoordinatorService.heartbeat).
         return ErrorCode.NONE
     return error_code
+
+
+def _has_gone(topic: str, old: ClusterImage, new: ClusterImage) -> bool:
+    """Whether the topic of that name is deleted, be there another one or not."""
+    before, after = old.topic(topic), new.topic(topic)
+    return before is not None and (after is None or after.id != before.id)
 
 
 def _describe(group_id: str) -> Callable[[GroupCoordinator, int], Outcome[list[DescribedGroup], Any]]:

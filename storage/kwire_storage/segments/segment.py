@@ -20,6 +20,7 @@ from typing import NamedTuple
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import HEADER_SIZE, LOG_OVERHEAD, BatchHeader, CorruptBatch
 
+from ..alike import AlikeFiles
 from ..engine import FileSlice, StorageError, ValidBatch
 from ..files import Files, OpenFile, OpenFiles, storing
 from ..tail import TailBudget
@@ -45,6 +46,7 @@ class Shared(NamedTuple):
     files: Files
     open_files: OpenFiles
     tails: TailBudget
+    alike: AlikeFiles
 
 
 class Room(NamedTuple):
@@ -298,7 +300,10 @@ class Segment:
 
     def _cut_back(self) -> None:
         with storing("cutting back", self._file.path):
-            self._shared.files.truncate(self._file.descriptor(create=True), self.size)
+            if self.size or self._file.is_open:
+                self._shared.files.truncate(self._file.descriptor(create=True), self.size)
+            else:
+                self._file.open_empty()
         self._torn = False
 
     # Reading
