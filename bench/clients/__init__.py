@@ -6,6 +6,7 @@ What is compiled is kept in $KWIRE_CACHE/bench (default ~/.cache/kwire/bench), n
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -78,9 +79,10 @@ def _build_franz(folder: Path) -> Path:
 
 
 def _build_rdkafka(folder: Path) -> Path:
-    target, source = folder / "rdkafka", _HERE / "rdkafka"
-    inputs = [source / "rdkafka.c", source / "go.mod"]
-    if target.exists() and all(target.stat().st_mtime > one.stat().st_mtime for one in inputs):
+    source = _HERE / "rdkafka"
+    made_of = b"".join((source / name).read_bytes() for name in ("rdkafka.c", "go.mod"))
+    target = folder / f"rdkafka-{hashlib.sha256(made_of).hexdigest()[:12]}"
+    if target.exists():
         return target
     go, compiler = _tool("go", "Go (Debian: golang)"), _tool("cc", "a C compiler (Debian: gcc)")
     _run([go, "mod", "download", _LIBRDKAFKA], source)
@@ -90,7 +92,7 @@ def _build_rdkafka(folder: Path) -> Path:
     library = vendored / f"librdkafka_glibc_linux_{machine}.a"
     if not library.exists():
         raise ClientError(f"there is no ready librdkafka for {machine}")
-    half = target.with_suffix(f".{os.getpid()}")
+    half = target.with_name(f"{target.name}.{os.getpid()}")
     flags = ["-O2", "-Wall", "-Wextra", "-isystem", str(vendored), "-o", str(half), str(source / "rdkafka.c")]
     _run([compiler, *flags, str(library), "-lm", "-ldl", "-lpthread", "-lrt"])
     half.rename(target)
