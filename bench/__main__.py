@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
         results = report.load(options.results) if options.results else _measured(parser, options)
         _print(results)
         if options.page:
-            report.write(results, _ROOT / "docs" / "performance.md")
+            report.write(results, _ROOT / "docs" / "performance.md", _ROOT / "bench" / "results")
     except KeyboardInterrupt:
         print("\nstopped; the brokers are gone, and so is their data", file=sys.stderr)
         return 130
@@ -84,10 +84,11 @@ def _print(results: report.Results) -> None:
     print(f"{results.when}, {results.machine}, {results.rounds} round(s)")
     for name, version in results.brokers.items():
         print(f"  {name}: {version}")
-    for make in (report.figures, report.targets, report.limits, report.reasons):
+    for make in (report.figures, report.targets, report.aims, report.limits, report.reasons):
         table = make(results)
         if len(table) > 1:
             print(f"\n{report.as_text(table)}")
+    print(f"\n{report.verdict(results)}")
 
 
 def _parser() -> argparse.ArgumentParser:

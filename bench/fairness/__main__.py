@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
@@ -25,6 +26,7 @@ from bench.brokers import Broker, BrokerError
 from bench.brokers.options import add_broker_options, broker_of
 from bench.fairness.loads import Hog, LoadFailed, build, run
 from bench.fairness.verdict import Verdict
+from bench.machine import summary
 
 CASES: dict[str, tuple[str, dict[str, object]]] = {
     "1 MiB batches as fast as they go": ("produce", {"topic": "batches"}),
@@ -67,7 +69,9 @@ def main() -> int:
         print(f"bench.fairness: {failure}", file=sys.stderr)
         return 1
     if options.json:
-        Path(options.json).write_text(json.dumps(results, indent=1) + "\n")
+        when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        kept = {"when": when, "machine": summary(), "broker": broker.name, "cases": results}
+        Path(options.json).write_text(json.dumps(kept, indent=1) + "\n")
     print(_table(broker.name, results))
     return 0 if all(result["holds"] for result in results) else 2
 

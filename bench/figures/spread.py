@@ -42,9 +42,8 @@ def _run(partitions: int, records: int, turn: Turn) -> Mapping[str, float]:
 
 def steps(scale: Scale) -> Sequence[Step]:
     """In the quick scale: 100 partitions, and fewer records."""
-    records = 100_000 if scale.is_quick else 1_000_000
     return [
-        Step(f"100 B over {count} partitions", _rows(count), partial(_run, count, records))
+        Step(f"100 B over {count} partitions", _rows(count), partial(_run, count, scale.records))
         for count in ((100,) if scale.is_quick else PARTITIONS)
     ]
 

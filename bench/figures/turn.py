@@ -15,6 +15,7 @@ from typing import IO, Protocol
 
 from bench.brokers import Broker, BrokerError
 
+_LINE = 120  # of a complaint, so many characters are told
 _names = count(1)
 
 
@@ -123,5 +124,5 @@ def _text(file: IO[bytes]) -> str:
 
 
 def _end_of(file: IO[bytes]) -> str:
-    """The last words of a program's complaints, on one line."""
-    return " / ".join(_text(file).strip().splitlines()[-3:])[-300:]
+    """The last complaints of a program, on one line."""
+    return " / ".join(line[:_LINE] for line in _text(file).strip().splitlines()[-3:])

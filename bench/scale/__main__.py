@@ -1,8 +1,9 @@
-"""`python -m bench.scale`: what a request costs when there is more of something, as a table and as plots.
+"""`python -m bench.scale`: what a request costs when there is more of something, as a table.
 
 Each series has a broker of its own; each count in it is measured over one connection, one request at a time:
 the broker's CPU time (all its threads, from the kernel's clock) and the latency. A cost that grows faster
-than it must is flagged, and the exit code is 2.
+than it must is flagged, and the exit code is 2. docs/performance.md (`python -m bench --from FILE --page`)
+shows what `--json bench/results/scale.json` kept, with plots.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ import json
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench.brokers import Broker, BrokerError, Given
 from bench.brokers.options import add_broker_options, broker_of
 from bench.fairness.loads import LoadFailed, build, run
+from bench.machine import summary
 from bench.scale.growth import Point, each_us, excess, grows_too_fast
-from bench.scale.plots import draw
 from bench.scale.series import SERIES, Series
 
 BEGAN = time.monotonic()
@@ -35,13 +37,13 @@ def main() -> int:
         for series in SERIES:
             if not options.only or series.kind in options.only:
                 results[series.kind] = _series(series, options)
+                if options.json:
+                    _keep(results, options)
     except (BrokerError, LoadFailed) as failure:
         print(f"bench.scale: {failure}", file=sys.stderr)
         return 1
     finally:
         print(_table(results))
-        if options.json:
-            Path(options.json).write_text(json.dumps(results, indent=1) + "\n")
     return 2 if any(result["too_fast"] for result in results.values()) else 0
 
 
@@ -51,8 +53,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="three counts a series, fewer requests")
     kinds = [series.kind for series in SERIES]
     parser.add_argument("--only", nargs="+", choices=kinds, metavar="KIND", help=" ".join(kinds))
-    parser.add_argument("--plots", type=Path, metavar="DIR", help="write an SVG a series there")
-    parser.add_argument("--json", metavar="FILE", help="write the figures there as well")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures there, series by series")
     return parser.parse_args()
 
 
@@ -71,12 +72,10 @@ def _series(series: Series, options: argparse.Namespace) -> dict[str, Any]:
                 points.append({"count": count, **_cost(broker, series, count, options.quick)})
         finally:
             broker.stop()
-    if options.plots:
-        options.plots.mkdir(parents=True, exist_ok=True)
-        draw(series, points, options.plots)
     costs = _costs(points)
     result = {
         "title": series.title,
+        "per": series.per,
         "shape": series.shape,
         "points": points,
         "each_us": each_us(costs),
@@ -87,6 +86,21 @@ def _series(series: Series, options: argparse.Namespace) -> dict[str, Any]:
     flag = "  GROWS TOO FAST" if result["too_fast"] else ""
     print(f"{time.monotonic() - BEGAN:5.0f} s  {series.kind}: {shown}{flag}", file=sys.stderr, flush=True)
     return result
+
+
+def _keep(results: dict[str, dict[str, Any]], options: argparse.Namespace) -> None:
+    """Of an earlier run, what wasn't measured anew stays."""
+    file: Path = options.json
+    earlier = json.loads(file.read_text())["series"] if file.exists() else {}
+    found = earlier | results
+    kept = {
+        "when": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": summary(),
+        "broker": broker_of(options).name,
+        "series": {series.kind: found[series.kind] for series in SERIES if series.kind in found},
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 def _cost(broker: Broker, series: Series, count: int, quick: bool) -> dict[str, float]:

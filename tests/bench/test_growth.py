@@ -1,4 +1,4 @@
-"""How a cost grows, and whether it may: `pytest bench/scale`."""
+"""How a cost grows, and whether it may."""
 
 from collections.abc import Callable
 
