@@ -21,7 +21,8 @@ def environment() -> dict[str, str]:
     """Name to value, for a table: the machine, and the versions of what the brokers and clients run in."""
     gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     found = {
-        "processor": f"{processor()}, {cores()} cores ({_threads()})",
+        "processor": f"{processor()}, {cores()} of its hardware threads",
+        "threads a core": _threads_a_core(),
         "memory": f"{gigabytes:.0f} GB",
         "kernel": f"Linux {platform.release()}",
         "Python": f"{platform.python_implementation()} {sys.version.split()[0]}",
@@ -46,13 +47,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _threads() -> str:
-    """Whether the kernel takes them for threads of one core; a virtual machine may not know."""
+def _threads_a_core() -> str:
+    """What the kernel takes for true; a virtual machine may hide it from the kernel."""
     try:
-        together = Path("/sys/devices/system/cpu/cpu0/topology/thread_siblings_list").read_text().strip()
+        mask = Path("/sys/devices/system/cpu/cpu0/topology/thread_siblings").read_text()
     except OSError:
-        return "threads unknown"
-    return f"cpu {together} on one core, as the kernel sees it"
+        return ""
+    return f"{int(mask.strip().replace(',', ''), 16).bit_count()}, as far as the kernel can see"
 
 
 def _first_line(command: Sequence[str]) -> str:

@@ -69,7 +69,9 @@ def write(results: Results, page: Path, beside: Path) -> None:
 
 def section(results: Results, drawn: Sequence[Path], beside: Path) -> str:
     """The run itself, in Markdown; plots are linked relative to the folder `beside`."""
-    kind = "a quick look, one round of little" if results.is_quick else f"medians of {results.rounds} rounds"
+    kind = f"medians of {results.rounds} rounds" if results.rounds > 1 else "one round"
+    if results.is_quick:
+        kind += " of little, a quick look"
     parts = [
         f"Measured on {results.when} on {results.machine}: {kind}; ± is half their range over the median. "
         "Brokers took turns, figure by figure, each started afresh in each round. Absolutes belong to the "

@@ -68,16 +68,18 @@ def _judged(results: Results, head: str, conditions: Sequence[tuple[str, Conditi
 
 
 def verdict(results: Results) -> str:
-    """How many targets hold, in a sentence; "" where none can be judged."""
-    judged = [(target.must, target.must.holds(results)) for target in TARGETS]
-    judged = [(must, holds) for must, holds in judged if holds is not None]
+    """Which targets hold and how, in a few sentences; "" where none can be judged."""
+    judged = [target for target in TARGETS if target.must.holds(results) is not None]
     if not judged:
         return ""
-    held = sum(holds for _, holds in judged if holds)
-    besides = [must.beside() for must, holds in judged if not holds]
-    more = sum(bool(beside and beside.holds(results)) for beside in besides)
-    return f"{held} of {len(judged)} targets hold as given" + (
-        f", and {more} more as the ratio to Kafka that they were set at." if more else "."
+    missed = [target for target in judged if not target.must.holds(results)]
+    besides = [(target.title, target.must.beside()) for target in missed]
+    held = [title for title, beside in besides if beside and beside.holds(results)]
+    neither = [title for title, _ in besides if title not in held]
+    return (
+        f"{len(judged) - len(missed)} of {len(judged)} targets hold as given."
+        + (f" Held beside Kafka only, at the ratio they were set at: {'; '.join(held)}." if held else "")
+        + (f" Not held: {'; '.join(neither)}." if neither else "")
     )
 
 

@@ -76,7 +76,8 @@ def test_a_slow_machine_misses_the_absolute_and_holds_the_ratio(results: Results
         results.add(round_number, "kafka", "start", 8000.0)
     assert [targets(results)[1][3], targets(results)[1][6]] == ["not held", "held"]
     assert verdict(results) == (
-        "1 of 2 targets hold as given, and 1 more as the ratio to Kafka that they were set at."
+        "1 of 2 targets hold as given. "
+        "Held beside Kafka only, at the ratio they were set at: start to first answer."
     )
 
 
