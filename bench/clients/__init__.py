@@ -52,16 +52,14 @@ def build() -> Mapping[str, Sequence[str]]:
 def run(
     client: str, workload: str, bootstrap: str, *, timeout_s: float = 300.0, **options: object
 ) -> dict[str, Any]:
-    """Run one workload to its end; an option `batch_bytes=1` becomes `--batch-bytes 1`.
+    """Run one workload to its end, with `arguments` of the options.
 
     Gives the object that the program says. Raises ClientError with the program's complaint.
     """
     command = build().get(client)
     if command is None:
         raise ClientError(f"there is no client {client} here")
-    line = [*command, workload, "--bootstrap", bootstrap]
-    for name, value in options.items():
-        line += ["--" + name.replace("_", "-"), str(value)]
+    line = [*command, workload, *arguments(bootstrap, options)]
     output = _run(line, where=_ROOT, timeout_s=timeout_s).strip().splitlines()
     try:
         said = json.loads(output[-1])
@@ -70,6 +68,15 @@ def run(
     if not isinstance(said, dict):
         raise ClientError(f"{client} {workload} said no JSON object")
     return said
+
+
+def arguments(bootstrap: str, options: Mapping[str, object]) -> list[str]:
+    """An option `batch_bytes=1` becomes `--batch-bytes 1`, and `touch=True` becomes `--touch=true`."""
+    line = ["--bootstrap", bootstrap]
+    for name, value in options.items():
+        option = "--" + name.replace("_", "-")
+        line += [f"{option}={value}".lower()] if isinstance(value, bool) else [option, str(value)]
+    return line
 
 
 def _build_franz(folder: Path) -> Path:

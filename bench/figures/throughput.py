@@ -3,8 +3,8 @@ by franz-go, librdkafka and Kafka's own perf tools, plain and lz4, idempotent wi
 program's clock runs from its first record to the last acknowledgement, or to the last record in its hands;
 connecting is outside of it. MB are 10^6 bytes of record values. The CPU seconds that the broker used
 meanwhile (by Kafka's tools: while the whole tool ran) are divided by the bytes that it took and gave once:
-CPU a GB. 400 MB are moved where targets speak of it, 160 MB elsewhere, a quarter of it in records of 100 B and by
-Kafka's tools, which take seconds to warm up: their figures tell more of the tool than of the broker.
+CPU a GB. 400 MB are moved where targets speak of it, 160 MB elsewhere, a quarter of it in records of 100 B
+and by Kafka's tools, which take seconds to warm up: their figures tell more of the tool than of the broker.
 """
 
 from collections.abc import Mapping, Sequence

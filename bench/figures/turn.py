@@ -14,6 +14,7 @@ from itertools import count
 from typing import IO, Protocol
 
 from bench.brokers import Broker, BrokerError
+from bench.clients import arguments
 
 _LINE = 120  # of a complaint, so many characters are told
 _names = count(1)
@@ -57,18 +58,15 @@ class Turn:
         self._timeout_s = timeout_s
 
     def load(self, client: str, workload: str, /, **options: object) -> Load:
-        """Run `client`'s `workload` to its end; an option `batch_bytes=1` becomes `--batch-bytes 1`,
-        `touch=True` becomes `--touch=true`.
+        """Run `client`'s `workload` to its end; `options` as for bench.clients.arguments.
 
         Raises Lacking with the program's own words where it fails or takes too long.
         """
         command = self._commands(client)
         if command is None:
             raise Lacking(f"the client {client} could not be built")
-        line = [*command, workload, "--bootstrap", self.broker.address]
-        for name, value in {**self.broker.client_options.get(client, {}), **options}.items():
-            option = "--" + name.replace("_", "-")
-            line += [f"{option}={value}".lower()] if isinstance(value, bool) else [option, str(value)]
+        asked = {**self.broker.client_options.get(client, {}), **options}
+        line = [*command, workload, *arguments(self.broker.address, asked)]
         if self.broker.child is not None:
             line += ["--pid", str(self.broker.child.pid)]
         said = _json_of(line, self._timeout_s)

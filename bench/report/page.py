@@ -27,16 +27,16 @@ How kwire compares with its peers and with what the machine can do, and what was
 """
 _HOW_TO_RUN = """\
 ```
-pip install -e '.[bench]'                    # Linux; Go, a C compiler, Java 17 and Maven must be there
-python -m bench --quick                      # one round of little: under two minutes
+python -m bench --quick        # one round of little: under two minutes
 python -m bench --resume bench/results/full.json --page
 python -m bench.scale --json bench/results/scale.json
 python -m bench.fairness --json bench/results/fairness.json
 python -m bench --from bench/results/full.json --page      # this page again, nothing measured
 ```
 
-The third line measures everything, in about half an hour, and goes on where it was broken off. `--broker
-NAME=HOST:PORT` adds any broker that runs already. bench/README.md has more."""
+On Linux, with kwire installed (`pip install -e .`), Go, a C compiler, Java 17 and Maven. The second line
+measures everything, in about half an hour, and goes on where it was broken off. `--broker NAME=HOST:PORT` adds
+any broker that runs already. [bench/README.md](../bench/README.md) has more."""
 _CLIENTS = """\
 Every producer is idempotent with acks=all; values are half random, half always the same, so that lz4 has
 half to do. Each client has its defaults but for what

@@ -1,7 +1,8 @@
 """`python -m bench.scale`: what a request costs when there is more of something, as a table.
 
 Each series has a broker of its own; each count in it is measured over one connection, one request at a time:
-the broker's CPU time (all its threads, from the kernel's clock) and the latency. A cost that grows faster
+the broker's CPU time (all its threads, from the kernel's clock) and the latency. The smallest count is looked
+at once before, uncounted: a broker's first requests are slow. A cost that grows faster
 than it must is flagged, and the exit code is 2. docs/performance.md (`python -m bench --from FILE --page`)
 shows what `--json bench/results/scale.json` kept, with plots.
 """
@@ -61,6 +62,7 @@ def _series(series: Series, options: argparse.Namespace) -> dict[str, Any]:
     counts = series.counts
     if options.quick:
         counts = (counts[0], counts[len(counts) // 2], counts[-1])
+    asked = {"requests": 200, "seconds": 1.0} if options.quick else {"requests": 600, "seconds": 2.0}
     broker = broker_of(options, KWIRE_OPTIONS)
     points: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory(prefix="kwire-scale-") as directory:
@@ -68,8 +70,9 @@ def _series(series: Series, options: argparse.Namespace) -> dict[str, Any]:
             if not isinstance(broker, Given):
                 broker.build()
                 broker.start(Path(directory))
+            _cost(broker, series, counts[0], "warm", requests=200, seconds=0.5)
             for count in counts:
-                points.append({"count": count, **_cost(broker, series, count, options.quick)})
+                points.append({"count": count, **_cost(broker, series, count, "counted", **asked)})
         finally:
             broker.stop()
     costs = _costs(points)
@@ -103,16 +106,15 @@ def _keep(results: dict[str, dict[str, Any]], options: argparse.Namespace) -> No
     file.write_text(json.dumps(kept, indent=1) + "\n")
 
 
-def _cost(broker: Broker, series: Series, count: int, quick: bool) -> dict[str, float]:
+def _cost(broker: Broker, series: Series, count: int, name: str, **asked: float) -> dict[str, float]:
     return run(
         "cost",
         broker.address,
         kind=series.kind,
-        topic=f"{series.kind}-{count}",
+        topic=f"{series.kind}-{count}-{name}",
         n=count,
         pid=broker.child.pid if broker.child else None,
-        requests=200 if quick else 1000,
-        seconds=1 if quick else 3,
+        **asked,
     )
 
 
