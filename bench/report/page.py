@@ -35,8 +35,8 @@ python -m bench --from bench/results/full.json --page      # this page again, no
 ```
 
 On Linux, with kwire installed (`pip install -e .`), Go, a C compiler, Java 17 and Maven. The second line
-measures everything, in about half an hour, and goes on where it was broken off. `--broker NAME=HOST:PORT` adds
-any broker that runs already. [bench/README.md](../bench/README.md) has more."""
+measures everything, in about half an hour, and goes on where it was broken off. `--broker NAME=HOST:PORT`
+adds any broker that runs already. [bench/README.md](../bench/README.md) has more."""
 _CLIENTS = """\
 Every producer is idempotent with acks=all; values are half random, half always the same, so that lz4 has
 half to do. Each client has its defaults but for what

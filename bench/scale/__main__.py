@@ -62,7 +62,7 @@ def _series(series: Series, options: argparse.Namespace) -> dict[str, Any]:
     counts = series.counts
     if options.quick:
         counts = (counts[0], counts[len(counts) // 2], counts[-1])
-    asked = {"requests": 200, "seconds": 1.0} if options.quick else {"requests": 600, "seconds": 2.0}
+    asked = (200, 1.0) if options.quick else (600, 2.0)
     broker = broker_of(options, KWIRE_OPTIONS)
     points: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory(prefix="kwire-scale-") as directory:
@@ -70,9 +70,9 @@ def _series(series: Series, options: argparse.Namespace) -> dict[str, Any]:
             if not isinstance(broker, Given):
                 broker.build()
                 broker.start(Path(directory))
-            _cost(broker, series, counts[0], "warm", requests=200, seconds=0.5)
+            _cost(broker, series, counts[0], "warm", 200, 0.5)
             for count in counts:
-                points.append({"count": count, **_cost(broker, series, count, "counted", **asked)})
+                points.append({"count": count, **_cost(broker, series, count, "counted", *asked)})
         finally:
             broker.stop()
     costs = _costs(points)
@@ -106,7 +106,9 @@ def _keep(results: dict[str, dict[str, Any]], options: argparse.Namespace) -> No
     file.write_text(json.dumps(kept, indent=1) + "\n")
 
 
-def _cost(broker: Broker, series: Series, count: int, name: str, **asked: float) -> dict[str, float]:
+def _cost(
+    broker: Broker, series: Series, count: int, name: str, requests: int, seconds: float
+) -> dict[str, float]:
     return run(
         "cost",
         broker.address,
@@ -114,7 +116,8 @@ def _cost(broker: Broker, series: Series, count: int, name: str, **asked: float)
         topic=f"{series.kind}-{count}-{name}",
         n=count,
         pid=broker.child.pid if broker.child else None,
-        **asked,
+        requests=requests,
+        seconds=seconds,
     )
 
 
