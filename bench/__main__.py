@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 import sys
 from collections.abc import Sequence
@@ -77,7 +78,7 @@ def _measured(parser: argparse.ArgumentParser, options: argparse.Namespace) -> r
         if kept:
             results.save(kept)
 
-    return measure(brokers, programs, options.only, scale, rounds, keep, earlier)
+    return measure(brokers, programs, options.only, scale, rounds, keep, earlier, options.minutes)
 
 
 def _print(results: report.Results) -> None:
@@ -118,6 +119,9 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     files.add_argument(
         "--from", type=Path, metavar="FILE", dest="results", help="measure nothing: report what FILE keeps"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="begin nothing after that long; report what there is"
     )
     parser.add_argument("--page", action="store_true", help="write docs/performance.md and its plots")
     return parser

@@ -9,6 +9,7 @@ is started again for its next turn, so that one crash costs one figure.
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import tempfile
@@ -69,7 +70,13 @@ class Run:
     scale: Scale
     results: Results
     keep: Callable[[Results], None]
+    end_s: float = math.inf
     progress: Progress = field(default_factory=lambda: Progress(0))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time for it has passed (`time.monotonic`)."""
+        return time.monotonic() > self.end_s
 
     def is_done(self, number: int, broker: Broker, step: Step) -> bool:
         return turn_name(number, broker.name, step.title) in self.results.done
@@ -91,11 +98,13 @@ def measure(
     rounds: int,
     keep: Callable[[Results], None],
     earlier: Results | None = None,
+    minutes: float = math.inf,
 ) -> Results:
     """Run `rounds` rounds of the figures named `chosen` (empty: all) over brokers that are built.
 
     `keep` gets what was found after each turn, so that a run that is broken off was not for nothing; given
-    back as `earlier`, what it holds is not measured again. Raises ValueError where that is of another scale.
+    back as `earlier`, what it holds is not measured again. After `minutes` no turn is begun. Raises
+    ValueError where `earlier` is of another scale.
     """
     if earlier is not None and earlier.is_quick != scale.is_quick:
         raise ValueError("the kept results are of another scale (--quick)")
@@ -111,10 +120,8 @@ def measure(
     results.environment |= environment()
     results.brokers |= {broker.name: broker.version() for broker in brokers}
     results.add_rows(start.ROWS)
-    run = Run(
-        brokers, commands, [(figure, step) for figure in figures for step in figure.steps(scale)], scale,
-        results, keep,
-    )  # fmt: skip
+    steps = [(figure, step) for figure in figures for step in figure.steps(scale)]
+    run = Run(brokers, commands, steps, scale, results, keep, time.monotonic() + 60 * minutes)
     for name in FIGURES:  # in the order of the list, even where a later run adds some
         for step in FIGURES[name].steps(scale):
             results.add_rows(step.rows)
@@ -131,7 +138,10 @@ def measure(
             results.limits = dict(limits.measure(quick=scale.is_quick))
             keep(results)
         for number in range(rounds):
-            _round(run, number)
+            if not run.is_over:
+                _round(run, number)
+        if run.is_over:
+            run.progress.notes("the time is over: what is missing can be measured with --resume")
     finally:
         run.progress.end()
     return results
@@ -163,6 +173,8 @@ def _round(run: Run, number: int) -> None:
             for broker in _rotated(alive, number + place):
                 if all(one is not step for _, one in left[broker.name]):
                     continue
+                if run.is_over:
+                    return
                 run.progress.says(f"{name}: {broker.name}: {step.title}")
                 for reason in _turn(run, number, figure, step, broker, folder):
                     run.progress.notes(f"  {broker.name}, {step.title}: {reason}")
@@ -181,9 +193,11 @@ def _turn(run: Run, number: int, figure: Figure, step: Step, broker: Broker, fol
         _revive(run, broker, folder)
         began = time.monotonic()
         values = step.run(turn)
-    except (Lacking, BrokerError) as error:
-        _lack(results, broker, step.rows, str(error))
-        return {str(error)}
+    except (Lacking, BrokerError, OSError, ValueError, ArithmeticError, LookupError) as error:
+        # One that isn't foreseen is a mistake of the figure's; it costs the figure, not the run.
+        reason = str(error) if isinstance(error, Lacking | BrokerError) else repr(error)
+        _lack(results, broker, step.rows, reason)
+        return {reason}
     for key, reason in turn.reasons.items():
         results.lack(broker.name, key, reason)
     failed = set(turn.reasons.values()) - set(broker.lacks.values())

@@ -36,14 +36,14 @@ class Scale:
     seconds: float = 4.0
     beside_seconds: float = 3.0
     warm_s: float = 1.0
-    timeout_s: float = 60.0
+    timeout_s: float = 120.0
     is_quick: bool = False
 
 
 FULL = Scale()
 QUICK = Scale(
     megabytes=100, side_megabytes=100, records=100_000, seconds=0.6, beside_seconds=0.6, warm_s=0.3,
-    timeout_s=15.0, is_quick=True,
+    timeout_s=30.0, is_quick=True,
 )  # fmt: skip
 
 
