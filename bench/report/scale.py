@@ -39,8 +39,8 @@ def section(kept: Path, folder: Path, beside: Path) -> list[str]:
 
 
 def table(series: Mapping[str, Mapping[str, Any]]) -> Sequence[Sequence[str]]:
-    """A row a series: CPU microseconds at its least and most, what one more costs, the growth."""
-    rows = [["request", "may grow", "count", "CPU at least", "CPU at most", "one more", "growth"]]
+    """A row a series: CPU microseconds at its smallest and largest count, what one more costs, the growth."""
+    rows = [["request", "may grow", "count", "CPU at the smallest", "at the largest", "one more", "growth"]]
     for one in series.values():
         points = sorted(one["points"], key=lambda point: float(point["count"]))
         costs = [point["cpu_us"] or point["p50_us"] for point in points]
