@@ -12,6 +12,8 @@ from bench.figures import FIGURES, Scale
 from bench.report import Results, load, turn_name
 from bench.run import measure
 
+pytestmark = pytest.mark.slow  # some twenty programs a test
+
 SCALE = Scale(megabytes=8, side_megabytes=8, records=5, seconds=0, beside_seconds=0, warm_s=0, is_quick=True)
 SAYS = (
     '{"seconds": 2, "records": 100, "requests": 10, "batches": 5, "p50_ms": 1, "p99_ms": 2,'
