@@ -3,8 +3,8 @@
 Each series has a broker of its own; each count in it is measured over one connection, one request at a time:
 the broker's CPU time (all its threads, from the kernel's clock) and the latency. The smallest count is looked
 at once before, uncounted: a broker's first requests are slow. A cost that grows faster than it must is
-flagged, and the exit code is 2; it is 1 where a series could not be measured. docs/performance.md (`python -m bench
---from FILE --page`) shows what `--json bench/results/scale.json` kept, with plots.
+flagged, and the exit code is 2; it is 1 where a series could not be measured. docs/performance.md
+(`python -m bench --from FILE --page`) shows what `--json bench/results/scale.json` kept, with plots.
 """
 
 from __future__ import annotations
