@@ -18,7 +18,7 @@ def in_its_own_time(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
     def run() -> None:
         trio.run(test, clock=trio.testing.MockClock(autojump_threshold=0))
 
-    del run.__wrapped__  # type: ignore[attr-defined]  # or it would be taken for the coroutine that it runs
+    del run.__wrapped__
     return run
 
 
