@@ -212,7 +212,8 @@ class Partition:
         leader_epoch = self.leader_epoch
         stamped = []
         size = 0
-        for data, header in batches:
+        for batch in batches:
+            data, header = batch.buffer, batch.header
             if header.attributes & TRANSACTIONAL and origin is Origin.CLIENT:
                 # No transaction can be open while there is no transaction coordinator.
                 return AppendResult(ErrorCode.INVALID_TXN_STATE, log_start_offset=log.log_start_offset)
