@@ -189,14 +189,15 @@ def _session(stage: Stage, planted: Planted, most: int) -> Work:
     session = sessions.create(named, True)
     assert session is not None
     answer = _fetched(stage)
+    asked = fetch(stage.topic_id, FULL, 0).topics
     resume = planted(sessions.resume)
 
     def work(times: int) -> None:
         for _ in repeat(None, times):
             resumed = resume(session.id, session.epoch, True)
             assert isinstance(resumed, FetchSession)
-            sessions.update(resumed, named, ())
-            for partition in list(resumed.partitions.values()):
+            sessions.update(resumed, asked, ())
+            for partition in resumed.to_look_at(True):
                 resumed.news(partition, answer, 168)
 
     return work

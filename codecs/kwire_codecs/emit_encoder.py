@@ -8,7 +8,7 @@ from typing import Any
 from .emit import FIXED, Emitter, Paths, has_records, root_of, struct_of
 from .errors import ErrorCode
 from .runtime import MAX_STRING, Bad, put_tags, put_uvarint
-from .wire import Chunks, Field, Struct
+from .wire import Chunks, Encoded, Field, Root, Struct
 
 
 class _EncoderEmitter(Emitter):
@@ -178,6 +178,8 @@ class _EncoderEmitter(Emitter):
         element = field.element
         self.flush()
         if isinstance(element, type):
+            if field.reusable:
+                self.line(f"if type(x{k}) is Encoded: out += x{k}.data; x{k} = ()", path)
             self.line(f"for v{k} in x{k}:", path)
             self.indent += 1
             self.struct(element, f"v{k}", f"{path}[].")
@@ -194,15 +196,20 @@ class _EncoderEmitter(Emitter):
             self.indent -= 1
 
 
-def encoder_source(cls: type[Struct], version: int) -> tuple[str, dict[str, Any], Paths]:
-    """The source of an encoder, the names that it needs, and which of its lines writes which field."""
-    root = root_of(cls)
+def encoder_source(
+    cls: type[Struct], version: int, root: Root | None = None
+) -> tuple[str, dict[str, Any], Paths]:
+    """The source of an encoder, the names that it needs, and which of its lines writes which field. A part of
+    a message needs to be told what message it is in.
+    """
+    root = root or root_of(cls)
     if version not in root.versions:
         raise ValueError(f"{root.label} has the versions {root.versions}, not {version}")
     emit = _EncoderEmitter(version, version in root.flexible)
     emit.names.update(
         Bad=Bad,
         Chunks=Chunks,
+        Encoded=Encoded,
         NO_ERROR=ErrorCode.NONE,
         FAULTS=(Bad, struct.error, UnicodeEncodeError, AttributeError, TypeError),
         pack_many=struct.pack,

@@ -93,6 +93,24 @@ class Chunks:
 Records = Buffer | Chunks
 
 
+class Encoded:
+    """The value of an array whose elements were encoded before (`compile.encode_element`), in the version of
+    the message that they go into. Only for arrays that are declared `reusable`.
+    """
+
+    __slots__ = ("count", "data")
+
+    def __init__(self, count: int, data: bytes | bytearray) -> None:
+        self.count = count
+        self.data = data
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __repr__(self) -> str:
+        return f"Encoded({self.count} elements in {len(self.data)} bytes)"
+
+
 class Field:
     """How one field travels. Made by the functions below, read by compile.py and by the schema tests."""
 
@@ -105,6 +123,7 @@ class Field:
         "name",
         "never_compact",
         "null",
+        "reusable",
         "tag",
         "versions",
     )
@@ -121,6 +140,7 @@ class Field:
         element: Field | type[Struct] | None = None,
         factory: type[Struct] | None = None,
         never_compact: bool = False,
+        reusable: bool = False,
     ) -> None:
         self.name = ""
         self.kind = kind
@@ -132,6 +152,7 @@ class Field:
         self.ignorable = ignorable
         self.element = element
         self.never_compact = never_compact
+        self.reusable = reusable
 
     @property
     def required(self) -> bool:
@@ -279,9 +300,21 @@ def array(
     default: Any = REQUIRED,
     tag: int | None = None,
     ignorable: bool = False,
+    reusable: bool = False,
 ) -> Any:
-    """A list of structs, `array(Topic)`, or of plain values, `array(w.int32())`."""
-    return Field("array", versions, default, null=null, tag=tag, ignorable=ignorable, element=element)
+    """A list of structs, `array(Topic)`, or of plain values, `array(w.int32())`. A `reusable` list of structs
+    may be given as `Encoded`, too.
+    """
+    return Field(
+        "array",
+        versions,
+        default,
+        null=null,
+        tag=tag,
+        ignorable=ignorable,
+        element=element,
+        reusable=reusable,
+    )
 
 
 def struct(

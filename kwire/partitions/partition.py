@@ -29,7 +29,7 @@ from kwire.coordinators.metadata.topic_names import is_internal
 from kwire.partitions.threads import decode_in_thread
 
 if TYPE_CHECKING:
-    from kwire.partitions.waiting import Waiter
+    from kwire.partitions.waiting import Watcher
 
 logger = logging.getLogger("kwire.partitions")
 
@@ -96,7 +96,7 @@ class Partition:
         self.leader_id = state.leader
         self.leader_epoch = state.leader_epoch
         self.replicas: Sequence[int] = state.replicas
-        self._waiters: dict[Waiter, None] = {}  # in the order in which they came
+        self._waiters: dict[Watcher, None] = {}  # in the order in which they came
         self._cursors: dict[int, int] = {}
         """Where the replicas that are not in sync went out of the ISR."""
         self._held_at: int | None = None
@@ -246,6 +246,16 @@ class Partition:
             AppendResult, (NO_ERROR, first_offset, append_time_ms, log.log_start_offset, None, (), offset - 1)
         )
 
+    def bounds(self) -> tuple[int, int, int, int]:
+        """Where the log starts, where its stable part ends, the high watermark, and where the log ends."""
+        log = self.log
+        end = log.log_end_offset
+        high_watermark = end if self._held_at is None else self._held_at
+        stable = log.producers.first_undecided_offset
+        if stable is None or stable > high_watermark:
+            stable = high_watermark
+        return log.log_start_offset, stable, high_watermark, end
+
     def read(
         self,
         offset: int,
@@ -260,12 +270,16 @@ class Partition:
         `end` is where the replica that is read from ends, if it was left behind (`left_behind_at`).
         """
         readable = self.last_stable_offset if read_committed else self.high_watermark
-        if end is None:
-            end = readable
-        elif offset > end:
-            return ErrorCode.OFFSET_OUT_OF_RANGE
-        else:
-            end = min(end, readable)
+        if end is not None:
+            if offset > end:
+                return ErrorCode.OFFSET_OUT_OF_RANGE
+            readable = min(end, readable)
+        return self.read_up_to(readable, offset, max_bytes, at_least_one)
+
+    def read_up_to(
+        self, end: int, offset: int, max_bytes: int, at_least_one: bool = True
+    ) -> LogRead | ErrorCode:
+        """Whole batches from the one that holds `offset`, up to `end`: one of the `bounds`, or below."""
         try:
             return self.log.read(offset, max_bytes, max_offset=end, at_least_one=at_least_one)
         except OffsetOutOfRange:
@@ -319,6 +333,14 @@ class Partition:
         self._held_at = min(self.high_watermark, log.log_end_offset) if is_under else None
         if moved or (was_under and not is_under):
             self.wake_all()
+        else:
+            for waiter in self._waiters:
+                waiter.stir()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its topic was deleted."""
+        return not self.replicas
 
     def gone(self) -> None:
         """The topic is deleted: nobody leads, and waiting readers are told."""
@@ -335,16 +357,16 @@ class Partition:
         except StorageError as error:
             logger.error("cutting %s to offset %d failed, its records stay: %s", self, offset, error)
 
-    def watch(self, waiter: Waiter) -> None:
-        """Puts a reader on the waiting list; it must `unwatch` whatever happens."""
+    def watch(self, waiter: Watcher) -> None:
+        """Puts a reader, or what a session reads, on the waiting list; it must `unwatch` whatever happens."""
         self._waiters[waiter] = None
 
-    def unwatch(self, waiter: Waiter) -> None:
+    def unwatch(self, waiter: Watcher) -> None:
         self._waiters.pop(waiter, None)
 
     @property
     def is_waited_for(self) -> bool:
-        """Whether a reader is on the waiting list."""
+        """Whether anyone is on the waiting list."""
         return bool(self._waiters)
 
     def wake_all(self) -> None:

@@ -68,10 +68,7 @@ class BatchBlocks:
     def append(self, base_offset: int, last_offset: int, batch: memoryview) -> None:
         """Add a batch, copying it unless it is most of the buffer that it lies in."""
         size = len(batch)
-        pinned = 0
-        if size >= KEEP_AS_IT_IS_BYTES and isinstance(batch.obj, (bytes, bytearray)):
-            pinned = len(batch.obj)
-        if 0 < pinned <= 2 * size:
+        if size >= KEEP_AS_IT_IS_BYTES and (pinned := memoryview(batch.obj).nbytes) <= 2 * size:
             self._add_block(_Block(batch, self._position, size, owned=False, charged=pinned))
         else:
             block = self._blocks[-1] if self._blocks else None
@@ -118,7 +115,9 @@ class BatchBlocks:
 
     def _bytes(self, start: int, end: int) -> list[Slice]:
         blocks = self._blocks
-        at = bisect_right(blocks, start, key=lambda block: block.start) - 1
+        at = len(blocks) - 1
+        if blocks[at].start > start:
+            at = bisect_right(blocks, start, key=lambda block: block.start) - 1
         parts: list[Slice] = []
         while start < end:
             block = blocks[at]

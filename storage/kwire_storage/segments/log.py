@@ -419,7 +419,7 @@ class SegmentedLog:
         if self._on_disk and not self._epochs_saved:
             path = f"{self.directory}/{file_names.LEADER_EPOCHS}"
             with storing("writing", path):
-                self._shared.files.write_file(path, encode_epochs(self.epochs.entries()), sync=False)
+                self._shared.alike.write(path, encode_epochs(self.epochs.entries()))
         self._epochs_saved = True
 
     def configure(self, config: LogConfig) -> None:
