@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kwire_codecs.apis.produce import Produce
 from kwire_codecs.compile import decoder
 from kwire_codecs.errors import ErrorCode
-from kwire_codecs.framing import frame_request, frame_response
+from kwire_codecs.framing import Frames, frame_request, frame_response
 from kwire_codecs.headers import read_response_header
 
 from kwire.handlers import registry
@@ -189,6 +189,67 @@ async def both_ways(sent: list[tuple[Any, ...]]) -> None:
                     logs.append(b"".join(bytes(part) for part in found.parts))
             seen.append((answers, logs))
     assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("version", [3, 9])
+async def test_another_beginning_is_not_what_is_remembered(version: int) -> None:
+    async with serving() as running:
+        await create_topic(running, "t")
+        asker = Asker(running)
+        for _ in range(2):
+            await asker.ask(produce_request("t", records(b"x")), version)
+        parts, _ = frame_request(produce_request("t", records(b"y")), version, 3, "test")
+        frame = b"".join(parts)[4:]
+        index_at = frame.rindex(b"t", 0, frame.index(records(b"y"))) + (2 if version >= 9 else 5)
+        for at in (*range(4), *range(8, index_at)):
+            other = bytearray(frame)
+            other[at] ^= 1
+            assert asker.remembered.answer(memoryview(other)) is None
+        partition = running.cluster.partition("t", 0)
+        assert partition is not None
+        assert partition.log_end_offset == 2
+        assert asker.remembered.answer(memoryview(bytearray(frame))) is not None
+        assert partition.log_end_offset == 3
+
+
+@pytest.mark.parametrize("version", [3, 9])
+async def test_another_end_is_not_what_is_remembered(version: int) -> None:
+    async with serving() as running:
+        await create_topic(running, "t")
+        asker = Asker(running)
+        for _ in range(2):
+            await asker.ask(produce_request("t", records(b"x")), version)
+        parts, _ = frame_request(produce_request("t", records(b"y")), version, 3, "test")
+        frame = bytearray(b"".join(parts)[4:])
+        for end in (b"\0", b"\1\0", b"abc"):
+            assert asker.remembered.answer(memoryview(frame + end)) is None
+        for size in range(len(frame)):
+            assert asker.remembered.answer(memoryview(frame[:size])) is None
+        if version >= 9:
+            for at in (1, 2, 3):
+                tagged = bytearray(frame)
+                tagged[-at] = 1
+                assert asker.remembered.answer(memoryview(tagged)) is None
+        partition = running.cluster.partition("t", 0)
+        assert partition is not None
+        assert partition.log_end_offset == 2
+
+
+async def test_frames_as_they_are_cut_from_a_stream_can_be_remembered() -> None:
+    async with serving() as running:
+        await create_topic(running, "t")
+        asker = Asker(running)
+        for size in (1, 7, 1 << 20):
+            asker.requests.connection_closed(asker.connection)
+            frames = Frames(1 << 20)
+            for _ in range(3):
+                parts, _ = frame_request(produce_request("t", records(b"x" * 100)), 9, 1, "test")
+                stream = b"".join(parts)
+                for at in range(0, len(stream), size):
+                    frames.feed(stream[at : at + size])
+                frame: Any = frames.next_frame()
+                await asker.send(frame.obj)
+            assert asker.remembered is not None
 
 
 async def test_a_topic_of_the_same_name_is_not_taken_for_the_one_before() -> None:
