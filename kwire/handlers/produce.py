@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kwire_codecs.apis.produce import Produce
 from kwire_codecs.errors import ErrorCode
@@ -28,8 +28,12 @@ from kwire.handlers.leaders import newer_leaders
 from kwire.handlers.turns import Turns, check_size
 from kwire.partitions.partition import AppendResult, Partition
 
+if TYPE_CHECKING:
+    from kwire.broker.cluster import Cluster
+
 API = Produce
 VERSIONS = (0, 13)
+REPEATED = "kwire.handlers.repeated_produce"
 
 TopicAnswer = Produce.Response.Topic
 PartitionAnswer = TopicAnswer.Partition
@@ -52,28 +56,50 @@ FIRST_FIELDS = struct.Struct(">8xi4xB5xB")
 
 def at_once(ctx: Context, request: Produce.Request) -> Any:
     """`handle`, without a coroutine where every batch is a usual one, which is most of the time."""
-    cluster, version = ctx.cluster, ctx.version
+    cluster, node_id, version, acks = ctx.cluster, ctx.node.id, ctx.version, request.acks
     now_ms = cluster.clock.now_ms()
-    usual: list[tuple[Partition, list[ValidBatch], ProduceRules]] = []
+    all_usual: list[tuple[Partition, list[ValidBatch], ProduceRules]] = []
     for topic in request.topic_data:
         name: str | None = cluster.topic_name(topic.topic_id) if version >= 13 else topic.name
         for data in topic.partition_data:
-            found, records = _partition(ctx, request, name, data.index), data.records
-            if not isinstance(found, Partition) or records is None:
+            records = data.records
+            if name is None or records is None or len(all_usual) == MOST_AT_ONCE:
                 return handle(ctx, request)
-            rules = cluster.produce_rules(found.topic, version)
-            # The first append makes files; append time is written into what might have to be looked at again.
-            if len(usual) == MOST_AT_ONCE or not found.log.log_end_offset or rules.log_append_time:
+            found = usual(cluster, node_id, version, acks, name, data.index, records, now_ms)
+            if found is None:
                 return handle(ctx, request)
-            # What is usual and in no transaction is nothing that `_refusal_of_all` objects to.
-            checked = accept_usual(records, rules, now_ms)
-            if checked is None or checked[0].header.attributes & record_batch.TRANSACTIONAL:
-                return handle(ctx, request)
-            usual.append((found, checked, rules))
+            all_usual.append(found)
     results = []
-    for partition, checked, rules in usual:
+    for partition, checked, rules in all_usual:
         results.append(partition.append_batches(checked, rules, now_ms=now_ms))
     return _answer(ctx, request, results)
+
+
+def usual(
+    cluster: Cluster,
+    node_id: int,
+    version: int,
+    acks: int,
+    topic: str,
+    index: int,
+    records: memoryview,
+    now_ms: int,
+) -> tuple[Partition, list[ValidBatch], ProduceRules] | None:
+    """What to append where, if nothing speaks against it and no time is lost by doing it now; else None, and
+    nothing has changed.
+    """
+    partition = _partition(cluster, node_id, acks, topic, index)
+    # The first append makes files.
+    if not isinstance(partition, Partition) or not partition.log.log_end_offset:
+        return None
+    rules = cluster.produce_rules(topic, version)
+    if rules.log_append_time:  # which is written into what might have to be looked at again
+        return None
+    checked = accept_usual(records, rules, now_ms)
+    # What is usual and in no transaction is nothing that `_refusal_of_all` objects to.
+    if checked is None or checked[0].header.attributes & record_batch.TRANSACTIONAL:
+        return None
+    return partition, checked, rules
 
 
 async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | None:
@@ -170,29 +196,28 @@ def _refusal_of_all(request: Produce.Request) -> AppendResult | None:
 
 
 def _partition(
-    ctx: Context, request: Produce.Request, name: str | None, index: int
+    cluster: Cluster, node_id: int, acks: int, name: str | None, index: int
 ) -> Partition | AppendResult:
     """Where to append, or why that may not be."""
     if name is None:
         return AppendResult(ErrorCode.UNKNOWN_TOPIC_ID)
-    cluster = ctx.cluster
     partition = cluster.reach(name, index)
     if not isinstance(partition, Partition):
         return AppendResult(partition)
-    if request.acks not in VALID_ACKS:
+    if acks not in VALID_ACKS:
         return AppendResult(ErrorCode.INVALID_REQUIRED_ACKS)
     if partition.is_internal:
         return AppendResult(ErrorCode.INVALID_TOPIC_EXCEPTION)
-    refusal = partition.refusal_for(ctx.node.id, -1)
+    refusal = partition.refusal_for(node_id, -1)
     if refusal:
         return AppendResult(refusal)
-    if request.acks == -1 and partition.is_under_min_isr:
+    if acks == -1 and partition.is_under_min_isr:
         return AppendResult(ErrorCode.NOT_ENOUGH_REPLICAS, log_start_offset=partition.log_start_offset)
     return partition
 
 
 async def _append(ctx: Context, request: Produce.Request, name: str | None, data: Any) -> AppendResult:
-    partition = _partition(ctx, request, name, data.index)
+    partition = _partition(ctx.cluster, ctx.node.id, request.acks, name, data.index)
     if isinstance(partition, AppendResult):
         return partition
     records = data.records

@@ -212,23 +212,15 @@ class Partition:
         leader_epoch = self.leader_epoch
         stamped = []
         size = 0
-        for data, header in batches:
+        for batch in batches:
+            data, header = batch.buffer, batch.header
             if header.attributes & TRANSACTIONAL and origin is Origin.CLIENT:
                 # No transaction can be open while there is no transaction coordinator.
                 return AppendResult(ErrorCode.INVALID_TXN_STATE, log_start_offset=log.log_start_offset)
             if header.producer_id >= 0:
                 verdict = log.producers.check(header, now_ms)
-                if isinstance(verdict, Duplicate):
-                    return AppendResult(
-                        ErrorCode.NONE,
-                        verdict.base_offset,
-                        # Kafka tells the batch's time here under CreateTime too.
-                        verdict.timestamp_ms,
-                        log.log_start_offset,
-                        last_offset=verdict.last_offset,
-                    )
                 if verdict is not None:
-                    return AppendResult(verdict, log_start_offset=log.log_start_offset)
+                    return self._refused(verdict)
             header = record_batch.place(data, header, offset, leader_epoch)
             stamped.append(new_tuple(ValidBatch, (data, header)))
             offset += header.last_offset_delta + 1
@@ -243,6 +235,20 @@ class Partition:
         append_time_ms = batches[-1].header.max_timestamp if rules.log_append_time else -1
         return new_tuple(
             AppendResult, (NO_ERROR, first_offset, append_time_ms, log.log_start_offset, None, (), offset - 1)
+        )
+
+    def _refused(self, verdict: Duplicate | ErrorCode) -> AppendResult:
+        """The answer to a batch that the producer's other batches speak against."""
+        log_start_offset = self.log.log_start_offset
+        if not isinstance(verdict, Duplicate):
+            return AppendResult(verdict, log_start_offset=log_start_offset)
+        return AppendResult(
+            ErrorCode.NONE,
+            verdict.base_offset,
+            # Kafka tells the batch's time here under CreateTime too.
+            verdict.timestamp_ms,
+            log_start_offset,
+            last_offset=verdict.last_offset,
         )
 
     def bounds(self) -> tuple[int, int, int, int]:

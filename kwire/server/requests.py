@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kwire_codecs.headers import RequestHeader
 
     from kwire.broker.cluster import Cluster
-    from kwire.handlers.registry import Handler
+    from kwire.handlers.registry import Handler, Repeated
     from kwire.server.connection import Connection
 
 logger = logging.getLogger("kwire.server")
@@ -44,6 +44,8 @@ LARGE_PRODUCE_BYTES: Final = 8 * 1024 * 1024
 """Above these, a request is decoded and its answer encoded in a thread: a question about tens of thousands of
 partitions would hold every other client up. Most of a Produce is records, which nobody decodes.
 """
+MOST_REMEMBERED: Final = 16
+"""Times that a connection's last request is remembered: one that asks for this and that gains nothing."""
 LOGGED_CHARACTERS: Final = 100
 
 
@@ -68,12 +70,22 @@ class Requests:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self._ways: dict[tuple[int, int], Way] = {}
+        self._repeated: dict[Connection, Repeated] = {}
 
     def connection_closed(self, connection: Connection) -> None:
         """Called once when a connection has ended, whatever the way."""
+        self._repeated.pop(connection, None)
 
     def begin(self, connection: Connection, frame: memoryview) -> Answer | Coroutine[Any, Any, Answer]:
         """The answer to a frame, or what has to be awaited for it."""
+        repeated = self._repeated.get(connection)
+        if repeated is not None:
+            try:
+                known = repeated.answer(frame)
+            except Exception as error:
+                return self._failed_again(connection, frame, error)
+            if known is not None:
+                return known
         asked: tuple[int, int] = _KEY_AND_VERSION.unpack_from(frame)
         way = self._ways.get(asked) or self._way(*asked)
         if way is None:
@@ -90,7 +102,7 @@ class Requests:
         try:
             # Bytes behind the request are passed over, as in Kafka: librdkafka leaves some behind its
             # question for all topics (Metadata 9 and later).
-            request, _ = decode(frame, body_position)
+            request, end = decode(frame, body_position)
         except Malformed as error:
             return self._unreadable(connection, header, error)
         context = Context(self.cluster, connection.node, connection, version, header.client_id)
@@ -100,9 +112,21 @@ class Requests:
                 return self._finish(connection, handler, header, request, context, response)
             if response is None:
                 return None
+            if handler.remember is not None and (repeated is None or repeated.number < MOST_REMEMBERED):
+                new = handler.remember(context, request, frame, end)
+                if new is not None:
+                    new.number += repeated.number if repeated is not None else 0
+                    self._repeated[connection] = new
             return frame_response(response, version, header.correlation_id)[0]
         except Exception as error:
             return self._failed(connection, handler, header, request, error)
+
+    def _failed_again(self, connection: Connection, frame: memoryview, error: Exception) -> Answer:
+        """As `_failed`, of a request that was not read since it is like the one before."""
+        header, position = read_request_header(frame)
+        handler = registry.handler(header.api_key)
+        request, _ = decoder_at(handler.api.Request, header.api_version)(frame, position)
+        return self._failed(connection, handler, header, request, error)
 
     def _way(self, key: int, version: int) -> Way | None:
         """How a version of an API is dealt with, if it is served."""

@@ -125,12 +125,13 @@ class SegmentedLog:
         if not batches:
             return
         end, size, newest_timestamp, epoch = self.log_end_offset, 0, -1, 0
-        for buffer, header in batches:
+        for batch in batches:
+            header = batch.header
             base_offset, max_timestamp = header.base_offset, header.max_timestamp
             if base_offset < end:
                 check_ascending(batches, self.log_end_offset)
             end = base_offset + header.last_offset_delta + 1
-            size += len(buffer)
+            size += len(batch.buffer)
             if max_timestamp > newest_timestamp:
                 newest_timestamp = max_timestamp
             epoch = header.partition_leader_epoch
@@ -147,7 +148,8 @@ class SegmentedLog:
         self._size_bytes += size
         self.log_end_offset = end
         tail, producers = self._tail, self.producers
-        for buffer, header in batches:
+        for batch in batches:
+            buffer, header = batch.buffer, batch.header
             base_offset = header.base_offset
             tail.append(base_offset, base_offset + header.last_offset_delta, buffer)
             producers.append(header, buffer)

@@ -290,8 +290,8 @@ class Segment:
         position = last_offset = self.size
         if position == 0:
             self._first_timestamp = max(header.max_timestamp for _, header in batches)
-        for buffer, header in batches:
-            size = len(buffer)
+        for batch in batches:
+            size, header = len(batch.buffer), batch.header
             last_offset = header.base_offset + header.last_offset_delta
             self._take_in(position, size, last_offset, header.max_timestamp)
             position += size
