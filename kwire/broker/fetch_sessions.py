@@ -92,6 +92,11 @@ class FetchedPartition:
         topic = self.topic
         return (topic if isinstance(topic, str) else topic.int, self.index)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a fetch of its session waits."""
+        return self.session is not None and self.session.waiter is not None
+
     def asks_as(self, other: FetchedPartition) -> None:
         """Takes over what another asks of the partition."""
         self.fetch_offset = other.fetch_offset
