@@ -73,19 +73,35 @@ def writer(cls: type[S], version: int) -> Callable[[S, bytearray, list[Buffer]],
 
     Appends to `parts` whatever must follow `out`, and returns the size of it all in bytes.
     """
-    found = _writers.get((cls, version))
-    if found is None:
-        source, names, paths = encoder_source(cls, version)
-        names["fault"] = _encoding_fault(root_of(cls), version, paths)
-        found = _writers[cls, version] = _compile(
-            f"encode {cls.__qualname__} v{version}", source, names, "encode"
-        )
-    return found
+    return _writers.get((cls, version)) or _compile_writer(cls, version, root_of(cls))
 
 
 def encode_bytes(message: Struct, version: int) -> bytes:
     """`message` in one piece, for where speed is no matter. Chunks must hold buffers here."""
     return b"".join(encoder(type(message), version)(message))
+
+
+def element_encoder(message: type[Struct], cls: type[S], version: int) -> Callable[[S], bytearray]:
+    """The function that encodes one element of an array somewhere in `message`, without records, as it
+    travels in `version`: what `Encoded` is made of. It raises NotEncodable.
+    """
+    root = root_of(message)
+    write = _writers.get((cls, version)) or _compile_writer(cls, version, root)
+
+    def encode(element: S) -> bytearray:
+        out = bytearray()
+        write(element, out, [out])
+        return out
+
+    return encode
+
+
+def _compile_writer(cls: type[Struct], version: int, root: Root) -> Callable[..., int]:
+    source, names, paths = encoder_source(cls, version, root)
+    names["fault"] = _encoding_fault(root, version, paths)
+    made = _compile(f"encode {cls.__qualname__} v{version}", source, names, "encode")
+    _writers[cls, version] = made
+    return made
 
 
 def _compile_decoder(cls: type[Struct], version: int, whole: bool) -> Callable[..., Any]:

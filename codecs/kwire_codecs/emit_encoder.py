@@ -8,7 +8,7 @@ from typing import Any
 from .emit import FIXED, Emitter, Paths, has_records, root_of, struct_of
 from .errors import ErrorCode
 from .runtime import MAX_STRING, Bad, put_tags, put_uvarint
-from .wire import Chunks, Field, Struct
+from .wire import Chunks, Encoded, Field, Root, Struct
 
 
 class _EncoderEmitter(Emitter):
@@ -19,14 +19,35 @@ class _EncoderEmitter(Emitter):
         self.run: list[tuple[str, str, str]] = []
 
     def flush(self) -> None:
-        if not self.run:
-            return
-        layout = struct.Struct(">" + "".join(code for code, _, _ in self.run))
+        if self.run:
+            self.pack(self.run)
+            self.run = []
+
+    def pack(self, run: list[tuple[str, str, str]], condition: str = "") -> None:
+        """Write fields of fixed size at one go."""
+        layout = struct.Struct(">" + "".join(code for code, _, _ in run))
         pack = self.layouts.setdefault(layout.format, f"pack{len(self.layouts)}")
         self.names.setdefault(pack, layout.pack)
-        self.line(f"out += {pack}({', '.join(value for _, value, _ in self.run)})")
-        self.paths[len(self.lines)] = [(0, path) for _, _, path in self.run]
-        self.run = []
+        self.line(f"{condition}out += {pack}({', '.join(value for _, value, _ in run)})")
+        self.paths[len(self.lines)] = [(0, path) for _, _, path in run]
+
+    def length(self, k: int, kind: str, path: str) -> None:
+        """Write a compact length; its byte, if it is but one, comes with the fields before it."""
+        run, self.run = self.run, []
+        if run:
+            self.pack([*run, ("B", f"n{k} + 1", path)], f"if n{k} < 127: ")
+        else:
+            self.line(f"if n{k} < 127: out.append(n{k} + 1)")
+        if kind == "string":
+            self.line(
+                f"elif n{k} > {MAX_STRING}: raise Bad(f'{{n{k}}} bytes are too many for a string')", path
+            )
+        self.line("else:")
+        self.indent += 1
+        if run:
+            self.pack(run)
+        self.line(f"put_uvarint(out, n{k} + 1)")
+        self.indent -= 1
 
     def struct(self, cls: type[Struct], source: str, path: str) -> None:
         self.enter()
@@ -136,13 +157,7 @@ class _EncoderEmitter(Emitter):
         else:
             self.line(measure, path)
         if self.compact(field):
-            self.flush()
-            self.line(f"if n{k} < 127: out.append(n{k} + 1)")
-            if field.kind == "string":
-                self.line(
-                    f"elif n{k} > {MAX_STRING}: raise Bad(f'{{n{k}}} bytes are too many for a string')", path
-                )
-            self.line(f"else: put_uvarint(out, n{k} + 1)")
+            self.length(k, field.kind, path)
         else:
             self.run.append(("h" if field.kind == "string" else "i", f"n{k}", path))
         if field.kind == "array":
@@ -157,12 +172,14 @@ class _EncoderEmitter(Emitter):
             self.line("    parts.append(out)")
         else:
             self.flush()
-            self.line(f"out += x{k}", path)
+            self.line(f"if n{k} > 0: out += x{k}", path)
 
     def array(self, field: Field, path: str, k: int) -> None:
         element = field.element
         self.flush()
         if isinstance(element, type):
+            if field.reusable:
+                self.line(f"if type(x{k}) is Encoded: out += x{k}.data; x{k} = ()", path)
             self.line(f"for v{k} in x{k}:", path)
             self.indent += 1
             self.struct(element, f"v{k}", f"{path}[].")
@@ -179,15 +196,20 @@ class _EncoderEmitter(Emitter):
             self.indent -= 1
 
 
-def encoder_source(cls: type[Struct], version: int) -> tuple[str, dict[str, Any], Paths]:
-    """The source of an encoder, the names that it needs, and which of its lines writes which field."""
-    root = root_of(cls)
+def encoder_source(
+    cls: type[Struct], version: int, root: Root | None = None
+) -> tuple[str, dict[str, Any], Paths]:
+    """The source of an encoder, the names that it needs, and which of its lines writes which field. A part of
+    a message needs to be told what message it is in.
+    """
+    root = root or root_of(cls)
     if version not in root.versions:
         raise ValueError(f"{root.label} has the versions {root.versions}, not {version}")
     emit = _EncoderEmitter(version, version in root.flexible)
     emit.names.update(
         Bad=Bad,
         Chunks=Chunks,
+        Encoded=Encoded,
         NO_ERROR=ErrorCode.NONE,
         FAULTS=(Bad, struct.error, UnicodeEncodeError, AttributeError, TypeError),
         pack_many=struct.pack,

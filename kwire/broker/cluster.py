@@ -21,6 +21,7 @@ from kwire_storage.engine import ExistingLog, LogDirectories, StorageError
 from kwire_storage.validation import ProduceRules
 
 from kwire.broker.controller import Controller
+from kwire.broker.encoded_topics import EncodedTopics
 from kwire.broker.fetch_sessions import FetchSessions
 from kwire.broker.housekeeping import Housekeeping
 from kwire.broker.leader_balancing import LeaderBalancing
@@ -35,7 +36,8 @@ from kwire.partitions.clock import Clock
 from kwire.partitions.partition import Partition
 from kwire.partitions.threads import run_in_thread
 from kwire.partitions.waiting import Deadlines
-from kwire.runtime.groups import GroupCoordinatorService, group_settings
+from kwire.runtime.group_host import group_settings
+from kwire.runtime.groups import GroupCoordinatorService
 
 if TYPE_CHECKING:
     from kwire.config import BrokerConfig
@@ -66,6 +68,7 @@ class Cluster:
         self.random = rng
         self.fetch_max_bytes = config.integer("fetch.max.bytes")
         """The most that one Fetch is answered, but for a first batch that is larger."""
+        self.encoded_topics = EncodedTopics()
         self.replica_selector = replica_selector(config.text("replica.selector.class"))
         self.fetch_deadlines = Deadlines()
         for node in nodes:
@@ -76,6 +79,7 @@ class Cluster:
         self._homes: dict[tuple[str, int], int] = {}
         self._known: dict[str, TopicImage] = {}
         self._rules: dict[tuple[str, int], ProduceRules] = {}
+        self._rule_versions: set[int] = set()
         self.housekeeping = Housekeeping(
             clock,
             directories,
@@ -136,6 +140,7 @@ class Cluster:
         key = (topic, version)
         found = self._rules.get(key)
         if found is None:
+            self._rule_versions.add(version)
             found = self._rules[key] = produce_rules(self.topic_config(topic), version)
         return found
 
@@ -307,9 +312,10 @@ class Cluster:
             self._reconfigure(old, new)
         if old.topics is new.topics:
             return
-        for name, known in list(self._known.items()):
+        for name in new.changed_topics:
+            known = self._known.get(name)
             topic = new.topics.get(name)
-            if topic is known:
+            if known is None or topic is known:
                 continue
             if topic is None or topic.id != known.id:
                 self._forget(known)
@@ -346,5 +352,5 @@ class Cluster:
                 except StorageError as error:
                     # The topic is gone all the same; its id tells the next start that the log is nobody's.
                     logger.error("deleting %s-%d failed: %s", topic.name, state.index, error)
-        for version_key in [key for key in self._rules if key[0] == topic.name]:
-            del self._rules[version_key]
+        for version in self._rule_versions:
+            self._rules.pop((topic.name, version), None)

@@ -16,7 +16,7 @@ Rules:
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import Final, Protocol, TypeVar
 from uuid import UUID
@@ -160,6 +160,20 @@ class Controller:
         response = self._decide(operation)
         await self._synced()
         return response
+
+    async def submit_each(self, operations: Iterable[Operation[R]]) -> list[R]:
+        """Submit one operation after the other, with a turn for the others in between; the answers wait for
+        the device together.
+
+        :raises StorageError: as `submit`; what was decided before has changed.
+        """
+        responses: list[R] = []
+        for operation in operations:
+            if responses:
+                await trio.lowlevel.checkpoint()
+            responses.append(self._decide(operation))
+        await self._synced()
+        return responses
 
     def _decide(self, operation: Operation[R]) -> R:
         outcome = operation(self.image)

@@ -50,8 +50,8 @@ class LeaderBalancing:
             return
         if any(
             not has_preferred_leader(partition)
-            for name, topic in new.topics.items()
-            if old.topics.get(name) is not topic
+            for name in new.changed_topics
+            if (topic := new.topics.get(name)) is not None
             for partition in topic.partitions
         ):
             self._imbalanced.set()

@@ -8,6 +8,9 @@ topics by id · v13 a top-level error
 
 Unlike Kafka, which answers the first question for a new topic with UNKNOWN_TOPIC_OR_PARTITION, a topic that
 is created by being asked for is ready in the same answer.
+
+Topics are told in bytes that `broker/encoded_topics.py` keeps. A topic of very many partitions is encoded in
+pieces, and others have their turn in between.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ from collections.abc import Iterable, Iterator
 from uuid import UUID
 
 from kwire_codecs.apis.metadata import Metadata
+from kwire_codecs.compile import element_encoder
 from kwire_codecs.errors import ErrorCode
+from kwire_codecs.wire import Encoded
 
 from kwire.coordinators.metadata import internal_topics
 from kwire.coordinators.metadata.image import NO_LEADER, ClusterImage, PartitionImage, TopicImage
@@ -32,13 +37,17 @@ from kwire.handlers import authorized_operations
 from kwire.handlers.authorized_operations import NOT_ASKED
 from kwire.handlers.context import Context
 from kwire.handlers.topic_creation import create
-from kwire.handlers.turns import Turns, check_size
+from kwire.handlers.turns import PARTITIONS_A_TURN, Turns, check_size
 
 API = Metadata
 VERSIONS = (0, 13)
 
 _REPORTED = frozenset((ErrorCode.INVALID_TOPIC_EXCEPTION, ErrorCode.INVALID_REPLICATION_FACTOR))
 """Refusals of an automatic creation that the client is told; any other leaves the topic unknown."""
+
+A_PIECE = 50
+KEPT_COST = 0.1
+"""A row that is kept takes the time of so many partitions that are not."""
 
 Topic = Metadata.Response.Topic
 Partition = Metadata.Response.Topic.Partition
@@ -60,13 +69,17 @@ async def handle(ctx: Context, request: Metadata.Request) -> Metadata.Response:
     image = ctx.cluster.controller.image
     reachable = _reachable(ctx, image)
     shown = request.include_topic_authorized_operations
-    view = _View(image, reachable, ctx.version, authorized_operations.TOPIC if shown else NOT_ASKED)
+    view = _View(ctx, image, reachable, authorized_operations.TOPIC if shown else NOT_ASKED)
     if asked is None:
-        topics = await _told(ctx, (view.topic(topic) for topic in image.topics.values()))
-    elif by_id:
-        topics = await _told(ctx, _by_id(view, by_id))
+        topics = view.kept.all_of(image.topics)
+        if topics is None:
+            topics = await _told(ctx, view, image.topics.values())
+            view.kept.keep_all(image.topics, topics)
     else:
-        topics = await _told(ctx, _by_name(view, names, errors))
+        view.kept.forget_deleted(image.topics)
+        told = _by_id(view, by_id) if by_id else _by_name(view, names, errors)
+        topics = await _told(ctx, view, told)
+    ctx.answer_is_large = False  # the topics are encoded
     shown = request.include_cluster_authorized_operations
     return Metadata.Response(
         brokers=[
@@ -81,14 +94,31 @@ async def handle(ctx: Context, request: Metadata.Request) -> Metadata.Response:
     )
 
 
-async def _told(ctx: Context, answers: Iterator[Topic]) -> list[Topic]:
-    """All of them; others have their turn in between, the image being one that nobody changes."""
+async def _told(ctx: Context, view: _View, topics: Iterable[TopicImage | Topic]) -> Encoded:
+    """All of them; others have their turn in between, the image being one that nobody changes. What is no
+    image is an answer as it is.
+    """
     turns = Turns(ctx)
-    topics = []
-    for topic in answers:
-        topics.append(topic)
-        await turns.one_more(1 + len(topic.partitions))
-    return topics
+    rows: list[bytes] = []
+    row: bytes | None
+    for topic in topics:
+        parts = 1 + len(topic.partitions)
+        cost = float(parts)
+        if isinstance(topic, Topic):
+            row = view.encode(topic)
+        else:
+            row = view.kept.row(topic)
+            if row is not None:
+                cost = KEPT_COST
+            elif parts <= PARTITIONS_A_TURN:
+                row = view.encoded(topic)
+            else:
+                row = await view.encoded_in_pieces(topic, turns)
+                cost = 0.0
+        rows.append(row)
+        if turns.is_due(parts, cost):
+            await turns.give_one()
+    return Encoded(len(rows), b"".join(rows))
 
 
 def _is_invalid(topic: Metadata.Request.Topic, version: int) -> bool:
@@ -156,7 +186,7 @@ def _new_topic(ctx: Context, name: str) -> NewTopic:
     return NewTopic(name)
 
 
-def _by_id(view: _View, topic_ids: Iterable[UUID]) -> Iterator[Topic]:
+def _by_id(view: _View, topic_ids: Iterable[UUID]) -> Iterator[TopicImage | Topic]:
     """Unknown ids come first, as in Kafka."""
     found = {topic_id: view.image.topic_by_id(topic_id) for topic_id in topic_ids}
     for topic_id, topic in found.items():
@@ -164,15 +194,15 @@ def _by_id(view: _View, topic_ids: Iterable[UUID]) -> Iterator[Topic]:
             yield view.missing(ErrorCode.UNKNOWN_TOPIC_ID, None, topic_id)
     for topic in found.values():
         if topic is not None:
-            yield view.topic(topic)
+            yield topic
 
 
-def _by_name(view: _View, names: Iterable[str], errors: dict[str, ErrorCode]) -> Iterator[Topic]:
+def _by_name(view: _View, names: Iterable[str], errors: dict[str, ErrorCode]) -> Iterator[TopicImage | Topic]:
     """Names of no topic come last, as in Kafka."""
     found = {name: view.image.topic(name) for name in names}
     for topic in found.values():
         if topic is not None:
-            yield view.topic(topic)
+            yield topic
     for name, topic in found.items():
         if topic is None:
             unknown = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
@@ -183,26 +213,62 @@ def _by_name(view: _View, names: Iterable[str], errors: dict[str, ErrorCode]) ->
 class _View:
     """Topics as one client sees them: through one listener, in one version."""
 
-    __slots__ = ("_available_only", "_no_listener", "_operations", "_reachable", "image")
+    __slots__ = (
+        "_available_only",
+        "_encode",
+        "_no_listener",
+        "_operations",
+        "_reachable",
+        "_version",
+        "image",
+        "kept",
+    )
 
     def __init__(
-        self, image: ClusterImage, reachable: dict[int, tuple[str, int]], version: int, operations: int
+        self, ctx: Context, image: ClusterImage, reachable: dict[int, tuple[str, int]], operations: int
     ) -> None:
+        version = ctx.version
+        nodes = tuple((node.id, node.fenced) for node in image.brokers.values())
         self.image = image
+        self.kept = ctx.cluster.encoded_topics.view((version, operations, tuple(reachable), nodes))
         self._reachable = reachable
         self._operations = operations
+        self._encode = element_encoder(Metadata.Response, Topic, version)
+        self._version = version
         self._available_only = version == 0
         self._no_listener = ErrorCode.LISTENER_NOT_FOUND if version >= 6 else ErrorCode.LEADER_NOT_AVAILABLE
 
-    def topic(self, topic: TopicImage) -> Topic:
-        """The topic with its partitions."""
-        return Topic(
+    def encode(self, told: Topic) -> bytes:
+        """What is told of a topic, in the version."""
+        return bytes(self._encode(told))
+
+    def encoded(self, topic: TopicImage) -> bytes:
+        """The topic with its partitions, encoded and kept."""
+        return self._keep(topic, [self._partition(partition) for partition in topic.partitions])
+
+    async def encoded_in_pieces(self, topic: TopicImage, turns: Turns) -> bytes:
+        """As `encoded`, with turns for the others in between."""
+        data = bytearray()
+        encode = element_encoder(Metadata.Response, Partition, self._version)
+        for start in range(0, len(topic.partitions), A_PIECE):
+            piece = topic.partitions[start : start + A_PIECE]
+            for partition in piece:
+                data += encode(self._partition(partition))
+            if turns.is_due(0, len(piece)):
+                await turns.give_one()
+        return self._keep(topic, Encoded(len(topic.partitions), data))
+
+    def _keep(self, topic: TopicImage, partitions: list[Partition] | Encoded) -> bytes:
+        told = Topic(
             name=topic.name,
             topic_id=topic.id,
             is_internal=is_internal(topic.name),
-            partitions=[self._partition(partition) for partition in topic.partitions],
+            partitions=partitions,
             topic_authorized_operations=self._operations,
         )
+        row = self.encode(told)
+        self.kept.keep(topic, row)
+        return row
 
     def missing(self, error: ErrorCode, name: str | None, topic_id: UUID) -> Topic:
         """A topic that can't be shown."""

@@ -19,6 +19,7 @@ from typing import Any
 from kwire_codecs.apis.produce import Produce
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
+from kwire_codecs.wire import maker
 from kwire_storage.engine import ValidBatch
 from kwire_storage.validation import ProduceRules, accept_usual
 
@@ -32,6 +33,7 @@ VERSIONS = (0, 13)
 
 TopicAnswer = Produce.Response.Topic
 PartitionAnswer = TopicAnswer.Partition
+answer, topic_answer, partition_answer = maker(API.Response), maker(TopicAnswer), maker(PartitionAnswer)
 VALID_ACKS = (-1, 0, 1)
 LENGTH_POSITION = 8
 LEAST_LENGTH = 14
@@ -43,7 +45,6 @@ MOST_AT_ONCE = 100
 FIRST_APPEND = 30
 """A partition's first batch makes its files: that takes as long as this many later ones."""
 NOT_NAMED = PartitionAnswer.CurrentLeader()
-NO_ERROR = ErrorCode.NONE
 NOTHING = memoryview(b"")
 FIRST_FIELDS = struct.Struct(">8xi4xB5xB")
 """Of a batch of magic 2: its length, magic, and the low byte of its attributes."""
@@ -51,31 +52,27 @@ FIRST_FIELDS = struct.Struct(">8xi4xB5xB")
 
 def at_once(ctx: Context, request: Produce.Request) -> Any:
     """`handle`, without a coroutine where every batch is a usual one, which is most of the time."""
-    if ctx.answer_is_large or _refusal_of_all(request) is not None:
-        return handle(ctx, request)
-    now_ms = ctx.cluster.clock.now_ms()
-    usual: list[tuple[Partition, list[ValidBatch], ProduceRules] | AppendResult] = []
+    cluster, version = ctx.cluster, ctx.version
+    now_ms = cluster.clock.now_ms()
+    usual: list[tuple[Partition, list[ValidBatch], ProduceRules]] = []
     for topic in request.topic_data:
-        name: str | None = ctx.cluster.topic_name(topic.topic_id) if ctx.version >= 13 else topic.name
+        name: str | None = cluster.topic_name(topic.topic_id) if version >= 13 else topic.name
         for data in topic.partition_data:
-            found = _partition(ctx, request, name, data.index)
-            if isinstance(found, AppendResult):
-                usual.append(found)
-                continue
-            rules = ctx.cluster.produce_rules(found.topic, ctx.version)
-            # The first append makes files; append time is written into what might have to be looked at again.
-            if len(usual) == MOST_AT_ONCE or not found.log_end_offset or rules.log_append_time:
+            found, records = _partition(ctx, request, name, data.index), data.records
+            if not isinstance(found, Partition) or records is None:
                 return handle(ctx, request)
-            checked = accept_usual(data.records or NOTHING, rules, now_ms)
-            if checked is None:
+            rules = cluster.produce_rules(found.topic, version)
+            # The first append makes files; append time is written into what might have to be looked at again.
+            if len(usual) == MOST_AT_ONCE or not found.log.log_end_offset or rules.log_append_time:
+                return handle(ctx, request)
+            # What is usual and in no transaction is nothing that `_refusal_of_all` objects to.
+            checked = accept_usual(records, rules, now_ms)
+            if checked is None or checked[0].header.attributes & record_batch.TRANSACTIONAL:
                 return handle(ctx, request)
             usual.append((found, checked, rules))
     results = []
-    for each in usual:
-        if not isinstance(each, AppendResult):
-            partition, checked, rules = each
-            each = partition.append_batches(checked, rules, now_ms=now_ms)
-        results.append(each)
+    for partition, checked, rules in usual:
+        results.append(partition.append_batches(checked, rules, now_ms=now_ms))
     return _answer(ctx, request, results)
 
 
@@ -103,6 +100,7 @@ def _answer(
     following = iter(results)
     failure: ErrorCode | None = None
     leader_ids: set[int] = set()
+    with_ids = ctx.version >= 13
     topics = []
     for topic in request.topic_data:
         partitions = []
@@ -113,28 +111,26 @@ def _answer(
                 partitions.append(_failed(ctx, topic, data.index, result, leader_ids))
             else:
                 partitions.append(
-                    PartitionAnswer(
+                    partition_answer(
                         index=data.index,
-                        error_code=NO_ERROR,
                         base_offset=result.base_offset,
                         log_append_time_ms=result.log_append_time_ms,
                         log_start_offset=result.log_start_offset,
                     )
                 )
         topics.append(
-            TopicAnswer(topic_id=topic.topic_id, partition_responses=partitions)
-            if ctx.version >= 13
-            else TopicAnswer(name=topic.name, partition_responses=partitions)
+            topic_answer(topic_id=topic.topic_id, partition_responses=partitions)
+            if with_ids
+            else topic_answer(name=topic.name, partition_responses=partitions)
         )
     if request.acks == 0:
         if failure:
             raise CloseConnection(f"a produce with acks=0 failed with {failure.name}")
         return None
-    return Produce.Response(
-        responses=topics,
-        node_endpoints=newer_leaders(ctx, Produce.Response.NodeEndpoint, leader_ids)
-        if leader_ids and ctx.version >= 10
-        else [],
+    if not leader_ids or ctx.version < 10:
+        return answer(responses=topics)
+    return answer(
+        responses=topics, node_endpoints=newer_leaders(ctx, Produce.Response.NodeEndpoint, leader_ids)
     )
 
 
@@ -181,11 +177,11 @@ def _partition(
         return AppendResult(ErrorCode.UNKNOWN_TOPIC_ID)
     cluster = ctx.cluster
     partition = cluster.reach(name, index)
-    if isinstance(partition, ErrorCode):
+    if not isinstance(partition, Partition):
         return AppendResult(partition)
     if request.acks not in VALID_ACKS:
         return AppendResult(ErrorCode.INVALID_REQUIRED_ACKS)
-    if cluster.is_internal(name):
+    if partition.is_internal:
         return AppendResult(ErrorCode.INVALID_TOPIC_EXCEPTION)
     refusal = partition.refusal_for(ctx.node.id, -1)
     if refusal:

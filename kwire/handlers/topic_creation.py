@@ -1,17 +1,15 @@
 """Creating topics by the thousand, for CreateTopics and for Metadata that creates what it is asked about.
 
-Rules: a request is one decision of the controller, unless it names very many topics, none of them twice and
-no more than a request may: then they are decided some hundred at a time, and others have their turn between.
-Each topic stands for itself anyway.
+Rules: a request is one decision of the controller, unless it asks for very much, none of the topics twice and
+no more than a request may: then some topics are decided at a time, and others have their turn between. Each
+topic stands for itself anyway. One topic is one decision, however many partitions it has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
-import trio
-
+from kwire.broker.controller import Operation
 from kwire.coordinators.metadata.config_changes import MAX_CHANGES
 from kwire.coordinators.metadata.topic_names import CLUSTER_METADATA
 from kwire.coordinators.metadata.topics import (
@@ -22,37 +20,32 @@ from kwire.coordinators.metadata.topics import (
     wanted_partitions,
 )
 from kwire.handlers.context import Context
-
-TOPICS_A_TURN: Final = 200
+from kwire.handlers.turns import decisions
 
 
 async def create(
     ctx: Context, wanted: Sequence[NewTopic], *, validate_only: bool = False
 ) -> list[CreatedTopic]:
     """What came of each."""
-    pieces = [wanted]
-    if len(wanted) > TOPICS_A_TURN and _one_by_one(ctx, wanted):
-        pieces = [wanted[at : at + TOPICS_A_TURN] for at in range(0, len(wanted), TOPICS_A_TURN)]
-    results: list[CreatedTopic] = []
-    for piece in pieces:
-        if results:
-            await trio.lowlevel.checkpoint()
-        results += await _create(ctx, piece, validate_only)
-    return results
-
-
-async def _create(ctx: Context, wanted: Sequence[NewTopic], validate_only: bool) -> list[CreatedTopic]:
     cluster = ctx.cluster
-    return await cluster.controller.submit(
-        lambda image: create_topics(
+    default = cluster.config.integer("num.partitions")
+    pieces = decisions(wanted, lambda topic: wanted_partitions((topic,), default))
+    if len(pieces) > 1 and not _one_by_one(ctx, wanted):
+        pieces = [wanted]
+
+    def operation(piece: Sequence[NewTopic]) -> Operation[list[CreatedTopic]]:
+        return lambda image: create_topics(
             image,
-            wanted,
+            piece,
             config=cluster.config,
             random=cluster.random,
             new_id=cluster.controller.new_uuid,
             validate_only=validate_only,
         )
-    )
+
+    return [
+        created for done in await cluster.controller.submit_each(map(operation, pieces)) for created in done
+    ]
 
 
 def _one_by_one(ctx: Context, wanted: Sequence[NewTopic]) -> bool:

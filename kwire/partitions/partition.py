@@ -18,18 +18,22 @@ from uuid import UUID
 
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
+from kwire_codecs.records.batch import TRANSACTIONAL, new_tuple
 from kwire_storage.engine import LogRead, OffsetOutOfRange, PartitionLog, StorageError
 from kwire_storage.producer_state import Duplicate
 from kwire_storage.validation import ProduceRules, Refusal, ValidBatch, accept_usual, takes_long, validate
 
 from kwire.coordinators.metadata.image import NO_LEADER, PartitionImage
 from kwire.coordinators.metadata.partition_changes import RECOVERING
+from kwire.coordinators.metadata.topic_names import is_internal
 from kwire.partitions.threads import decode_in_thread
 
 if TYPE_CHECKING:
     from kwire.partitions.waiting import Watcher
 
 logger = logging.getLogger("kwire.partitions")
+
+NO_ERROR = ErrorCode.NONE
 
 
 class Origin(enum.Enum):
@@ -61,6 +65,7 @@ class Partition:
         "_held_at",
         "_waiters",
         "index",
+        "is_internal",
         "leader_epoch",
         "leader_id",
         "log",
@@ -84,6 +89,8 @@ class Partition:
         self.topic = topic
         self.topic_id = topic_id
         self.index = index
+        self.is_internal = is_internal(topic)
+        """Whether the topic is one of the broker's own, which clients do not write to."""
         self.log = log
         self.now_ms = now_ms
         self.leader_id = state.leader
@@ -146,7 +153,7 @@ class Partition:
             return ErrorCode.UNKNOWN_LEADER_EPOCH
         if leader_only and node_id != self.leader_id:
             return ErrorCode.NOT_LEADER_OR_FOLLOWER
-        return ErrorCode.NONE
+        return NO_ERROR
 
     async def append(
         self, records: memoryview, rules: ProduceRules, *, origin: Origin = Origin.CLIENT
@@ -193,7 +200,7 @@ class Partition:
         woken.
         """
         log = self.log
-        if origin is Origin.COORDINATOR and self._held_at is not None:
+        if self._held_at is not None and origin is Origin.COORDINATOR:
             # Coordinators write with acks=-1.
             return AppendResult(ErrorCode.NOT_ENOUGH_REPLICAS)
         if not batches:
@@ -206,7 +213,7 @@ class Partition:
         stamped = []
         size = 0
         for data, header in batches:
-            if header.attributes & record_batch.TRANSACTIONAL and origin is Origin.CLIENT:
+            if header.attributes & TRANSACTIONAL and origin is Origin.CLIENT:
                 # No transaction can be open while there is no transaction coordinator.
                 return AppendResult(ErrorCode.INVALID_TXN_STATE, log_start_offset=log.log_start_offset)
             if header.producer_id >= 0:
@@ -222,7 +229,8 @@ class Partition:
                     )
                 if verdict is not None:
                     return AppendResult(verdict, log_start_offset=log.log_start_offset)
-            stamped.append(ValidBatch(data, record_batch.place(data, header, offset, leader_epoch)))
+            header = record_batch.place(data, header, offset, leader_epoch)
+            stamped.append(new_tuple(ValidBatch, (data, header)))
             offset += header.last_offset_delta + 1
             size += len(data)
         try:
@@ -230,10 +238,11 @@ class Partition:
         except StorageError as error:
             logger.error("append of %d bytes to %s failed: %s", size, self, error)
             return AppendResult(ErrorCode.KAFKA_STORAGE_ERROR)
-        self._arrived(size)
+        if self._waiters:
+            self._arrived(size)
         append_time_ms = batches[-1].header.max_timestamp if rules.log_append_time else -1
-        return AppendResult(
-            ErrorCode.NONE, first_offset, append_time_ms, log.log_start_offset, last_offset=offset - 1
+        return new_tuple(
+            AppendResult, (NO_ERROR, first_offset, append_time_ms, log.log_start_offset, None, (), offset - 1)
         )
 
     def bounds(self) -> tuple[int, int, int, int]:
@@ -365,6 +374,5 @@ class Partition:
             waiter.wake()
 
     def _arrived(self, size: int) -> None:
-        if self._waiters:
-            for waiter in tuple(self._waiters):
-                waiter.arrived(size)
+        for waiter in tuple(self._waiters):
+            waiter.arrived(size)

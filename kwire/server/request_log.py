@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kwire_codecs.compile import decoder_at
 from kwire_codecs.errors import ErrorCode, Malformed
 from kwire_codecs.headers import read_request_header
-from kwire_codecs.wire import Chunks, Struct
+from kwire_codecs.wire import Chunks, Encoded, Struct
 
 from kwire.handlers import registry
 from kwire.server.requests import PRODUCE, Requests, shown
@@ -128,6 +128,8 @@ class _Text:
             self._put(shown(value))
         elif isinstance(value, (bytes, bytearray, memoryview)):
             self._put(f"<{len(value)} bytes>")
+        elif isinstance(value, Encoded):
+            self._put(f"[<{len(value)} elements>]")
         elif isinstance(value, Chunks):
             self._put(f"<{value.size} bytes>")
         else:

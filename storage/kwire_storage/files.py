@@ -83,6 +83,10 @@ class Files:
     def rename(self, old: str, new: str) -> None:
         os.replace(old, new)
 
+    def link(self, path: str, new: str) -> None:
+        """Another name for a file; FileExistsError where `new` is there already."""
+        os.link(path, new)
+
     def unlink(self, path: str) -> None:
         os.unlink(path)
 
@@ -149,7 +153,7 @@ class Files:
 
     def write_all(self, descriptor: int, buffers: Sequence[memoryview | bytes], position: int) -> int:
         """Write all of `buffers`, going on where a call took only a part; gives the bytes written."""
-        size = sum(map(len, buffers))
+        size = len(buffers[0]) if len(buffers) == 1 else sum(map(len, buffers))
         rest, left = buffers, size
         while left:
             wrote = self.pwritev(descriptor, rest if len(rest) <= IOV_MAX else rest[:IOV_MAX], position)
@@ -214,13 +218,24 @@ class OpenFile:
     def descriptor(self, *, create: bool = False) -> int:
         """The descriptor, opening the file if need be."""
         if self._descriptor < 0:
-            with storing("opening", self.path):
-                self._descriptor = self._files.open(self.path, os.O_RDWR | (os.O_CREAT if create else 0))
-            self._closing = False
-            self._open_files.opened(self)
+            self._open(os.O_RDWR | (os.O_CREAT if create else 0))
         else:
             self._open_files.used(self)
         return self._descriptor
+
+    @property
+    def is_open(self) -> bool:
+        return self._descriptor >= 0
+
+    def open_empty(self) -> None:
+        """Open the file, which is not open, without what it holds; it is made if need be."""
+        self._open(os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+
+    def _open(self, flags: int) -> None:
+        with storing("opening", self.path):
+            self._descriptor = self._files.open(self.path, flags)
+        self._closing = False
+        self._open_files.opened(self)
 
     def pin(self) -> None:
         self.pinned += 1

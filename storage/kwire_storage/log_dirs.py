@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from . import checkpoints, uuids
+from .alike import AlikeFiles
 from .checkpoints import BadCheckpoint
 from .engine import DirectoryUsage, ExistingLog, FlushJob, LogConfig, LogUsage, StorageError
 from .files import Files, OpenFiles, storing
@@ -80,7 +81,9 @@ class LogDirs:
         self._new_uuid = new_uuid
         self._files = files if files is not None else Files()
         open_files = OpenFiles(self._files, max_open_files)
-        self._shared = Shared(self._files, open_files, tails if tails is not None else TailBudget())
+        self._alike = AlikeFiles(self._files)
+        tails = tails if tails is not None else TailBudget()
+        self._shared = Shared(self._files, open_files, tails, self._alike)
         self._directories = [LogDirectory(path, self._files) for path in directories]
         self._open: dict[Partition, _Open] = {}
         self._doomed: list[str] = []
@@ -269,9 +272,14 @@ class LogDirs:
         """Make a partition's directory and its `partition.metadata`, as far as they are missing."""
         metadata = f"{path}/{file_names.PARTITION_METADATA}"
         with storing("making", path):
-            self._files.makedirs(path)
-            if self._topic_id(path) is None:
-                self._files.write_file(metadata, checkpoints.encode_partition_metadata(topic_id), sync=False)
+            try:
+                self._files.mkdir(path)
+                is_nameless = True
+            except (FileExistsError, FileNotFoundError):
+                self._files.makedirs(path)
+                is_nameless = self._topic_id(path) is None
+            if is_nameless:
+                self._alike.write(metadata, checkpoints.encode_partition_metadata(topic_id))
 
     def delete(self, topic: str, partition: int) -> None:
         """Take a log away: its directory is renamed at once, and removed at once if it is small, else by

@@ -17,7 +17,7 @@ from kwire_storage.files import Files
 from kwire_storage.memory import MemoryLog
 from kwire_storage.memory_dirs import MemoryDirs
 
-from kwire.broker.controller import ClusterError, Controller
+from kwire.broker.controller import ClusterError, Controller, Operation
 from kwire.broker.metadata_log import MetadataLog
 from kwire.broker.node import Endpoint, Node
 from kwire.config import BrokerConfig
@@ -83,7 +83,9 @@ class Home:
         return [header for _, header in record_batch.walk(data)]
 
 
-async def create(controller: Controller, name: str, partitions: int = 1, factor: int = 1) -> CreatedTopic:
+def creation(
+    controller: Controller, name: str, partitions: int = 1, factor: int = 1
+) -> Operation[list[CreatedTopic]]:
     def operation(image: ClusterImage) -> Outcome[list[CreatedTopic], m.Record]:
         return create_topics(
             image,
@@ -93,7 +95,11 @@ async def create(controller: Controller, name: str, partitions: int = 1, factor:
             new_id=controller.new_uuid,
         )
 
-    [created] = await controller.submit(operation)
+    return operation
+
+
+async def create(controller: Controller, name: str, partitions: int = 1, factor: int = 1) -> CreatedTopic:
+    [created] = await controller.submit(creation(controller, name, partitions, factor))
     return created
 
 
@@ -355,6 +361,9 @@ async def test_what_was_answered_is_on_the_device(tmp_path: Path) -> None:
         assert len(synced) == before + 1
         await create(controller, "t")  # it exists: nothing is written, nothing synced
         assert len(synced) == before + 1
+        for at, name in enumerate(("a", "b"), before + 1):
+            await controller.submit_each([creation(controller, name)] * 2)
+            assert len(synced) == at + 1  # many decisions share one
 
 
 async def test_those_who_change_the_cluster_together_share_a_sync(tmp_path: Path) -> None:

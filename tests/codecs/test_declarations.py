@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from kwire_codecs import wire as w
 from kwire_codecs.errors import ErrorCode
-from kwire_codecs.wire import ALL_VERSIONS, Field, Struct, Versions
+from kwire_codecs.wire import ALL_VERSIONS, Encoded, Field, Struct, Versions
 
 from tests.codecs.declared import messages
 
@@ -60,6 +60,8 @@ def test_a_field_that_may_be_null_says_none_in_its_annotation_and_no_other_does(
 def test_annotations_are_the_types_that_decoders_give() -> None:
     for where, field, annotation in annotated():
         types_left, _ = without_none(annotation)
+        assert (Encoded in types_left) == field.reusable, where
+        types_left -= {Encoded}
         if field.kind == "records":
             assert memoryview in types_left, where
         elif field.kind == "struct":

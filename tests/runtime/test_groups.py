@@ -20,7 +20,8 @@ from kwire_codecs.framing import frame_request
 
 from kwire.config import BrokerConfig
 from kwire.coordinators.groups.settings import GroupSettings
-from kwire.runtime.groups import OFFSETS_TOPIC, group_settings
+from kwire.runtime.group_host import group_settings
+from kwire.runtime.groups import OFFSETS_TOPIC
 from tests.broker_client import Client, connected, create_topic, serving
 from tests.handlers.group_requests import (
     commit_request,

@@ -356,6 +356,9 @@ class Hung:
     def sendfile(self, part: Any) -> int:
         raise AssertionError("there are no files here")
 
+    def cork(self, held: bool) -> None:
+        raise AssertionError("there are no files here")
+
     async def wait_readable(self) -> None:
         await trio.sleep_forever()
 

@@ -50,6 +50,9 @@ class Tireless:
     def sendfile(self, part: Any) -> int:
         raise AssertionError("there are no files here")
 
+    def cork(self, held: bool) -> None:
+        raise AssertionError("there are no files here")
+
     async def wait_readable(self) -> None:
         raise AssertionError("there is always something")
 

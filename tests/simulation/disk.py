@@ -174,7 +174,8 @@ class Disk:
             undo()
         self._undo.clear()
         lost = Counter[str]()
-        for each in self._files(self.root):
+        # A file that has several names is lost once.
+        for each in {id(file): file for file in self._files(self.root)}.values():
             lost[each.lose(self.rng)] += 1
         self.trace.note(f"power lost: {lost_names} names, files {sorted(lost.items())}")
 
@@ -396,6 +397,17 @@ class ProcessFiles(Files):
             if path == old or path.startswith(old + "/"):
                 self._open[descriptor] = opened, new + path[len(old) :]
         disk.trace.note(f"rename {old} {new}")
+
+    def link(self, path: str, new: str) -> None:
+        self._enter("link", path)
+        entry = self.disk.look_up(path)
+        if isinstance(entry, Directory):
+            raise _error(errno.EPERM, path)
+        directory, name = self.disk.parent(new)
+        if name in directory.entries:
+            raise _error(errno.EEXIST, new)
+        self.disk.put(directory, name, entry)
+        self.disk.trace.note(f"link {path} {new}")
 
     def unlink(self, path: str) -> None:
         self._enter("unlink", path)

@@ -94,6 +94,10 @@ class FailingAt(Files):
         self._count()
         super().rename(old, new)
 
+    def link(self, path: str, new: str) -> None:
+        self._count()
+        super().link(path, new)
+
 
 class UnreadableDisk(Files):
     """Fails to read once `broken` is set."""
@@ -145,6 +149,10 @@ class ForgetfulDisk(Files):
     def rename(self, old: str, new: str) -> None:
         super().rename(old, new)
         self._durable[new] = self._durable.pop(old, b"")
+
+    def link(self, path: str, new: str) -> None:
+        super().link(path, new)
+        self._durable[new] = self._durable.get(path, b"")
 
     def cut_power(self, root: str) -> None:
         for directory, _, names in os.walk(root):

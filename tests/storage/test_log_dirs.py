@@ -414,3 +414,18 @@ def test_any_bytes_are_a_checkpoint_or_refused(data: bytes) -> None:
 )
 def test_names_of_partition_directories(name: str, partition: tuple[str, int] | None) -> None:
     assert file_names.parse_partition_directory(name) == partition
+
+
+def test_what_a_file_of_a_new_segments_name_held_does_not_count(tmp_path: Path) -> None:
+    dirs = open_dirs(tmp_path)
+    log = dirs.open("a", 0, TOPIC_ID, CONFIG)
+    fill(log, 1)
+    log.roll(0)
+    (tmp_path / "a-0" / "00000000000000000001.log").write_bytes(b"left behind" * 1000)
+    fill(log, 1)
+    assert (tmp_path / "a-0" / "00000000000000000001.log").stat().st_size < 1000
+    dirs.close(clean=False)
+    dirs = open_dirs(tmp_path)
+    log = dirs.open("a", 0, TOPIC_ID, CONFIG)
+    assert offsets(log) == [(0, 0), (1, 1)]
+    dirs.close(clean=True)

@@ -29,6 +29,7 @@ class ImageBuilder:
     __slots__ = (
         "_base",
         "_brokers",
+        "_changed_topics",
         "_cluster_id",
         "_collision_names",
         "_configs",
@@ -49,6 +50,7 @@ class ImageBuilder:
         self._brokers: dict[int, BrokerImage] | None = None
         self._controllers: dict[int, ControllerImage] | None = None
         self._topics: dict[str, TopicImage] | None = None
+        self._changed_topics: dict[str, None] = {}  # in the order in which they are first touched
         self._topic_names: dict[UUID, str] | None = None
         self._collision_names: dict[str, str] | None = None
         self._partitions: dict[str, dict[int, PartitionImage]] = {}
@@ -134,6 +136,7 @@ class ImageBuilder:
         """A new topic without partitions."""
         topics, names = self._own_topics()
         topics[name] = TopicImage(name, topic_id)
+        self._changed_topics[name] = None
         names[topic_id] = name
         collision = collision_key(name)
         if collision is not None:
@@ -143,6 +146,7 @@ class ImageBuilder:
         """A topic and its configs."""
         topics, names = self._own_topics()
         topics.pop(topic.name, None)
+        self._changed_topics[topic.name] = None
         names.pop(topic.id, None)
         self._partitions.pop(topic.name, None)
         collision = collision_key(topic.name)
@@ -158,6 +162,7 @@ class ImageBuilder:
         changed = self._partitions.get(topic.name)
         if changed is None:
             changed = self._partitions[topic.name] = {known.index: known for known in topic.partitions}
+            self._changed_topics[topic.name] = None
         changed[partition.index] = partition
 
     def _own_configs(self) -> dict[ResourceKey, Configs]:
@@ -234,5 +239,6 @@ class ImageBuilder:
             features=base.features if self._features is None else self._features,
             next_producer_id=self._next_producer_id,
             kept=base.kept if self._kept is None else self._kept,
+            changed_topics=tuple(self._changed_topics),
             memo=base.memo if self._configs is None else {},
         )

@@ -154,6 +154,10 @@ class ClusterImage:
     features: Mapping[str, int] = field(default_factory=dict)
     next_producer_id: int = 0
     kept: Mapping[Hashable, object] = field(default_factory=dict)
+    changed_topics: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    """The topics that were made, changed or deleted between the image that this one was made from and this
+    one, each once: whoever follows the images need not look through all of them.
+    """
     memo: dict[Hashable, object] = field(default_factory=dict, compare=False, repr=False)
     """Values derived from `configs` alone; shared by images for as long as `configs` is the same mapping."""
 

@@ -8,6 +8,7 @@ MetadataVersion), so that an older Kafka that shares the level can read the log.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Final
 from uuid import UUID
 
@@ -39,6 +40,7 @@ _CORDONED_LEVEL: Final = 30
 _NEWEST_LEVEL: Final = _CORDONED_LEVEL
 
 
+@cache
 def record_version(record_type: type[w.Message], metadata_version: int) -> int:
     """The version in which a type of record is written at a level of metadata.version."""
     if record_type is RegisterBrokerRecord:

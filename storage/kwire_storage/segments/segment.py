@@ -20,6 +20,7 @@ from typing import NamedTuple
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import HEADER_SIZE, LOG_OVERHEAD, BatchHeader, CorruptBatch
 
+from ..alike import AlikeFiles
 from ..engine import FileSlice, StorageError, ValidBatch
 from ..files import Files, OpenFile, OpenFiles, storing
 from ..tail import TailBudget
@@ -29,6 +30,8 @@ from .time_index import NO_TIMESTAMP, TimeIndex
 
 LARGEST_SEGMENT_BYTES = 0x7FFFFFFF  # positions in an index are 32 bits
 SCAN_BYTES = 8192
+READERS_REMEMBERED = 16
+"""Of so many reads it is kept where the next one begins: of readers who go on from where they were."""
 
 # base offset, batch length, (epoch, magic, CRC, attributes), last offset delta, (base timestamp), max
 # timestamp
@@ -43,6 +46,7 @@ class Shared(NamedTuple):
     files: Files
     open_files: OpenFiles
     tails: TailBudget
+    alike: AlikeFiles
 
 
 class Room(NamedTuple):
@@ -104,6 +108,8 @@ class Segment:
         self._max_timestamp_known = False
         self._first_timestamp: int | None = None
         self._unindexed_bytes = 0
+        self._following: dict[int, Place] = {}
+        """What some reads came upon and had no room for, by the offset that a reader asks for next."""
 
     @classmethod
     def new(
@@ -271,7 +277,7 @@ class Segment:
         if self._torn:
             self._cut_back()
         descriptor = self._file.descriptor(create=True)
-        buffers = [batch.buffer for batch in batches]
+        buffers = [batches[0].buffer] if len(batches) == 1 else [batch.buffer for batch in batches]
         try:
             self._shared.files.write_all(descriptor, buffers, self.size)
         except OSError as error:
@@ -294,7 +300,10 @@ class Segment:
 
     def _cut_back(self) -> None:
         with storing("cutting back", self._file.path):
-            self._shared.files.truncate(self._file.descriptor(create=True), self.size)
+            if self.size or self._file.is_open:
+                self._shared.files.truncate(self._file.descriptor(create=True), self.size)
+            else:
+                self._file.open_empty()
         self._torn = False
 
     # Reading
@@ -357,10 +366,14 @@ class Segment:
         """
         if offset >= self.end_offset:
             return None
-        places = self.places(self.offsets.lookup(offset))
-        first = next((place for place in places if place.last_offset >= offset), None)
-        if first is None:
-            return None
+        first = self._following.get(offset)
+        if first is not None:
+            places = self.places(first.end)
+        else:
+            places = self.places(self.offsets.lookup(offset))
+            first = next((place for place in places if place.last_offset >= offset), None)
+            if first is None:
+                return None
         farthest = first.position + max_bytes
         end = first.position
         if first.last_offset >= limit or first.end > farthest:
@@ -368,16 +381,25 @@ class Segment:
         if farthest >= self.size and limit >= self.end_offset:
             return first, self.size
         end = first.end
+        last: Place | None = first
         # An index entry below both bounds says where to go on looking.
         known = min(self.offsets.position_at_or_before(farthest), self.offsets.lookup(limit))
         if known > end:
-            end = known
+            end, last = known, None
             places = self.places(known)
         for place in places:
             if place.last_offset >= limit or place.end > farthest:
+                if last is not None:
+                    self._remember(last.last_offset + 1, place)
                 break
-            end = place.end
+            end, last = place.end, place
         return first, end
+
+    def _remember(self, offset: int, place: Place) -> None:
+        following = self._following
+        if len(following) == READERS_REMEMBERED and offset not in following:
+            del following[next(iter(following))]
+        following[offset] = place
 
     def slice(self, position: int, size: int) -> FileSlice:
         """A part of the file, held open."""
@@ -404,6 +426,7 @@ class Segment:
 
     def truncate(self, place: Place | None) -> None:
         """Cut off from where `place`'s batch begins (None: nowhere), and become the one appended to."""
+        self._following.clear()
         if place is not None:
             if self._file.pinned:
                 self._replace_with_prefix(place.position)

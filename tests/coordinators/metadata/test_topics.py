@@ -239,3 +239,12 @@ def test_whatever_is_asked_every_name_is_answered_once_and_only_valid_topics_are
     assert sorted(result.name for result in results) == sorted({name for name, _, _ in asked})
     made = applied(cluster(1, 2), outcome).topics
     assert set(made) == {result.name for result in results if not result.error.failed}
+
+
+def test_an_image_names_the_topics_that_its_batch_touched() -> None:
+    image = cluster()
+    made = applied(image, create(image, NewTopic("a", 2), NewTopic("b", 1)))
+    assert made.changed_topics == ("a", "b")
+    _, left = deleted(made, TopicToDelete("b"))
+    assert left.changed_topics == ("b",)
+    assert applied(left, Outcome(None, [])).changed_topics == ()
