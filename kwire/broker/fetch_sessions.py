@@ -214,6 +214,18 @@ class FetchSession:
             return list(stirred)
         return sorted(stirred, key=_by_place)
 
+    def comes_to_rest(self, partition: FetchedPartition, high_watermark: int, log_start_offset: int) -> bool:
+        """There is nothing to read of this partition: whether its client knows all else, too. Then the
+        session need not look at it until it is stirred.
+        """
+        if (
+            partition.told_high_watermark == high_watermark
+            and partition.told_log_start_offset == log_start_offset
+        ):
+            self.stirred.discard(partition)
+            return True
+        return False
+
     def in_order(self) -> list[FetchedPartition]:
         """All its partitions."""
         return sorted(self.partitions.values(), key=_by_place)
