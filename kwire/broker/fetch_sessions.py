@@ -92,6 +92,11 @@ class FetchedPartition:
         topic = self.topic
         return (topic if isinstance(topic, str) else topic.int, self.index)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a fetch of its session waits."""
+        return self.session is not None and self.session.waiter is not None
+
     def asks_as(self, other: FetchedPartition) -> None:
         """Takes over what another asks of the partition."""
         self.fetch_offset = other.fetch_offset
@@ -208,6 +213,18 @@ class FetchSession:
         if len(stirred) <= 1:
             return list(stirred)
         return sorted(stirred, key=_by_place)
+
+    def comes_to_rest(self, partition: FetchedPartition, high_watermark: int, log_start_offset: int) -> bool:
+        """There is nothing to read of this partition: whether its client knows all else, too. Then the
+        session need not look at it until it is stirred.
+        """
+        if (
+            partition.told_high_watermark == high_watermark
+            and partition.told_log_start_offset == log_start_offset
+        ):
+            self.stirred.discard(partition)
+            return True
+        return False
 
     def in_order(self) -> list[FetchedPartition]:
         """All its partitions."""

@@ -201,10 +201,10 @@ class Reading:
         return Round(self._most_bytes, 0 if self.session is None else self.session.changes)
 
     def _look_at(self, partitions: Sequence[FetchedPartition], looked: Round) -> None:
-        ctx, session = self.ctx, self.session
+        ctx = self.ctx
         version, node_id, leader_only = ctx.version, ctx.node.id, self._leader_only
         read_committed, preferred_replica = self._read_committed, self._preferred_replica
-        may_rest = session is not None and self._named is None and self._terms is not None
+        resting = self.session if self._named is None and self._terms is not None else None
         answers, watched = looked.answers, looked.watched
         topic: str | UUID | None = None
         name: str | None = None
@@ -254,13 +254,7 @@ class Reading:
             size = 0
             records: Records = _EMPTY
             if start <= offset == end:
-                if (
-                    may_rest
-                    and asked.told_high_watermark == high_watermark
-                    and asked.told_log_start_offset == start
-                ):
-                    assert session is not None
-                    session.stirred.discard(asked)
+                if resting is not None and resting.comes_to_rest(asked, high_watermark, start):
                     continue
             else:
                 read = (

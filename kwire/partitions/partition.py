@@ -370,9 +370,9 @@ class Partition:
         self._waiters.pop(waiter, None)
 
     @property
-    def is_waited_for(self) -> bool:
-        """Whether anyone is on the waiting list."""
-        return bool(self._waiters)
+    def readers_waiting(self) -> int:
+        """How many fetches wait for what comes."""
+        return sum(waiter.is_waiting for waiter in self._waiters)
 
     def wake_all(self) -> None:
         """Something other than new records changed: every waiting reader looks again."""

@@ -25,6 +25,11 @@ SWEPT_FROM: Final = 1_000
 class Watcher(Protocol):
     """Who may be on a partition's waiting list."""
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a fetch waits there now."""
+        ...
+
     def arrived(self, size: int) -> None:
         """`size` bytes became readable."""
         ...
@@ -50,6 +55,10 @@ class Waiter:
         """What it reads, once it can no longer leave that to its session."""
         self._task: trio.lowlevel.Task | None = None
         self._is_over = False
+
+    @property
+    def is_waiting(self) -> bool:
+        return not self._is_over
 
     def arrived(self, size: int) -> None:
         """`size` bytes became readable in a watched partition."""

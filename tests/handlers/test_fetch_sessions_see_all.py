@@ -22,7 +22,7 @@ from tests.broker_client import create_topic, serving
 from tests.handlers.data import records
 from tests.references.fetch_sessions import SeesAll
 
-PARTITIONS = 4
+PARTITIONS = 3
 INDEX = st.integers(0, PARTITIONS - 1)
 FAR = 1 << 40
 
@@ -45,7 +45,9 @@ STEP = st.one_of(
     st.tuples(st.just("no replica here"), INDEX),
     st.tuples(st.just("forget"), INDEX),
     st.tuples(st.just("delete topic"), INDEX),
+    st.tuples(st.just("append"), INDEX),
     st.tuples(st.just("fetch"), st.lists(ASKED, max_size=2)),
+    st.tuples(st.just("fetch"), st.builds(lambda index: [(index, 0, 1 << 20, -1, -1)], INDEX)),
     st.tuples(st.just("fetch"), st.just([])),
     st.tuples(st.just("fetch little"), st.lists(ASKED, max_size=3)),
     st.tuples(st.just("fetch committed"), st.just([])),

@@ -18,7 +18,7 @@ def in_its_own_time(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
     def run() -> None:
         trio.run(test, clock=trio.testing.MockClock(autojump_threshold=0))
 
-    del run.__wrapped__
+    del run.__wrapped__  # or it would be taken for the coroutine that it runs
     return run
 
 
@@ -36,6 +36,7 @@ async def test_each_wait_ends_at_its_own_time_whatever_the_order_they_came_in() 
         now = trio.current_time()
         async with trio.open_nursery() as waiting:
             for seconds in (3, 1, 2, 1):
+                await trio.testing.wait_all_tasks_blocked()
                 waiting.start_soon(ended, Waiter(1), deadlines, now + seconds, at)
         nursery.cancel_scope.cancel()
     assert [(round(time - now, 3), woken) for time, woken in at] == [

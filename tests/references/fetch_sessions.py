@@ -12,3 +12,6 @@ class SeesAll(FetchSession):
 
     def to_look_at(self, terms: object) -> list[FetchedPartition]:
         return self.in_order()
+
+    def comes_to_rest(self, partition: FetchedPartition, high_watermark: int, log_start_offset: int) -> bool:
+        return False
