@@ -31,7 +31,8 @@ TopicAnswer = OffsetCommit.Response.Topic
 PartitionAnswer = OffsetCommit.Response.Topic.Partition
 
 
-NO_ERROR = ErrorCode.NONE
+_new = tuple.__new__
+"""Makes a named tuple in half the time that calling its class takes: commits may be of many partitions."""
 FIRST_WITH_COORDINATOR = 1
 MOST_AT_ONCE = 100
 """So many partitions are committed without giving others a turn."""
@@ -124,15 +125,14 @@ class _Sorting:
                 refused = PartitionAnswer(partition_index=index, error_code=error)
                 self._of(topic.name, topic.topic_id).append(refused)
                 continue
-            known.append(
-                CommittedPartition(
-                    index,
-                    asked.committed_offset,
-                    asked.committed_leader_epoch,
-                    asked.committed_metadata,
-                    asked.commit_timestamp,
-                )
+            committed = (
+                index,
+                asked.committed_offset,
+                asked.committed_leader_epoch,
+                asked.committed_metadata,
+                asked.commit_timestamp,
             )
+            known.append(_new(CommittedPartition, committed))
         if known:
             self.commits.append(CommittedTopic(found.name, known, found.id))
 

@@ -67,6 +67,7 @@ class _Opened(NamedTuple):
     """A shard, and the leadership that it was opened under."""
 
     shard: GroupShard
+    partition: Partition
     leader_id: int
     leader_epoch: int
 
@@ -146,6 +147,11 @@ class GroupCoordinatorService:
 
     def _shard(self, node_id: int, group_id: str) -> GroupShard | Refused:
         index = self.partition_of(group_id)
+        opened = None if index is None else self._opened.get(index)
+        if opened is not None:
+            led = opened.partition
+            if node_id == opened.leader_id == led.leader_id and opened.leader_epoch == led.leader_epoch:
+                return opened.shard
         partition = None if index is None else self._partition(index)
         if index is None or partition is None:
             return Refused(ErrorCode.COORDINATOR_NOT_AVAILABLE)
@@ -175,7 +181,7 @@ class GroupCoordinatorService:
             self._host.clock,
             self._spawn,
         )
-        self._opened[index] = _Opened(shard, partition.leader_id, partition.leader_epoch)
+        self._opened[index] = _Opened(shard, partition, partition.leader_id, partition.leader_epoch)
         if self._draining:
             shard.drain()
         shard.open()

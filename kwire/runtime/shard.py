@@ -49,6 +49,9 @@ RELOAD_AFTER_MS = 10_000
 MAX_DECOMPRESSED_BYTES = 64 << 20
 
 
+_NO_ERROR = ErrorCode.NONE
+
+
 class Refused(NamedTuple):
     """The shard did not carry the operation out, or can't say that it did."""
 
@@ -91,7 +94,7 @@ class _Held:
 
     def __init__(self, completions: Sequence[Completion]) -> None:
         self.completions = completions
-        self.error_code = ErrorCode.NONE
+        self.error_code = _NO_ERROR
         self.released = False
         self.waiter: trio.Event | None = None
 
@@ -400,7 +403,7 @@ class Shard(Generic[M]):
         """Answer what was held for an append that has ended."""
         if incarnation != self._incarnation:
             error_code = error_code or ErrorCode.NOT_COORDINATOR
-        told = _told(error_code)
+        told = _told(error_code) if error_code else error_code
         for _, held in unwritten:
             held.release(told)
         if error_code and incarnation == self._incarnation:
@@ -414,8 +417,6 @@ def _told(error_code: ErrorCode) -> ErrorCode:
     (Kafka: CoordinatorOperationExceptionHelper.)
     """
     match error_code:
-        case ErrorCode.NONE:
-            return error_code
         case ErrorCode.NOT_ENOUGH_REPLICAS | ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
             return ErrorCode.COORDINATOR_NOT_AVAILABLE
         case ErrorCode.MESSAGE_TOO_LARGE | ErrorCode.RECORD_LIST_TOO_LARGE | ErrorCode.UNKNOWN_SERVER_ERROR:

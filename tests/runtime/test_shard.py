@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import trio
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch
@@ -264,6 +264,7 @@ operations = st.lists(
 )
 
 
+@settings(max_examples=40)
 @given(operations)
 def test_a_log_that_takes_records_at_once_and_one_that_waits_come_to_the_same(
     operations: list[tuple[str, str, int]],

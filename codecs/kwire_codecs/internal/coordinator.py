@@ -127,4 +127,5 @@ class CoordinatorBatch:
         HEADER.pack_into(view, 0, 0, length, -1, 2, 0, 0, count - 1, now_ms, now_ms, -1, -1, -1, count)
         crc = crc32c(view[ATTRIBUTES_POSITION:])
         CRC.pack_into(view, CRC_POSITION, crc)
-        return view, BatchHeader(0, length, -1, 2, crc, 0, count - 1, now_ms, now_ms, -1, -1, -1, count)
+        header = (0, length, -1, 2, crc, 0, count - 1, now_ms, now_ms, -1, -1, -1, count)
+        return view, tuple.__new__(BatchHeader, header)  # half the time that a call of BatchHeader takes

@@ -250,8 +250,9 @@ def delete_of_topics(store: OffsetStore, topics: frozenset[str], effects: Effect
     for group_id in store.group_ids():
         effects.records.extend(
             offset_tombstone(group_id, topic, partition)
-            for topic, partition, _ in store.of_group(group_id)
+            for topic in store.topics(group_id)
             if topic in topics
+            for partition, _ in store.partitions(group_id, topic)
         )
 
 
