@@ -190,6 +190,9 @@ class Connection:
                     return answer
                 self._take(answer)
                 if self._now() - self._turn_started > TURN_SECONDS:
+                    # What is answered does not wait for the others' turn.
+                    if outbox.parts and not outbox.send(self._turn_started + TURN_SECONDS):
+                        return Step.FULL
                     return Step.TURN
             if outbox.parts and not outbox.send(self._turn_started + TURN_SECONDS):
                 return Step.FULL
