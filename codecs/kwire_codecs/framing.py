@@ -11,8 +11,6 @@ received straight into it, through `get_buffer` and `buffer_updated`.
 
 from __future__ import annotations
 
-import contextlib
-import mmap
 from collections.abc import Callable
 from struct import Struct as Layout
 
@@ -21,6 +19,7 @@ from .compile import writer
 from .emit import root_of
 from .errors import Malformed
 from .headers import RequestHeader, write_request_header
+from .rooms import Room, room
 from .wire import Buffer, Struct
 
 SMALLEST_FRAME = 8
@@ -29,25 +28,6 @@ _SIZE_AND_ID = Layout(">ii")
 SCRATCH_BYTES = 64 * 1024
 _FIRST_ROOM = 256 * 1024
 _GROWTH = 4
-_MAPPED_BYTES = 8 << 20
-"""A room of this much is mapped. The C library takes such sizes from the system anew each time, in pages of
-4 KiB, and each page costs more than receiving into it does; a mapping may ask for large ones.
-"""
-_HUGE_PAGES = getattr(mmap, "MADV_HUGEPAGE", None)
-
-
-def _roomier(start: Buffer | mmap.mmap, size: int) -> bytearray | mmap.mmap:
-    """Room for `size` bytes that begins with `start`. OSError or MemoryError where the system has none."""
-    if size < _MAPPED_BYTES or _HUGE_PAGES is None:
-        room = bytearray(size)
-        room[: len(start)] = start
-        return room
-    mapped = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    with contextlib.suppress(OSError):  # a system without large pages gives small ones
-        mapped.madvise(_HUGE_PAGES)
-    with memoryview(mapped) as view:
-        view[: len(start)] = start
-    return mapped
 
 
 class Frames:
@@ -68,7 +48,7 @@ class Frames:
         self._held = bytearray()  # received and not yet cut, from _at on
         self._at = 0
         # The frame that is arriving: _filled of its _size bytes are there.
-        self._body: bytearray | mmap.mmap | None = None
+        self._body: Room | None = None
         self._filled = 0
         self._size = 0
 
@@ -92,7 +72,7 @@ class Frames:
         body = self._body
         if body is not None and self._filled < self._size:
             if self._filled == len(body):
-                self._body = body = _roomier(body, min(self._size, _GROWTH * len(body)))
+                self._body = body = room(min(self._size, _GROWTH * len(body)), body)
             return memoryview(body)[self._filled :]
         if self._scratch is None:
             self._scratch = bytearray(SCRATCH_BYTES)
@@ -146,7 +126,7 @@ class Frames:
             return memoryview(held[start:stop])
         self._size, self._filled = size, len(held) - start
         with memoryview(held)[start:] as begun:
-            self._body = _roomier(begun, min(size, max(_GROWTH * len(begun), _FIRST_ROOM)))
+            self._body = room(min(size, max(_GROWTH * len(begun), _FIRST_ROOM)), begun)
         self._at = len(held)
         self._drop()
         return None
