@@ -2,11 +2,12 @@
 
 Rules: a size below 8 (no request is shorter) or above the limit is refused as soon as its four bytes are
 there, and nothing is buffered for it. Memory follows what was received, not what was announced: a frame that
-is arriving has room for at most four times as much as came, and one that outgrows its room is copied into
-another, four times as large: once for 1 MB, four times for 64. Time is linear in the bytes however they are
-cut. Every frame is a buffer of its own, of its own size (what is kept of it, record batches say, pins that
-frame alone): small frames are copied out of what was received once; the rest of one that is still arriving is
-received straight into it, through `get_buffer` and `buffer_updated`.
+is arriving has room for what most producers send at most, untouched and so without memory behind it, or for
+four times as much as came; one that outgrows its room is copied into another, four times as large: three
+times for 64 MB. Time is linear in the bytes however they are cut. Every frame is a buffer of its own, of its
+own size (what is kept of it, record batches say, pins that frame alone): small frames are copied out of what
+was received once; the rest of one that is still arriving is received straight into it, through `get_buffer`
+and `buffer_updated`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ SMALLEST_FRAME = 8
 _SIZE = Layout(">i")
 _SIZE_AND_ID = Layout(">ii")
 SCRATCH_BYTES = 64 * 1024
-_FIRST_ROOM = 256 * 1024
+_FIRST_ROOM = 1088 * 1024
+"""A request around a batch of 1 MiB, which is where most producers stop, is not copied on its way."""
 _GROWTH = 4
 
 
