@@ -2,17 +2,16 @@
 
 Rules: a size below 8 (no request is shorter) or above the limit is refused as soon as its four bytes are
 there, and nothing is buffered for it. Memory follows what was received, not what was announced: a frame that
-is arriving has room for at most four times as much as came, and one that outgrows its room is copied into
-another, four times as large: once for 1 MB, four times for 64. Time is linear in the bytes however they are
-cut. Every frame is a buffer of its own, of its own size (what is kept of it, record batches say, pins that
-frame alone): small frames are copied out of what was received once; the rest of one that is still arriving is
-received straight into it, through `get_buffer` and `buffer_updated`.
+is arriving has room for what most producers send at most, untouched and so without memory behind it, or for
+four times as much as came; one that outgrows its room is copied into another, four times as large: three
+times for 64 MB. Time is linear in the bytes however they are cut. Every frame is a buffer of its own, of its
+own size (what is kept of it, record batches say, pins that frame alone): small frames are copied out of what
+was received once; the rest of one that is still arriving is received straight into it, through `get_buffer`
+and `buffer_updated`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import mmap
 from collections.abc import Callable
 from struct import Struct as Layout
 
@@ -21,6 +20,7 @@ from .compile import writer
 from .emit import root_of
 from .errors import Malformed
 from .headers import RequestHeader, write_request_header
+from .rooms import Room, room
 from .wire import Buffer, Struct
 
 SMALLEST_FRAME = 8
@@ -29,27 +29,9 @@ SMALLEST_RECEIVED = SMALLEST_FRAME + _SIZE.size
 _SIZE_AND_ID = Layout(">ii")
 _pack_head = Layout(">iib").pack  # with a header's tagged fields, of which there are none
 SCRATCH_BYTES = 64 * 1024
-_FIRST_ROOM = 256 * 1024
+_FIRST_ROOM = 1088 * 1024
+"""A request around a batch of 1 MiB, which is where most producers stop, is not copied on its way."""
 _GROWTH = 4
-_MAPPED_BYTES = 8 << 20
-"""A room of this much is mapped. The C library takes such sizes from the system anew each time, in pages of
-4 KiB, and each page costs more than receiving into it does; a mapping may ask for large ones.
-"""
-_HUGE_PAGES = getattr(mmap, "MADV_HUGEPAGE", None)
-
-
-def _roomier(start: Buffer | mmap.mmap, size: int) -> bytearray | mmap.mmap:
-    """Room for `size` bytes that begins with `start`. OSError or MemoryError where the system has none."""
-    if size < _MAPPED_BYTES or _HUGE_PAGES is None:
-        room = bytearray(size)
-        room[: len(start)] = start
-        return room
-    mapped = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    with contextlib.suppress(OSError):  # a system without large pages gives small ones
-        mapped.madvise(_HUGE_PAGES)
-    with memoryview(mapped) as view:
-        view[: len(start)] = start
-    return mapped
 
 
 class Frames:
@@ -70,7 +52,7 @@ class Frames:
         self._held = bytearray()  # received and not yet cut, from _at on
         self._at = 0
         # The frame that is arriving: _filled of its _size bytes are there.
-        self._body: bytearray | mmap.mmap | None = None
+        self._body: Room | None = None
         self._filled = 0
         self._size = 0
 
@@ -94,7 +76,7 @@ class Frames:
         body = self._body
         if body is not None and self._filled < self._size:
             if self._filled == len(body):
-                self._body = body = _roomier(body, min(self._size, _GROWTH * len(body)))
+                self._body = body = room(min(self._size, _GROWTH * len(body)), body)
             return memoryview(body)[self._filled :]
         if self._scratch is None:
             self._scratch = bytearray(SCRATCH_BYTES)
@@ -158,7 +140,7 @@ class Frames:
             return memoryview(held[start:stop])
         self._size, self._filled = size, len(held) - start
         with memoryview(held)[start:] as begun:
-            self._body = _roomier(begun, min(size, max(_GROWTH * len(begun), _FIRST_ROOM)))
+            self._body = room(min(size, max(_GROWTH * len(begun), _FIRST_ROOM)), begun)
         self._at = len(held)
         self._drop()
         return None

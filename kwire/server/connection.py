@@ -202,6 +202,9 @@ class Connection:
                 if not frames.mid_frame:
                     break
                 if self._now() - self._turn_started > TURN_SECONDS:
+                    # What is answered does not wait for the others' turn.
+                    if outbox.parts and not outbox.send(self._turn_started + TURN_SECONDS):
+                        return Step.FULL
                     return Step.TURN
             told = False
             if outbox.parts and not outbox.send(self._turn_started + TURN_SECONDS):

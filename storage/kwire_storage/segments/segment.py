@@ -109,7 +109,7 @@ class Segment:
         self._first_timestamp: int | None = None
         self._unindexed_bytes = 0
         self._following: dict[int, Place] = {}
-        """What some reads came upon and had no room for, by the offset that a reader asks for next."""
+        """What some reads came upon and had no room for, by the base offset: what readers ask for next."""
 
     @classmethod
     def new(
@@ -381,25 +381,23 @@ class Segment:
         if farthest >= self.size and limit >= self.end_offset:
             return first, self.size
         end = first.end
-        last: Place | None = first
         # An index entry below both bounds says where to go on looking.
         known = min(self.offsets.position_at_or_before(farthest), self.offsets.lookup(limit))
         if known > end:
-            end, last = known, None
+            end = known
             places = self.places(known)
         for place in places:
             if place.last_offset >= limit or place.end > farthest:
-                if last is not None:
-                    self._remember(last.last_offset + 1, place)
+                self._remember(place)
                 break
-            end, last = place.end, place
+            end = place.end
         return first, end
 
-    def _remember(self, offset: int, place: Place) -> None:
+    def _remember(self, place: Place) -> None:
         following = self._following
-        if len(following) == READERS_REMEMBERED and offset not in following:
+        if len(following) == READERS_REMEMBERED and place.base_offset not in following:
             del following[next(iter(following))]
-        following[offset] = place
+        following[place.base_offset] = place
 
     def slice(self, position: int, size: int) -> FileSlice:
         """A part of the file, held open."""
