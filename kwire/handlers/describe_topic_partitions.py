@@ -53,12 +53,17 @@ async def handle(ctx: Context, request: DescribeTopicPartitions.Request) -> Resp
             continue
         start = cursor.partition_index if cursor is not None and name == first else 0
         page = topic.partitions[start : start + remaining]
+        partitions = []
+        for partition in page:
+            partitions.append(_partition(image, partition, reachable))
+            if turns.is_due(1, 1):
+                await turns.give_one()
         response.topics.append(
             Response.Topic(
                 name=name,
                 topic_id=topic.id,
                 is_internal=is_internal(name),
-                partitions=[_partition(image, partition, reachable) for partition in page],
+                partitions=partitions,
                 topic_authorized_operations=authorized_operations.TOPIC,
             )
         )

@@ -12,8 +12,7 @@ import errno
 import fcntl
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from .engine import StorageError
 
@@ -23,13 +22,21 @@ _PROBE_BYTES = 128 * 1024  # what Linux reads ahead, unless told otherwise
 _PREADV_MAX = 0x7FFFF000  # Linux moves no more in one call
 
 
-@contextmanager
-def storing(doing: str, path: str) -> Iterator[None]:
-    """Turn an OSError within into a StorageError that says what failed on which file."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(f"{doing} {path} failed: {error.strerror or error}") from error
+class storing:
+    """Turns an OSError within into a StorageError that says what failed on which file."""
+
+    __slots__ = ("_doing", "_path")
+
+    def __init__(self, doing: str, path: str) -> None:
+        self._doing = doing
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise StorageError(f"{self._doing} {self._path} failed: {error.strerror or error}") from error
 
 
 class Files:
