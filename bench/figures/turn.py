@@ -62,6 +62,8 @@ class Turn:
 
         Raises Lacking with the program's own words where it fails or takes too long.
         """
+        if reason := self.broker.lacks.get(f"client {client}"):
+            raise Lacking(reason)
         command = self._commands(client)
         if command is None:
             raise Lacking(f"the client {client} could not be built")
