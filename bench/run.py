@@ -197,6 +197,9 @@ def _turn(run: Run, number: int, figure: Figure, step: Step, broker: Broker, fol
         # One that isn't foreseen is a mistake of the figure's; it costs the figure, not the run.
         reason = str(error) if isinstance(error, Lacking | BrokerError) else repr(error)
         _lack(results, broker, step.rows, reason)
+        if reason in broker.lacks.values():
+            results.done[turn_name(number, broker.name, step.title)] = 0.0
+            return set()
         return {reason}
     for key, reason in turn.reasons.items():
         results.lack(broker.name, key, reason)

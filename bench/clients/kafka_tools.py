@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.brokers import cpu_seconds
+from bench.brokers import cache, cpu_seconds
 from bench.java import JavaMissing, java_with
 
 VERSION = "4.3.1"
@@ -53,9 +53,19 @@ def payloads(size: int) -> list[bytes]:
     return made
 
 
-def produce(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
-    values = directory / "payloads"
-    values.write_bytes(b"\n".join(payloads(options.size)))
+def payload_file(size: int, folder: Path) -> Path:
+    """The values, a line each, made once (it takes seconds) and kept in `folder`."""
+    kept = folder / f"payloads-{size}"
+    if not kept.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as half:
+            half.write(b"\n".join(payloads(size)))
+        Path(half.name).replace(kept)
+    return kept
+
+
+def produce(options: argparse.Namespace, _directory: Path) -> dict[str, Any]:
+    values = payload_file(options.size, cache() / "bench")
     settings = {
         "bootstrap.servers": options.bootstrap,
         "acks": "all",

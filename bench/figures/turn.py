@@ -57,11 +57,13 @@ class Turn:
         self._commands = commands
         self._timeout_s = timeout_s
 
-    def load(self, client: str, workload: str, /, **options: object) -> Load:
+    def load(self, client: str, workload: str, timeout_s: float | None = None, /, **options: object) -> Load:
         """Run `client`'s `workload` to its end; `options` as for bench.clients.arguments.
 
         Raises Lacking with the program's own words where it fails or takes too long.
         """
+        if reason := self.broker.lacks.get(f"client {client}"):
+            raise Lacking(reason)
         command = self._commands(client)
         if command is None:
             raise Lacking(f"the client {client} could not be built")
@@ -69,7 +71,7 @@ class Turn:
         line = [*command, workload, *arguments(self.broker.address, asked)]
         if self.broker.child is not None:
             line += ["--pid", str(self.broker.child.pid)]
-        said = _json_of(line, self._timeout_s)
+        said = _json_of(line, timeout_s or self._timeout_s)
         if self.broker.child is not None and not self.broker.child.is_running:
             raise BrokerError(f"it ended: {self.broker.child.complaints()}")
         return Load(said)

@@ -121,6 +121,16 @@ def test_a_turn_that_failed_is_told_and_taken_again(tmp_path: Path) -> None:
     assert again.of("group/1", "kwire") == [3.0]
 
 
+def test_what_a_broker_is_known_to_lack_is_not_asked_and_not_a_failure(tmp_path: Path) -> None:
+    broker, clients = Cat("kwire"), Clients(tmp_path)
+    broker.lacks = {"end-to-end": "no clock", "client kafka": "no Java", "group/10": "no room"}
+    found = run([broker], clients, ["end-to-end", "throughput", "group"])
+    assert found.absent["end-to-end/p50"]["kwire"] == "no clock"
+    assert found.absent["group/10"]["kwire"] == "no room"
+    assert turn_name(0, "kwire", "group of 10") in found.done
+    assert clients.calls("end-to-end") == 0
+
+
 def test_what_a_client_says_wrongly_costs_one_figure(tmp_path: Path) -> None:
     wrong = 'if [ "$2" = end-to-end ]; then echo \'{"p50_ms": "x"}\'; exit 0; fi'
     found = run([Cat("kwire")], Clients(tmp_path, wrong), ["group", "end-to-end"])
