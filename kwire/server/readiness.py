@@ -23,7 +23,7 @@ MOST_AT_ONCE = 256
 LINGER_SECONDS = 0.0002
 """How long the next request is waited for while nothing else is to be done."""
 MOST_FOR_SELECT = 1023
-"""The highest descriptor that select(2) takes, whose timeouts, unlike epoll's, are finer than a millisecond."""
+"""The highest descriptor that select(2) takes; its timeouts, unlike epoll's, are finer than a millisecond."""
 
 
 class _Others(trio.abc.Instrument):

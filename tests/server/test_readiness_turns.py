@@ -1,5 +1,5 @@
-"""Who tells connections that they may read keeps nobody else waiting, and goes through the scheduler only where
-it must.
+"""Who tells connections that they may read keeps nobody else waiting, and goes through the scheduler only
+where it must.
 """
 
 import socket
