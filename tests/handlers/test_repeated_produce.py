@@ -146,13 +146,12 @@ def a_batch() -> st.SearchStrategy[bytearray]:
 @st.composite
 def produces(draw: st.DrawFn) -> tuple[Any, ...]:
     """A topic, partition, acks, batch and version: mostly like the others of the run."""
-    topic = draw(st.sampled_from(["t", "t", "t", "t", "u", "nowhere"]))
-    index = draw(st.sampled_from([0, 0, 1, 2]))
-    acks = draw(st.sampled_from([-1, -1, -1, 1, 0, 3]))
-    version = draw(st.sampled_from([3, 8, 9, 9, 9, 12]))
-    garble = draw(
-        st.one_of(st.none(), st.none(), st.none(), st.tuples(st.integers(8, 60), st.integers(0, 255)))
-    )
+    often = st.integers(0, 9)
+    topic = "t" if draw(often) < 9 else draw(st.sampled_from(["u", "nowhere"]))
+    acks = -1 if draw(often) < 9 else draw(st.sampled_from([0, 1, 3]))
+    version = 9 if draw(often) < 9 else draw(st.sampled_from([3, 8, 12]))
+    garble = None if draw(often) < 9 else (draw(st.integers(8, 60)), draw(st.integers(0, 255)))
+    index = draw(st.sampled_from([0, 0, 0, 1, 2]))
     return topic, index, acks, draw(a_batch()), version, garble
 
 
@@ -189,6 +188,32 @@ async def both_ways(sent: list[tuple[Any, ...]]) -> None:
                     logs.append(b"".join(bytes(part) for part in found.parts))
             seen.append((answers, logs))
     assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("before", [1, 2, 3])
+async def test_a_batch_in_a_transaction_is_refused_as_ever(before: int) -> None:
+    async with serving() as running:
+        await create_topic(running, "t")
+        asker = Asker(running)
+        for _ in range(before):
+            await asker.ask(produce_request("t", records(b"x")), 9)
+        data = records(b"x", producer_id=7, producer_epoch=0, base_sequence=0, is_transactional=True)
+        refused = ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+        assert result(await asker.ask(produce_request("t", data), 9), 9) == (refused, -1)
+
+
+async def test_a_batch_that_does_not_follow_is_refused_as_ever() -> None:
+    async with serving() as running:
+        await create_topic(running, "t")
+        asker = Asker(running)
+        seen = []
+        for sequence in (0, 1, 2, 3, 9, 4, 3):
+            data = records(b"x", producer_id=7, producer_epoch=0, base_sequence=sequence)
+            seen.append(result(await asker.ask(produce_request("t", data), 9), 9))
+        assert asker.remembered is not None
+        fine = [(ErrorCode.NONE, offset) for offset in range(5)]
+        out_of_order = (ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, -1)
+        assert seen == [*fine[:4], out_of_order, fine[4], fine[3]]
 
 
 @pytest.mark.parametrize("version", [3, 9])
