@@ -2,12 +2,11 @@
 
 Rules: a size below 8 (no request is shorter) or above the limit is refused as soon as its four bytes are
 there, and nothing is buffered for it. Memory follows what was received, not what was announced: a frame that
-is arriving has room for what most producers send at most, untouched and so without memory behind it, or for
-four times as much as came; one that outgrows its room is copied into another, four times as large: three
-times for 64 MB. Time is linear in the bytes however they are cut. Every frame is a buffer of its own, of its
-own size (what is kept of it, record batches say, pins that frame alone): small frames are copied out of what
-was received once; the rest of one that is still arriving is received straight into it, through `get_buffer`
-and `buffer_updated`.
+is arriving has room for some times as much as came, which is untouched and so has no memory behind it; one
+that outgrows its room is copied into another, four times as large: three times for 64 MB. Time is linear in
+the bytes however they are cut. Every frame is a buffer of its own, of its own size (what is kept of it,
+record batches say, pins that frame alone): small frames are copied out of what was received once; the rest of
+one that is still arriving is received straight into it, through `get_buffer` and `buffer_updated`.
 """
 
 from __future__ import annotations
@@ -29,8 +28,11 @@ SMALLEST_RECEIVED = SMALLEST_FRAME + _SIZE.size
 _SIZE_AND_ID = Layout(">ii")
 _pack_head = Layout(">iib").pack  # with a header's tagged fields, of which there are none
 SCRATCH_BYTES = 64 * 1024
-_FIRST_ROOM = 1088 * 1024
-"""A request around a batch of 1 MiB, which is where most producers stop, is not copied on its way."""
+_FIRST_ROOM = 256 * 1024
+_FIRST_GROWTH = 17
+"""A batch of 1 MiB, which is where most producers stop, is not copied on its way if its first 64 KiB come at
+once.
+"""
 _GROWTH = 4
 
 
@@ -140,7 +142,7 @@ class Frames:
             return memoryview(held[start:stop])
         self._size, self._filled = size, len(held) - start
         with memoryview(held)[start:] as begun:
-            self._body = room(min(size, max(_GROWTH * len(begun), _FIRST_ROOM)), begun)
+            self._body = room(min(size, max(_FIRST_GROWTH * len(begun), _FIRST_ROOM)), begun)
         self._at = len(held)
         self._drop()
         return None
