@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 import sys
 from collections.abc import Sequence
@@ -20,13 +21,14 @@ _EXAMPLES = """examples:
   python -m bench --quick
   python -m bench --only roundtrips --only throughput --brokers kwire,kafka --rounds 5
   python -m bench --broker redpanda=127.0.0.1:9092 --brokers kwire
-  python -m bench --save bench/results/full.json --page
+  python -m bench --resume bench/results/full.json --page      # goes on where it was broken off
   python -m bench --from bench/results/full.json --page
 """
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure and report; the exit status: 1 where a broker or client is missing, 130 after Ctrl-C."""
+    """Measure and report; the exit status: 1 where a broker or client is missing, 2 where kwire gave no
+    figure that it was asked for, 130 after Ctrl-C."""
     parser = _parser()
     options = parser.parse_args(arguments)
     for number in _SIGNALS:
@@ -35,14 +37,22 @@ def main(arguments: Sequence[str]) -> int:
         results = report.load(options.results) if options.results else _measured(parser, options)
         _print(results)
         if options.page:
-            report.write(results, _ROOT / "docs" / "performance.md")
+            report.write(results, _ROOT / "docs" / "performance.md", _ROOT / "bench" / "results")
     except KeyboardInterrupt:
         print("\nstopped; the brokers are gone, and so is their data", file=sys.stderr)
         return 130
-    except BrokerError as error:
+    except (BrokerError, ValueError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    return 0
+    return 2 if _kwire_lacks(results) else 0
+
+
+def _kwire_lacks(results: report.Results) -> bool:
+    """Whether a figure failed on kwire, which has all of them."""
+    return any(
+        report.KWIRE in by_broker and results.middle(key, report.KWIRE) is None
+        for key, by_broker in results.absent.items()
+    )
 
 
 def _measured(parser: argparse.ArgumentParser, options: argparse.Namespace) -> report.Results:
@@ -61,21 +71,25 @@ def _measured(parser: argparse.ArgumentParser, options: argparse.Namespace) -> r
     programs = Programs.build()
     scale, rounds = (QUICK, options.rounds or 1) if options.quick else (FULL, options.rounds or 3)
 
-    def keep(results: report.Results) -> None:
-        if options.save:
-            results.save(options.save)
+    kept = options.resume or options.save
+    earlier = report.load(options.resume) if options.resume and options.resume.exists() else None
 
-    return measure(brokers, programs, options.only, scale, rounds, keep)
+    def keep(results: report.Results) -> None:
+        if kept:
+            results.save(kept)
+
+    return measure(brokers, programs, options.only, scale, rounds, keep, earlier, options.minutes)
 
 
 def _print(results: report.Results) -> None:
     print(f"{results.when}, {results.machine}, {results.rounds} round(s)")
     for name, version in results.brokers.items():
         print(f"  {name}: {version}")
-    for make in (report.figures, report.targets, report.limits, report.reasons):
+    for make in (report.figures, report.targets, report.aims, report.limits, report.reasons):
         table = make(results)
         if len(table) > 1:
             print(f"\n{report.as_text(table)}")
+    print(f"\n{report.verdict(results)}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -97,9 +111,17 @@ def _parser() -> argparse.ArgumentParser:
         "--broker", type=_named_address, action="append", default=[], metavar="NAME=HOST:PORT",
         help="one that runs already; may be repeated",
     )  # fmt: skip
-    parser.add_argument("--save", type=Path, metavar="FILE", help="keep the figures as JSON, after each step")
-    parser.add_argument(
+    files = parser.add_mutually_exclusive_group()
+    files.add_argument("--save", type=Path, metavar="FILE", help="keep the figures as JSON, turn by turn")
+    files.add_argument(
+        "--resume", type=Path, metavar="FILE",
+        help="the same, but go on with what FILE holds: what is there is not measured again",
+    )  # fmt: skip
+    files.add_argument(
         "--from", type=Path, metavar="FILE", dest="results", help="measure nothing: report what FILE keeps"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="begin nothing after that long; report what there is"
     )
     parser.add_argument("--page", action="store_true", help="write docs/performance.md and its plots")
     return parser

@@ -2,26 +2,32 @@
 
 Rules: within a round all brokers stay up, and idle while another has its turn; the order of turns rotates,
 so that none is always the one after the heaviest. Data lies in one temporary folder, removed at the end;
-whatever ends the run, the brokers end with it.
+whatever ends the run, the brokers end with it. What is found is kept turn by turn, and a run that goes on
+with kept results takes only the turns that are not done: one that failed is taken again. A broker that ended
+is started again for its next turn, so that one crash costs one figure.
 """
 
 from __future__ import annotations
 
-import os
-import platform
+import math
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import limits
-from bench.brokers import Broker, BrokerError, Given
+from bench.brokers import Broker, BrokerError, Given, Started
 from bench.figures import FIGURES, Commands, Figure, Lacking, Row, Scale, Step, Turn, start
-from bench.report import Results
+from bench.machine import environment, summary
+from bench.report import Results, turn_name
+
+WARM_UP = "memory"
+"""The figure whose steps come first on every fresh broker, asked for or not."""
 
 
 class Progress:
@@ -54,6 +60,36 @@ class Progress:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
+@dataclass
+class Run:
+    """What all rounds share. `keep` gets the results after each turn."""
+
+    brokers: Sequence[Broker]
+    commands: Commands
+    steps: Sequence[tuple[Figure, Step]]
+    scale: Scale
+    results: Results
+    keep: Callable[[Results], None]
+    end_s: float = math.inf
+    progress: Progress = field(default_factory=lambda: Progress(0))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time for it has passed (`time.monotonic`)."""
+        return time.monotonic() > self.end_s
+
+    def is_done(self, number: int, broker: Broker, step: Step) -> bool:
+        return turn_name(number, broker.name, step.title) in self.results.done
+
+    def left(self, number: int, broker: Broker) -> list[tuple[Figure, Step]]:
+        """The turns that this broker takes in this round, the warm-up included; none where all is done."""
+        left = [(figure, step) for figure, step in self.steps if not self.is_done(number, broker, step)]
+        if not left or isinstance(broker, Given):
+            return left
+        warm_up = [(figure, step) for figure, step in self.steps if figure.name == WARM_UP]
+        return [*warm_up, *(one for one in left if one[0].name != WARM_UP)]
+
+
 def measure(
     brokers: Sequence[Broker],
     commands: Commands,
@@ -61,86 +97,135 @@ def measure(
     scale: Scale,
     rounds: int,
     keep: Callable[[Results], None],
+    earlier: Results | None = None,
+    minutes: float = math.inf,
 ) -> Results:
     """Run `rounds` rounds of the figures named `chosen` (empty: all) over brokers that are built.
 
-    `keep` gets what was found after each step, so that a run that is broken off was not for nothing.
+    `keep` gets what was found after each turn, so that a run that is broken off was not for nothing; given
+    back as `earlier`, what it holds is not measured again. After `minutes` no turn is begun. Raises
+    ValueError where `earlier` is of another scale.
     """
-    figures = [FIGURES[name] for name in FIGURES if not chosen or name in chosen or name == "memory"]
-    steps = [(figure, step) for figure in figures for step in figure.steps(scale)]
-    results = Results(
+    if earlier is not None and earlier.is_quick != scale.is_quick:
+        raise ValueError("the kept results are of another scale (--quick)")
+    figures = [FIGURES[name] for name in FIGURES if not chosen or name in chosen or name == WARM_UP]
+    results = earlier or Results(
         when=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        machine=machine(),
+        machine=summary(),
         is_quick=scale.is_quick,
         rounds=rounds,
-        brokers={broker.name: broker.version() for broker in brokers},
+        brokers={},
     )
+    results.rounds = max(results.rounds, rounds)
+    results.environment |= environment()
+    results.brokers |= {broker.name: broker.version() for broker in brokers}
     results.add_rows(start.ROWS)
-    for _, step in steps:
-        results.add_rows(step.rows)
-    starts = sum(not isinstance(broker, Given) for broker in brokers)
-    progress = Progress(1 + rounds * (starts + len(brokers) * len(steps)))
+    steps = [(figure, step) for figure in figures for step in figure.steps(scale)]
+    run = Run(brokers, commands, steps, scale, results, keep, time.monotonic() + 60 * minutes)
+    for name in FIGURES:  # in the order of the list, even where a later run adds some
+        for step in FIGURES[name].steps(scale):
+            results.add_rows(step.rows)
+    turns = [len(run.left(number, broker)) for number in range(rounds) for broker in brokers]
+    starts = sum(
+        bool(run.left(number, broker)) and not isinstance(broker, Given)
+        for number in range(rounds)
+        for broker in brokers
+    )
+    run.progress = Progress((not results.limits) + starts + sum(turns))
     try:
-        progress.says("limits of the machine")
-        results.limits = dict(limits.measure(quick=scale.is_quick))
+        if not results.limits:
+            run.progress.says("limits of the machine")
+            results.limits = dict(limits.measure(quick=scale.is_quick))
+            keep(results)
         for number in range(rounds):
-            _round(results, number, brokers, commands, steps, progress, scale.timeout_s, keep)
+            if not run.is_over:
+                _round(run, number)
+        if run.is_over:
+            run.progress.notes("the time is over: what is missing can be measured with --resume")
     finally:
-        progress.end()
+        run.progress.end()
     return results
 
 
-def _round(
-    results: Results,
-    number: int,
-    brokers: Sequence[Broker],
-    commands: Commands,
-    steps: Sequence[tuple[Figure, Step]],
-    progress: Progress,
-    timeout_s: float,
-    keep: Callable[[Results], None],
-) -> None:
-    name = f"round {number + 1}/{results.rounds}"
+def _round(run: Run, number: int) -> None:
+    results, name = run.results, f"round {number + 1}/{run.results.rounds}"
+    left = {broker.name: run.left(number, broker) for broker in run.brokers}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kwire-bench-")))
         alive: list[Broker] = []
-        for broker in _rotated(brokers, number):
+        for broker in _rotated([one for one in run.brokers if left[one.name]], number):
             if isinstance(broker, Given):
                 alive.append(broker)
                 continue
-            progress.says(f"{name}: {broker.name}: start")
+            run.progress.says(f"{name}: {broker.name}: start")
             stack.callback(broker.stop)
-            (home := folder / broker.name).mkdir()
             try:
-                _keep(results, number, broker, start.values(broker.start(home)))
+                found = start.values(_start(broker, folder))
+                if turn_name(number, broker.name, "start") not in results.done:
+                    _keep(results, number, broker, found)
+                    results.done[turn_name(number, broker.name, "start")] = 0.0
                 alive.append(broker)
             except BrokerError as error:
-                _lack(results, broker, results.rows, str(error))
-        for place, (figure, step) in enumerate(steps):
+                run.progress.notes(f"  {broker.name} does not start: {error}")
+                _lack(results, broker, [row for _, step in run.steps for row in step.rows], str(error))
+                _lack(results, broker, start.ROWS, str(error))
+        for place, (figure, step) in enumerate(run.steps):
             for broker in _rotated(alive, number + place):
-                progress.says(f"{name}: {broker.name}: {step.title}")
-                for reason in _turn(results, number, figure, step, Turn(broker, commands, timeout_s)):
-                    progress.notes(f"  {broker.name}, {step.title}: {reason}")
-            keep(results)
+                if all(one is not step for _, one in left[broker.name]):
+                    continue
+                if run.is_over:
+                    return
+                run.progress.says(f"{name}: {broker.name}: {step.title}")
+                for reason in _turn(run, number, figure, step, broker, folder):
+                    run.progress.notes(f"  {broker.name}, {step.title}: {reason}")
+                run.keep(results)
 
 
-def _turn(results: Results, number: int, figure: Figure, step: Step, turn: Turn) -> set[str]:
+def _turn(run: Run, number: int, figure: Figure, step: Step, broker: Broker, folder: Path) -> set[str]:
     """Run a step on a broker; the reasons for what it did not give."""
-    broker = turn.broker
+    results, turn = run.results, Turn(broker, run.commands, run.scale.timeout_s)
+    is_known, began = run.is_done(number, broker, step), time.monotonic()
     if reason := broker.lacks.get(figure.name):
         _lack(results, broker, step.rows, reason)
+        results.done[turn_name(number, broker.name, step.title)] = 0.0
         return set()
-    if not isinstance(broker, Given) and (broker.child is None or not broker.child.is_running):
-        _lack(results, broker, step.rows, "it had ended before")
-        return {"it had ended before"}
     try:
-        _keep(results, number, broker, step.run(turn))
-    except (Lacking, BrokerError) as error:
-        _lack(results, broker, step.rows, str(error))
-        return {str(error)}
+        _revive(run, broker, folder)
+        began = time.monotonic()
+        values = step.run(turn)
+    except (Lacking, BrokerError, OSError, ValueError, ArithmeticError, LookupError) as error:
+        # One that isn't foreseen is a mistake of the figure's; it costs the figure, not the run.
+        reason = str(error) if isinstance(error, Lacking | BrokerError) else repr(error)
+        _lack(results, broker, step.rows, reason)
+        if reason in broker.lacks.values():
+            results.done[turn_name(number, broker.name, step.title)] = 0.0
+            return set()
+        return {reason}
     for key, reason in turn.reasons.items():
         results.lack(broker.name, key, reason)
-    return set(turn.reasons.values()) - set(broker.lacks.values())
+    failed = set(turn.reasons.values()) - set(broker.lacks.values())
+    if not is_known:
+        _keep(results, number, broker, values)
+        if not failed:
+            results.done[turn_name(number, broker.name, step.title)] = round(time.monotonic() - began, 3)
+    return failed
+
+
+def _revive(run: Run, broker: Broker, folder: Path) -> None:
+    """Start and warm up a broker that has ended. Raises BrokerError, Lacking."""
+    if isinstance(broker, Given) or (broker.child is not None and broker.child.is_running):
+        return
+    run.progress.notes(f"  {broker.name} had ended; it is started again")
+    broker.stop()
+    _start(broker, folder)
+    for figure, step in run.steps:
+        if figure.name == WARM_UP:
+            step.run(Turn(broker, run.commands, run.scale.timeout_s))
+
+
+def _start(broker: Broker, folder: Path) -> Started:
+    """Start it in a directory of its own."""
+    return broker.start(Path(tempfile.mkdtemp(prefix=f"{broker.name}-", dir=folder)))
 
 
 def _keep(results: Results, number: int, broker: Broker, values: Mapping[str, float]) -> None:
@@ -156,14 +241,3 @@ def _lack(results: Results, broker: Broker, rows: Sequence[Row], reason: str) ->
 def _rotated(brokers: Sequence[Broker], by: int) -> list[Broker]:
     by %= max(1, len(brokers))
     return [*brokers[by:], *brokers[:by]]
-
-
-def machine() -> str:
-    """What it ran on, in a few words: cores, processor, memory, kernel."""
-    model = "unknown processor"
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
-            break
-    gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    return f"{len(os.sched_getaffinity(0))} cores ({model}), {gigabytes:.0f} GB, Linux {platform.release()}"

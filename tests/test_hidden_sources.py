@@ -43,6 +43,7 @@ ALLOWED = {
     "kwire/server/listening.py": {"time", "socket"},
     "kwire/server/transport.py": {"socket", "select"},
     "kwire/server/launch.py": {"SystemRandom"},
+    "kwire/server/readiness.py": {"time", "select"},
 }
 
 

@@ -26,8 +26,8 @@ class Started:
 
 @dataclass
 class Broker(ABC):
-    """A broker by the name that the tables give it; `lacks`: figure to the reason why it isn't measured;
-    `client_options`: client to the options that it needs to speak with this broker."""
+    """A broker by the name that the tables give it; `lacks`: a figure, a row, or `client NAME`, to the reason
+    why it isn't measured; `client_options`: client to the options that it needs to speak with this broker."""
 
     name: str
     lacks: dict[str, str] = field(default_factory=dict)

@@ -78,7 +78,13 @@ class Mock(_GoBroker):
     def __init__(self, name: str = "mock") -> None:
         super().__init__(name)
         bounded = "keeps 5 MB of a partition only, so that nothing is there to consume"
-        self.lacks = {"consume": bounded, "fan-out": bounded, "topics": "answers no CreateTopics"}
+        self.lacks = {
+            "consume": bounded,
+            "fan-out": bounded,
+            "topics": "answers no CreateTopics",
+            "client kafka": "Kafka's client sees no topic in its Metadata, and waits",
+            "group/10": "franz-go's members are answered INVALID_REQUEST as they join",
+        }
         # franz-go cannot read its answers to ApiVersions version 3 and later.
         self.client_options = {"franz": {"kafka": "v2.3"}}
 

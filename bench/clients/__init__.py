@@ -6,6 +6,7 @@ What is compiled is kept in $KWIRE_CACHE/bench (default ~/.cache/kwire/bench), n
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -51,16 +52,14 @@ def build() -> Mapping[str, Sequence[str]]:
 def run(
     client: str, workload: str, bootstrap: str, *, timeout_s: float = 300.0, **options: object
 ) -> dict[str, Any]:
-    """Run one workload to its end; an option `batch_bytes=1` becomes `--batch-bytes 1`.
+    """Run one workload to its end, with `arguments` of the options.
 
     Gives the object that the program says. Raises ClientError with the program's complaint.
     """
     command = build().get(client)
     if command is None:
         raise ClientError(f"there is no client {client} here")
-    line = [*command, workload, "--bootstrap", bootstrap]
-    for name, value in options.items():
-        line += ["--" + name.replace("_", "-"), str(value)]
+    line = [*command, workload, *arguments(bootstrap, options)]
     output = _run(line, where=_ROOT, timeout_s=timeout_s).strip().splitlines()
     try:
         said = json.loads(output[-1])
@@ -71,6 +70,15 @@ def run(
     return said
 
 
+def arguments(bootstrap: str, options: Mapping[str, object]) -> list[str]:
+    """An option `batch_bytes=1` becomes `--batch-bytes 1`, and `touch=True` becomes `--touch=true`."""
+    line = ["--bootstrap", bootstrap]
+    for name, value in options.items():
+        option = "--" + name.replace("_", "-")
+        line += [f"{option}={value}".lower()] if isinstance(value, bool) else [option, str(value)]
+    return line
+
+
 def _build_franz(folder: Path) -> Path:
     target = folder / "franz"
     _run([_tool("go", "Go (Debian: golang)"), "build", "-o", str(target), "."], _HERE / "franz")
@@ -78,9 +86,10 @@ def _build_franz(folder: Path) -> Path:
 
 
 def _build_rdkafka(folder: Path) -> Path:
-    target, source = folder / "rdkafka", _HERE / "rdkafka"
-    inputs = [source / "rdkafka.c", source / "go.mod"]
-    if target.exists() and all(target.stat().st_mtime > one.stat().st_mtime for one in inputs):
+    source = _HERE / "rdkafka"
+    made_of = b"".join((source / name).read_bytes() for name in ("rdkafka.c", "go.mod"))
+    target = folder / f"rdkafka-{hashlib.sha256(made_of).hexdigest()[:12]}"
+    if target.exists():
         return target
     go, compiler = _tool("go", "Go (Debian: golang)"), _tool("cc", "a C compiler (Debian: gcc)")
     _run([go, "mod", "download", _LIBRDKAFKA], source)
@@ -90,7 +99,7 @@ def _build_rdkafka(folder: Path) -> Path:
     library = vendored / f"librdkafka_glibc_linux_{machine}.a"
     if not library.exists():
         raise ClientError(f"there is no ready librdkafka for {machine}")
-    half = target.with_suffix(f".{os.getpid()}")
+    half = target.with_name(f"{target.name}.{os.getpid()}")
     flags = ["-O2", "-Wall", "-Wextra", "-isystem", str(vendored), "-o", str(half), str(source / "rdkafka.c")]
     _run([compiler, *flags, str(library), "-lm", "-ldl", "-lpthread", "-lrt"])
     half.rename(target)

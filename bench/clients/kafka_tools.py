@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.brokers import cache, cpu_seconds
 from bench.java import JavaMissing, java_with
 
 VERSION = "4.3.1"
@@ -52,9 +53,19 @@ def payloads(size: int) -> list[bytes]:
     return made
 
 
-def produce(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
-    values = directory / "payloads"
-    values.write_bytes(b"\n".join(payloads(options.size)))
+def payload_file(size: int, folder: Path) -> Path:
+    """The values, a line each, made once (it takes seconds) and kept in `folder`."""
+    kept = folder / f"payloads-{size}"
+    if not kept.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as half:
+            half.write(b"\n".join(payloads(size)))
+        Path(half.name).replace(kept)
+    return kept
+
+
+def produce(options: argparse.Namespace, _directory: Path) -> dict[str, Any]:
+    values = payload_file(options.size, cache() / "bench")
     settings = {
         "bootstrap.servers": options.bootstrap,
         "acks": "all",
@@ -67,7 +78,7 @@ def produce(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
     words = ["--topic", options.topic, "--num-records", str(options.records), "--throughput", "-1"]
     words += ["--payload-file", str(values), "--command-property"]
     words += [f"{name}={value}" for name, value in settings.items()]
-    said, cpu = _run("org.apache.kafka.tools.ProducerPerformance", words)
+    said, cpu = _run("org.apache.kafka.tools.ProducerPerformance", words, options.pid)
     # The last such line is the sum; those before are progress.
     found = re.findall(r"^(\d+) records sent, ([\d.]+) records/sec .*99th", said, re.MULTILINE)
     if not found:
@@ -83,7 +94,7 @@ def consume(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
     settings.write_text("auto.offset.reset=earliest\nenable.auto.commit=false\n")
     words = ["--bootstrap-server", options.bootstrap, "--topic", options.topic, "--timeout", "30000"]
     words += ["--num-records", str(options.records), "--command-config", str(settings), "--hide-header"]
-    said, cpu = _run("org.apache.kafka.tools.ConsumerPerformance", words)
+    said, cpu = _run("org.apache.kafka.tools.ConsumerPerformance", words, options.pid)
     rows = [line.split(", ") for line in said.splitlines() if line.count(", ") == 9]
     if not rows:
         raise ToolError(f"no result in: {said[-500:]}")
@@ -93,20 +104,26 @@ def consume(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
     return _result(fetch_ms / 1e3, count, round(megabytes * (1 << 20)), cpu)
 
 
-def _result(seconds: float, records: int, size: int, cpu: float) -> dict[str, Any]:
-    return {"seconds": seconds, "records": records, "bytes": size, "client_cpu_seconds": cpu}
+def _result(seconds: float, records: int, size: int, cpu: dict[str, float]) -> dict[str, Any]:
+    return {"seconds": seconds, "records": records, "bytes": size, **cpu}
 
 
-def _run(main_class: str, words: Sequence[str]) -> tuple[str, float]:
-    """What the tool printed, and its CPU seconds, the JVM's start included."""
+def _run(main_class: str, words: Sequence[str], pid: int) -> tuple[str, dict[str, float]]:
+    """What the tool printed, and CPU seconds, the JVM's start included: its own, and those of the broker
+    where its `pid` is given."""
     command = [*java_with(VERSION, *HEAP), main_class, *words]
+    before = cpu_seconds(pid) if pid else 0.0
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    after = cpu_seconds(pid) if pid else 0.0
     if done.returncode != 0:
         raise ToolError((done.stderr + done.stdout).strip()[-800:])
     if failures := re.findall(r"^.*(?:Exception|ERROR).*$", done.stdout + done.stderr, re.MULTILINE):
         raise ToolError(" / ".join(failures[:3]))
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return done.stdout, used.ru_utime + used.ru_stime
+    cpu = {"client_cpu_seconds": used.ru_utime + used.ru_stime}
+    if pid:
+        cpu["broker_cpu_seconds"] = after - before
+    return done.stdout, cpu
 
 
 def main(words: Sequence[str]) -> int:
@@ -121,6 +138,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--linger-ms", type=int, default=5)
     parser.add_argument("--acks", type=int, choices=(-1,), default=-1)
     parser.add_argument("--consumers", type=int, choices=(1,), default=1)
+    parser.add_argument("--pid", type=int, default=0, help="of the broker, whose CPU seconds are then told")
     options = parser.parse_args(words)
     try:
         if options.workload == "fetch":

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
@@ -25,6 +26,7 @@ from bench.brokers import Broker, BrokerError
 from bench.brokers.options import add_broker_options, broker_of
 from bench.fairness.loads import Hog, LoadFailed, build, run
 from bench.fairness.verdict import Verdict
+from bench.machine import summary
 
 CASES: dict[str, tuple[str, dict[str, object]]] = {
     "1 MiB batches as fast as they go": ("produce", {"topic": "batches"}),
@@ -60,14 +62,14 @@ def main() -> int:
             for case in cases:
                 results.append(_case(broker, case, options))
                 _say(_line(results[-1]))
+                _keep(broker, results, options)
             if broker.memory() is not None and (not options.only or "slow-reader" in options.only):
                 results.append(_unread_answers(broker))
                 _say(_line(results[-1]))
+                _keep(broker, results, options)
     except (BrokerError, LoadFailed) as failure:
         print(f"bench.fairness: {failure}", file=sys.stderr)
         return 1
-    if options.json:
-        Path(options.json).write_text(json.dumps(results, indent=1) + "\n")
     print(_table(broker.name, results))
     return 0 if all(result["holds"] for result in results) else 2
 
@@ -86,6 +88,13 @@ def _options() -> argparse.Namespace:
     options.seconds = options.seconds or (2.0 if options.quick else 6.0)
     options.rounds = options.rounds or (1 if options.quick else 3)
     return options
+
+
+def _keep(broker: Broker, results: list[dict[str, object]], options: argparse.Namespace) -> None:
+    if options.json:
+        when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        kept = {"when": when, "machine": summary(), "broker": broker.name, "cases": results}
+        Path(options.json).write_text(json.dumps(kept, indent=1) + "\n")
 
 
 @contextmanager

@@ -156,7 +156,9 @@ def _told(case: str, steps: Steps) -> str:
         f"the longest {steps.longest * 1000:.1f} ms"
     ]
     lines += [f"  {count:5d} {place}" for place, count in steps.places.most_common(8)]
-    lines += [f"  in the longest {count:5d} {place}" for place, count in steps.places_of_longest.most_common(4)]
+    lines += [
+        f"  in the longest {count:5d} {place}" for place, count in steps.places_of_longest.most_common(4)
+    ]
     return "\n".join(lines)
 
 

@@ -29,7 +29,11 @@ def _run(seconds: float, warm_s: float, turn: Turn) -> Mapping[str, float]:
 
 def steps(scale: Scale) -> Sequence[Step]:
     return [
-        Step("one-record produce, 1,000 idle connections", ROWS, partial(_run, scale.seconds, scale.warm_s))
+        Step(
+            "one-record produce, 1,000 idle connections",
+            ROWS,
+            partial(_run, scale.beside_seconds, scale.warm_s),
+        )
     ]
 
 

@@ -25,18 +25,26 @@ class Row:
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is moved. `megabytes`: a throughput run; `seconds`: a timed one;
-    `warm_s`: of it before anything is counted; `timeout_s`: after which a client program is given up."""
+    """How much is moved. `megabytes`: the throughput runs that targets speak of, `side_megabytes`: others;
+    `records`: over many partitions; `seconds`: a timed run, `beside_seconds`: one that is compared with
+    another of the same broker; `warm_s`: before anything is counted; `timeout_s`: when a client is given up.
+    """
 
     megabytes: int = 400
-    seconds: float = 5.0
+    side_megabytes: int = 160
+    records: int = 500_000
+    seconds: float = 4.0
+    beside_seconds: float = 3.0
     warm_s: float = 1.0
-    timeout_s: float = 60.0
+    timeout_s: float = 120.0
     is_quick: bool = False
 
 
 FULL = Scale()
-QUICK = Scale(megabytes=100, seconds=0.6, warm_s=0.3, timeout_s=10.0, is_quick=True)
+QUICK = Scale(
+    megabytes=100, side_megabytes=100, records=100_000, seconds=0.6, beside_seconds=0.6, warm_s=0.3,
+    timeout_s=30.0, is_quick=True,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

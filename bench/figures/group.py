@@ -9,7 +9,7 @@ from functools import partial
 from statistics import median
 
 from .figure import Figure, Row, Scale, Step
-from .turn import Turn
+from .turn import Lacking, Turn
 
 MEMBERS = (1, 10)
 GROUPS = 5
@@ -18,6 +18,8 @@ ENOUGH_MS = 1000.0  # a broker that takes longer is not asked again
 
 
 def _run(members: int, turn: Turn) -> Mapping[str, float]:
+    if reason := turn.broker.lacks.get(f"group/{members}"):
+        raise Lacking(reason)
     took: list[float] = []
     with turn.topic(members) as topic:
         turn.load("franz", "spread", topic=topic, records=100 * members, size=100)

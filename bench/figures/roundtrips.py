@@ -1,7 +1,7 @@
 """Round trips: idempotent produces of one 100-byte record, one in flight on each of 1 or 32 connections, by
 franz-go with no linger, to one partition; the first second (0.3 s in the quick scale) warms up and isn't
-counted. p50 and p99 are over all requests. Broker CPU a request: the cores that the broker used in the middle
-of the counted seconds, over the rate.
+counted. p50 and p99 are over all requests. Broker CPU a request: what the broker used in the counted seconds,
+over the requests answered in them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,13 +28,13 @@ def _run(connections: int, seconds: float, warm_s: float, turn: Turn) -> Mapping
     key = f"roundtrips/{connections}"
     with turn.topic() as topic:
         load = turn.load(
-            "franz", "roundtrips", seconds,
+            "franz", "roundtrips",
             topic=topic, connections=connections, seconds=seconds, size=100, warm=warm_s,
         )  # fmt: skip
     rate = load["requests"] / load["seconds"]
     values = {f"{key}/rate": rate, f"{key}/p50": load["p50_ms"], f"{key}/p99": load["p99_ms"]}
-    if load.cpu_cores is not None:
-        values[f"{key}/cpu"] = load.cpu_cores / rate * 1e6
+    if load.cpu_seconds is not None:
+        values[f"{key}/cpu"] = load.cpu_seconds / load["requests"] * 1e6
     return values
 
 

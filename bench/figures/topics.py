@@ -43,7 +43,7 @@ def _run(seconds: float, warm_s: float, turn: Turn) -> Mapping[str, float]:
 
 
 def steps(scale: Scale) -> Sequence[Step]:
-    return [Step("1,000 topics", ROWS, partial(_run, scale.seconds, scale.warm_s))]
+    return [Step("1,000 topics", ROWS, partial(_run, scale.beside_seconds, scale.warm_s))]
 
 
 FIGURE = Figure("topics", steps)

@@ -8,15 +8,15 @@ import os
 import signal
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import IO, Protocol
 
 from bench.brokers import Broker, BrokerError
+from bench.clients import arguments
 
-_SAMPLE_S = 0.05
+_LINE = 120  # of a complaint, so many characters are told
 _names = count(1)
 
 
@@ -32,11 +32,15 @@ class Commands(Protocol):
 
 @dataclass(frozen=True)
 class Load:
-    """What a client program said, and the broker's CPU: seconds in all, and cores in the steady middle."""
+    """What a client program said."""
 
     said: Mapping[str, float]
-    cpu_seconds: float | None
-    cpu_cores: float | None
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """The broker's over the timed part (with Kafka's tools: over all of the tool); None where its process
+        isn't ours."""
+        return self.said.get("broker_cpu_seconds")
 
     def __getitem__(self, name: str) -> float:
         if name not in self.said:
@@ -53,32 +57,24 @@ class Turn:
         self._commands = commands
         self._timeout_s = timeout_s
 
-    def load(self, client: str, workload: str, steady_s: float = 0.0, /, **options: object) -> Load:
-        """Run `client`'s `workload` to its end; an option `batch_bytes=1` becomes `--batch-bytes 1`.
+    def load(self, client: str, workload: str, timeout_s: float | None = None, /, **options: object) -> Load:
+        """Run `client`'s `workload` to its end; `options` as for bench.clients.arguments.
 
-        `steady_s`: the last seconds of the program, of which the middle is looked at for `cpu_cores`.
         Raises Lacking with the program's own words where it fails or takes too long.
         """
+        if reason := self.broker.lacks.get(f"client {client}"):
+            raise Lacking(reason)
         command = self._commands(client)
         if command is None:
             raise Lacking(f"the client {client} could not be built")
-        line = [*command, workload, "--bootstrap", self.broker.address]
-        for name, value in {**self.broker.client_options.get(client, {}), **options}.items():
-            line += ["--" + name.replace("_", "-"), str(value)]
-        samples: list[tuple[float, float]] = []
-
-        def sample() -> None:
-            if (spent := self.broker.cpu_seconds()) is not None:
-                samples.append((time.monotonic(), spent))
-
-        sample()
-        said = _json_of(line, self._timeout_s, sample)
-        sample()
+        asked = {**self.broker.client_options.get(client, {}), **options}
+        line = [*command, workload, *arguments(self.broker.address, asked)]
+        if self.broker.child is not None:
+            line += ["--pid", str(self.broker.child.pid)]
+        said = _json_of(line, timeout_s or self._timeout_s)
         if self.broker.child is not None and not self.broker.child.is_running:
             raise BrokerError(f"it ended: {self.broker.child.complaints()}")
-        if not samples:
-            return Load(said, None, None)
-        return Load(said, samples[-1][1] - samples[0][1], _steady(samples, steady_s))
+        return Load(said)
 
     @contextlib.contextmanager
     def topic(self, partitions: int = 1) -> Iterator[str]:
@@ -95,20 +91,16 @@ class Turn:
                     self.load("franz", "delete", names=name)
 
 
-def _json_of(line: Sequence[str], timeout_s: float, sample: Callable[[], None]) -> dict[str, float]:
-    """Run a program, sampling as it goes; the JSON object of its last line."""
+def _json_of(line: Sequence[str], timeout_s: float) -> dict[str, float]:
+    """Run a program; the JSON object of its last line."""
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as complaints:
         process = subprocess.Popen(
             line, stdin=subprocess.DEVNULL, stdout=output, stderr=complaints, start_new_session=True
         )
-        end = time.monotonic() + timeout_s
         try:
-            while process.poll() is None:
-                if time.monotonic() > end:
-                    raise Lacking(f"not done after {timeout_s:.0f} s; {_end_of(complaints)}".strip("; "))
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(_SAMPLE_S)
-                sample()
+            process.wait(timeout_s)
+        except subprocess.TimeoutExpired as late:
+            raise Lacking(f"not done after {timeout_s:.0f} s; {_end_of(complaints)}".strip("; ")) from late
         finally:
             if process.poll() is None:
                 with contextlib.suppress(ProcessLookupError):
@@ -126,21 +118,11 @@ def _json_of(line: Sequence[str], timeout_s: float, sample: Callable[[], None]) 
     return said
 
 
-def _steady(samples: Sequence[tuple[float, float]], steady_s: float) -> float | None:
-    """Cores used in the middle 80 % of the last `steady_s` seconds."""
-    end = samples[-1][0]
-    middle = [one for one in samples if end - 0.9 * steady_s <= one[0] <= end - 0.1 * steady_s]
-    if len(middle) < 3:
-        return None
-    (began, before), (ended, after) = middle[0], middle[-1]
-    return (after - before) / (ended - began)
-
-
 def _text(file: IO[bytes]) -> str:
     file.seek(0)
     return file.read().decode(errors="replace")
 
 
 def _end_of(file: IO[bytes]) -> str:
-    """The last words of a program's complaints, on one line."""
-    return " / ".join(_text(file).strip().splitlines()[-3:])[-300:]
+    """The last complaints of a program, on one line."""
+    return " / ".join(line[:_LINE] for line in _text(file).strip().splitlines()[-3:])

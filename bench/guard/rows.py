@@ -35,6 +35,7 @@ from bench.guard.stage import (
     FULL,
     HEARTBEAT_VERSION,
     PRODUCE_VERSION,
+    VARIOUS,
     WATCHED,
     WRITTEN,
     Stage,
@@ -189,14 +190,15 @@ def _session(stage: Stage, planted: Planted, most: int) -> Work:
     session = sessions.create(named, True)
     assert session is not None
     answer = _fetched(stage)
+    asked = fetch(stage.topic_id, FULL, 0).topics
     resume = planted(sessions.resume)
 
     def work(times: int) -> None:
         for _ in repeat(None, times):
             resumed = resume(session.id, session.epoch, True)
             assert isinstance(resumed, FetchSession)
-            sessions.update(resumed, named, ())
-            for partition in list(resumed.partitions.values()):
+            sessions.update(resumed, asked, ())
+            for partition in resumed.to_look_at(True):
                 resumed.news(partition, answer, 168)
 
     return work
@@ -235,6 +237,17 @@ def _produces(stage: Stage, count: int) -> list[bytes]:
     return [framed(_produce(stage, sequence), PRODUCE_VERSION) for sequence in range(count)]
 
 
+def _various_produces(stage: Stage, count: int) -> list[bytes]:
+    """Each other than the one before, though they mean the same to one broker: nothing can be remembered."""
+    frames = []
+    for sequence in range(count):
+        request = _produce(stage, sequence)
+        request.acks = -1 if sequence % 2 else 1
+        request.topic_data[0].partition_data[0].index = VARIOUS
+        frames.append(framed(request, PRODUCE_VERSION))
+    return frames
+
+
 def _fetches(stage: Stage, count: int) -> list[bytes]:
     sessions = next(iter(stage.broker.cluster.nodes.values())).fetch_sessions
     made = sessions.create([FetchedPartition(stage.topic_id, FULL, 0, 1 << 20)], True)
@@ -264,6 +277,13 @@ WHOLES = [
         Produce,
         PRODUCE_VERSION,
         _produces,
+        lambda response: _first(response.responses, "partition_responses"),
+    ),
+    WholeRow(
+        "a whole produce unlike the one before",
+        Produce,
+        PRODUCE_VERSION,
+        _various_produces,
         lambda response: _first(response.responses, "partition_responses"),
     ),
     WholeRow(

@@ -26,9 +26,9 @@ PRODUCE_VERSION = 13
 FETCH_VERSION = 18
 HEARTBEAT_VERSION = 4
 COMMIT_VERSION = 9
-PARTITIONS = 4
-EMPTY, WRITTEN, FULL, WATCHED = range(PARTITIONS)
-"""Partitions: for whole produces, for single appends, to be read, to be waited for."""
+PARTITIONS = 5
+EMPTY, WRITTEN, FULL, WATCHED, VARIOUS = range(PARTITIONS)
+"""Partitions: for whole produces, for single appends, to be read, to be waited for, for various produces."""
 STORED_BATCHES = 32
 STORED_VALUE_BYTES = 1024
 GATHERING_MS = 10

@@ -1,11 +1,14 @@
-"""The plots of docs/performance.md: bars a broker, as SVG. Needs matplotlib (the extra `bench`)."""
+"""The plots of docs/performance.md: bars a broker, and the cost of requests over a count."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from . import svg
 from .results import Results
+from .statistics import Middle
 
 # File name to title and the rows in it, which share a unit.
 PLOTS: dict[str, tuple[str, Sequence[str]]] = {
@@ -31,49 +34,40 @@ PLOTS: dict[str, tuple[str, Sequence[str]]] = {
     "ready": ("ms", ("start", "topics", "group/1", "group/10")),
 }
 LOGARITHMIC = {"latency", "partitions", "ready"}
+LINES = {"cpu_us": "broker CPU", "p50_us": "latency, median", "p99_us": "latency, p99"}
+"""Of a series' points: the name in the results, and in the plot."""
 
 
 def draw(results: Results, folder: Path) -> list[Path]:
-    """Write an SVG for each plot that shows something; their paths. Raises ImportError without matplotlib."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    # The same results give the same bytes, so that a page made anew differs only where figures do.
-    matplotlib.rcParams.update({"svg.hashsalt": "kwire", "svg.fonttype": "none", "font.size": 9})
-    from matplotlib import pyplot
-
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write an SVG for each plot that shows something; their paths."""
     written = []
     titles = {row.key: row.title for row in results.rows}
     for name, (unit, wanted) in PLOTS.items():
-        keys = [key for key in wanted if any(results.middle(key, broker) for broker in results.brokers)]
-        if not keys:
-            continue
-        bars = len(results.brokers)
-        figure, axes = pyplot.subplots(figsize=(8, 0.5 + len(keys) * (0.17 * bars + 0.25)))
-        for number, broker in enumerate(results.brokers):
-            found = [(place, results.middle(key, broker)) for place, key in enumerate(keys)]
-            drawn = [(place, one) for place, one in found if one is not None]
-            axes.barh(
-                [place + (number - (bars - 1) / 2) * 0.8 / bars for place, _ in drawn],
-                [one.median for _, one in drawn],
-                height=0.8 / bars,
-                xerr=[
-                    [one.median - one.least for _, one in drawn],
-                    [one.most - one.median for _, one in drawn],
-                ],
-                error_kw={"linewidth": 0.7},
-                label=broker,
-            )
-        axes.set_yticks(range(len(keys)), [titles[key] for key in keys])
-        axes.invert_yaxis()
-        axes.set_xlabel(unit)
-        if name in LOGARITHMIC:
-            axes.set_xscale("log")
-        axes.grid(axis="x", linewidth=0.3)
-        axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=bars, frameon=False)
-        path = folder / f"{name}.svg"
-        figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
-        pyplot.close(figure)
-        written.append(path)
+        rows = [
+            (titles[key], [_bar(results.middle(key, one)) for one in results.brokers])
+            for key in wanted
+            if key in titles
+        ]
+        rows = [(title, values) for title, values in rows if any(values)]
+        if rows:
+            path = folder / f"{name}.svg"
+            written.append(svg.bars(path, unit, list(results.brokers), rows, log=name in LOGARITHMIC))
     return written
+
+
+def draw_series(series: Sequence[Mapping[str, Any]], path: Path) -> Path:
+    """A panel a series of bench.scale, all in one file."""
+    panels = []
+    for one in series:
+        points = sorted(one["points"], key=lambda point: float(point["count"]))
+        lines = [
+            (label, [(float(point["count"]), float(point[name])) for point in points])
+            for name, label in LINES.items()
+            if any(point.get(name) for point in points)
+        ]
+        panels.append(svg.Panel(str(one["title"]), str(one.get("per", "count")), "µs", lines))
+    return svg.panels(path, panels)
+
+
+def _bar(found: Middle | None) -> svg.Bar | None:
+    return None if found is None else svg.Bar(found.median, found.least, found.most)

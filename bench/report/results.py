@@ -17,7 +17,8 @@ KWIRE = "kwire"
 
 @dataclass
 class Results:
-    """`values`: row key to broker to one value a round; `absent`: row key to broker to the reason."""
+    """`values`: row key to broker to one value a round; `absent`: row key to broker to the reason;
+    `done`: turns that have been taken, by `turn_name`, and the seconds that each took."""
 
     when: str
     machine: str
@@ -28,6 +29,8 @@ class Results:
     values: dict[str, dict[str, list[float | None]]] = field(default_factory=dict)
     absent: dict[str, dict[str, str]] = field(default_factory=dict)
     limits: dict[str, float] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    done: dict[str, float] = field(default_factory=dict)
 
     def add_rows(self, rows: Sequence[Row]) -> None:
         """Make these rows known, in this order."""
@@ -38,7 +41,8 @@ class Results:
         """Keep a value of a round, counted from 0. Raises KeyError for a row that was never made known."""
         if all(row.key != key for row in self.rows):
             raise KeyError(key)
-        rounds = self.values.setdefault(key, {}).setdefault(broker, [None] * self.rounds)
+        rounds = self.values.setdefault(key, {}).setdefault(broker, [])
+        rounds += [None] * (max(self.rounds, round_number + 1) - len(rounds))
         rounds[round_number] = value
 
     def lack(self, broker: str, key: str, reason: str) -> None:
@@ -56,8 +60,16 @@ class Results:
         return ratio(self.of(key, broker), self.of(key, base))
 
     def save(self, path: Path) -> None:
+        """Put them into a file, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        half = path.with_name(f"{path.name}.part")
+        half.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        half.replace(path)
+
+
+def turn_name(round_number: int, broker: str, title: str) -> str:
+    """A broker's turn at a step in a round, which is counted from 0."""
+    return f"{round_number + 1}/{broker}/{title}"
 
 
 def load(path: Path) -> Results:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from .results import KAFKA, KWIRE, Results
 from .shares import shares
-from .targets import TARGETS
+from .targets import TARGETS, Condition
+from .words import number
 
 Table = Sequence[Sequence[str]]
 
@@ -27,30 +28,59 @@ def figures(results: Results) -> Table:
 
 
 def cell(results: Results, key: str, broker: str) -> str:
-    """Median and spread: "512 ±4 %"; the spread is left out of a single round."""
+    """Median and spread: "512 ±4 %"; the spread is left out of a single round. Rounds that gave nothing are
+    told: "512 ±4 % (2 of 3)"."""
     found = results.middle(key, broker)
     if found is None:
         return "-"
-    return number(found.median) + (f" ±{found.spread:.0%}" if results.rounds > 1 else "")
-
-
-def number(value: float) -> str:
-    """Three digits that count: 0.253, 4.31, 87.2, 12,300."""
-    if value and abs(value) < 1000:
-        text = f"{value:.3g}"
-        return f"{value:.3f}".rstrip("0").rstrip(".") if "e" in text else text
-    digits = len(str(int(abs(value))))
-    return f"{round(value, 3 - digits):,.0f}"
+    if results.rounds == 1:
+        return number(found.median)
+    told = sum(value is not None for value in results.of(key, broker))
+    missing = f" ({told} of {results.rounds})" if told < results.rounds else ""
+    return f"{number(found.median)} ±{found.spread:.0%}{missing}"
 
 
 def targets(results: Results) -> Table:
-    """A row a target that the run can judge: what kwire must reach, what it aims at, and whether it does."""
-    lines = [["target", "must", "", "aim", ""]]
-    for target in TARGETS:
-        must, aim = target.must.holds(results), target.aim.holds(results)
-        if must is not None or aim is not None:
-            lines.append([target.title, target.must.says(), _word(must), target.aim.says(), _word(aim)])
+    """A row a target that the run can judge: what kwire must reach, what it shows and whether that holds; and
+    again as the ratio to Kafka that the target was set at, left empty where it is one anyway."""
+    return _judged(results, "target", [(target.title, target.must) for target in TARGETS])
+
+
+def aims(results: Results) -> Table:
+    """The same for what kwire aims at."""
+    return _judged(results, "aim", [(target.title, target.aim) for target in TARGETS])
+
+
+def _judged(results: Results, head: str, conditions: Sequence[tuple[str, Condition]]) -> Table:
+    lines = [[head, "as given", "kwire", "", "beside Kafka", "kwire", ""]]
+    for title, condition in conditions:
+        beside = condition.beside()
+        given, relative = condition.holds(results), beside.holds(results) if beside else None
+        if given is None and relative is None:
+            continue
+        cells = [title, condition.says(), condition.shows(results), _word(given)]
+        if beside is None or beside == condition:
+            cells += ["", "", ""]
+        else:
+            cells += [beside.says(), beside.shows(results), _word(relative)]
+        lines.append(cells)
     return lines
+
+
+def verdict(results: Results) -> str:
+    """Which targets hold and how, in a few sentences; "" where none can be judged."""
+    judged = [target for target in TARGETS if target.must.holds(results) is not None]
+    if not judged:
+        return ""
+    missed = [target for target in judged if not target.must.holds(results)]
+    besides = [(target.title, target.must.beside()) for target in missed]
+    held = [title for title, beside in besides if beside and beside.holds(results)]
+    neither = [title for title, _ in besides if title not in held]
+    return (
+        f"{len(judged) - len(missed)} of {len(judged)} targets hold as given."
+        + (f" Held beside Kafka only, at the ratio they were set at: {'; '.join(held)}." if held else "")
+        + (f" Not held: {'; '.join(neither)}." if neither else "")
+    )
 
 
 def limits(results: Results) -> Table:
@@ -60,6 +90,11 @@ def limits(results: Results) -> Table:
         cells = [one.figure, number(one.reached), one.limit, number(one.bound), one.unit, f"{one.share:.0%}"]
         lines.append(cells)
     return lines
+
+
+def surroundings(results: Results) -> Table:
+    """What the run ran on and with."""
+    return [["", "measured with"], *([name, value] for name, value in results.environment.items())]
 
 
 def reasons(results: Results) -> Table:

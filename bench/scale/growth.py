@@ -1,9 +1,10 @@
 """How a cost grows, and whether it may.
 
 Rules: a cost either stays flat or has one part that each item adds. `flat`: the cost at the largest count is
-at most FLAT_TIMES the median of the others. `linear`: an item more costs, over the upper half of the counts,
-at most LINEAR_TIMES what it costs over the lower half; what a request costs without any item does not matter.
-Differences below NOISE_US of the whole are not told apart from none.
+at most FLAT_TIMES the median of the others. `linear`: an item more costs, between the largest two counts, at
+most LINEAR_TIMES what it costs between the two before; what a request costs without any item does not matter,
+nor that the first megabyte fits into a cache and the others don't. A difference below NOISE_US is not told
+apart from one of NOISE_US.
 """
 
 from __future__ import annotations
@@ -28,14 +29,13 @@ def excess(points: Sequence[Point], shape: Shape) -> float:
     ordered = sorted(points)
     first, last = ordered[0], ordered[-1]
     if shape == "flat":
-        before = median(cost for _, cost in ordered[:-1])
-        return last[1] / before if last[1] - before > NOISE_US else 1.0
+        usual = median(cost for _, cost in ordered[:-1])
+        return last[1] / usual if last[1] - usual > NOISE_US else 1.0
     if last[1] - first[1] <= NOISE_US:
         return 1.0
-    middle = ordered[len(ordered) // 2]
-    lower = _slope(first, middle)
-    upper = _slope(middle, last)
-    return upper / lower if lower > 0 else 0.0
+    before, middle = ordered[-3], ordered[-2]
+    lower = max(_slope(before, middle), NOISE_US / (middle[0] - before[0]))
+    return max(_slope(middle, last), 0.0) / lower
 
 
 def grows_too_fast(points: Sequence[Point], shape: Shape) -> bool:

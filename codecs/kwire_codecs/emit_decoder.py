@@ -11,10 +11,10 @@ from .runtime import (
     CODES,
     MAX_ELEMENTS,
     MAX_STRING,
+    UUIDS,
     Bad,
     long_uvarint,
     new,
-    read_uuid,
     too_many,
     unknown_tags,
     wrong_count,
@@ -38,9 +38,7 @@ class _DecoderEmitter(Emitter):
         code, size = FIXED[kind]
         if kind in ("uuid", "error_code"):
             raw = f"x{self.unique()}"
-            self.after.append(
-                f"{target} = read_uuid({raw})" if kind == "uuid" else f"{target} = CODES[{raw}]"
-            )
+            self.after.append(f"{target} = UUIDS[{raw}]" if kind == "uuid" else f"{target} = CODES[{raw}]")
             target = raw
         self.run.append((code, size, target, path))
 
@@ -63,9 +61,13 @@ class _DecoderEmitter(Emitter):
         self.run, self.after = [], []
 
     def uvarint(self, target: str, path: str) -> None:
-        self.flush()
-        self.line(f"{target} = b[p]", path)
-        self.line("p += 1")
+        """Read an unsigned varint; its first byte, mostly its only one, comes with the fields before it."""
+        if self.run:
+            self.run.append(("B", 1, target, path))
+            self.flush()
+        else:
+            self.line(f"{target} = b[p]", path)
+            self.line("p += 1")
         self.line(f"if {target} > 127:")
         self.line(f"    {target}, p = long_uvarint(b, {target}, p)", path)
 
@@ -94,14 +96,20 @@ class _DecoderEmitter(Emitter):
 
     def tags(self, cls: type[Struct], into: str, path: str, tagged: list[Field]) -> None:
         k = self.unique()
-        self.uvarint(f"n{k}", f"{path}tagged fields")
         if not any(field.tag is not None for field in cls.__fields__):
+            indent = self.indent
+            if not self.run:
+                self.line("if not b[p]: p += 1", f"{path}tagged fields")
+                self.line("else:")
+                self.indent += 1
+            self.uvarint(f"n{k}", f"{path}tagged fields")
             self.line(f"if n{k}:")
             self.indent += 1
             self.spend(f"n{k}", f"{path}tagged fields")
             self.line(f"{into}.unknown_tags, p = unknown_tags(b, n{k}, p, end)", f"{path}tagged fields")
-            self.indent -= 1
+            self.indent = indent
             return
+        self.uvarint(f"n{k}", f"{path}tagged fields")
         self.line(f"if n{k}:")
         self.indent += 1
         self.spend(f"n{k}", f"{path}tagged fields")
@@ -178,8 +186,13 @@ class _DecoderEmitter(Emitter):
         null = self.version in field.null
         k = self.unique()
         n = f"n{k}"
+        reading = {"array": "", "string": self.text, "bytes": self.copy, "records": "{}"}[field.kind]
+        reading = reading.format(f"b[p:e{k}]")
         if self.compact(field):
             self.uvarint(n, path)
+            if field.kind != "array" and null:
+                self.compact_or_null(field, target, path, k, reading)
+                return
             self.line(f"{n} -= 1")
         else:
             self.run.append(("h", 2, n, path) if field.kind == "string" else ("i", 4, n, path))
@@ -191,7 +204,6 @@ class _DecoderEmitter(Emitter):
         negative = f"{n} < -1" if null else f"{n} < 0"
         too_long = f" or {n} > {MAX_STRING}" if field.kind == "string" and self.compact(field) else ""
         self.line(f"if {negative} or e{k} > end{too_long}: raise wrong_length({n}, end - p, {null})", path)
-        reading = {"string": self.text, "bytes": self.copy, "records": "{}"}[field.kind].format(f"b[p:e{k}]")
         if null:
             self.line(f"if {n} < 0: {target} = None")
             self.line("else:")
@@ -200,6 +212,20 @@ class _DecoderEmitter(Emitter):
         self.line(f"p = e{k}")
         if null:
             self.indent -= 1
+
+    def compact_or_null(self, field: Field, target: str, path: str, k: int, reading: str) -> None:
+        """The rest of a compact string, bytes or records that may be null: `n` is its length and 1, 0 for
+        null.
+        """
+        self.line(f"if n{k}:")
+        self.indent += 1
+        self.line(f"e{k} = p + n{k} - 1")
+        too_long = f" or n{k} > {MAX_STRING + 1}" if field.kind == "string" else ""
+        self.line(f"if e{k} > end{too_long}: raise wrong_length(n{k} - 1, end - p, True)", path)
+        self.line(f"{target} = {reading}", path)
+        self.line(f"p = e{k}")
+        self.indent -= 1
+        self.line(f"else: {target} = None")
 
     def array(self, field: Field, target: str, path: str, k: int, null: bool) -> None:
         element = field.element
@@ -257,7 +283,7 @@ def decoder_source(cls: type[Struct], version: int, whole: bool = True) -> tuple
         FAULTS=(Bad, IndexError, struct.error, UnicodeDecodeError),
         long_uvarint=long_uvarint,
         new=new,
-        read_uuid=read_uuid,
+        UUIDS=UUIDS,
         unknown_tags=unknown_tags,
         unpack_many=struct.unpack_from,
         too_many=too_many,
@@ -267,7 +293,7 @@ def decoder_source(cls: type[Struct], version: int, whole: bool = True) -> tuple
     emit.indent = 0
     emit.line(f"def decode(b{'' if whole else ', p'}):")
     emit.indent = 1
-    emit.line("b = memoryview(b)" if views else "b = b if type(b) is bytes else bytes(b)")
+    emit.line(f"if type(b) is not {'memoryview: b = memoryview' if views else 'bytes: b = bytes'}(b)")
     emit.line("end = len(b)")
     emit.line(f"left = {MAX_ELEMENTS}")
     if whole:

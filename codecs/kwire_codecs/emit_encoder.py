@@ -19,14 +19,35 @@ class _EncoderEmitter(Emitter):
         self.run: list[tuple[str, str, str]] = []
 
     def flush(self) -> None:
-        if not self.run:
-            return
-        layout = struct.Struct(">" + "".join(code for code, _, _ in self.run))
+        if self.run:
+            self.pack(self.run)
+            self.run = []
+
+    def pack(self, run: list[tuple[str, str, str]], condition: str = "") -> None:
+        """Write fields of fixed size at one go."""
+        layout = struct.Struct(">" + "".join(code for code, _, _ in run))
         pack = self.layouts.setdefault(layout.format, f"pack{len(self.layouts)}")
         self.names.setdefault(pack, layout.pack)
-        self.line(f"out += {pack}({', '.join(value for _, value, _ in self.run)})")
-        self.paths[len(self.lines)] = [(0, path) for _, _, path in self.run]
-        self.run = []
+        self.line(f"{condition}out += {pack}({', '.join(value for _, value, _ in run)})")
+        self.paths[len(self.lines)] = [(0, path) for _, _, path in run]
+
+    def length(self, k: int, kind: str, path: str) -> None:
+        """Write a compact length; its byte, if it is but one, comes with the fields before it."""
+        run, self.run = self.run, []
+        if run:
+            self.pack([*run, ("B", f"n{k} + 1", path)], f"if n{k} < 127: ")
+        else:
+            self.line(f"if n{k} < 127: out.append(n{k} + 1)")
+        if kind == "string":
+            self.line(
+                f"elif n{k} > {MAX_STRING}: raise Bad(f'{{n{k}}} bytes are too many for a string')", path
+            )
+        self.line("else:")
+        self.indent += 1
+        if run:
+            self.pack(run)
+        self.line(f"put_uvarint(out, n{k} + 1)")
+        self.indent -= 1
 
     def struct(self, cls: type[Struct], source: str, path: str) -> None:
         self.enter()
@@ -136,13 +157,7 @@ class _EncoderEmitter(Emitter):
         else:
             self.line(measure, path)
         if self.compact(field):
-            self.flush()
-            self.line(f"if n{k} < 127: out.append(n{k} + 1)")
-            if field.kind == "string":
-                self.line(
-                    f"elif n{k} > {MAX_STRING}: raise Bad(f'{{n{k}}} bytes are too many for a string')", path
-                )
-            self.line(f"else: put_uvarint(out, n{k} + 1)")
+            self.length(k, field.kind, path)
         else:
             self.run.append(("h" if field.kind == "string" else "i", f"n{k}", path))
         if field.kind == "array":
@@ -157,7 +172,7 @@ class _EncoderEmitter(Emitter):
             self.line("    parts.append(out)")
         else:
             self.flush()
-            self.line(f"out += x{k}", path)
+            self.line(f"if n{k} > 0: out += x{k}", path)
 
     def array(self, field: Field, path: str, k: int) -> None:
         element = field.element

@@ -22,6 +22,8 @@ from .wire import Buffer
 
 _FIRST = Layout(">hhi")
 _CLIENT = Layout(">hhih")
+_unpack_client = _CLIENT.unpack_from
+_new_tuple = tuple.__new__
 _INT32 = Layout(">i")
 _INT16 = Layout(">h")
 
@@ -59,7 +61,7 @@ def read_request_header(frame: Buffer) -> tuple[RequestHeader, int]:
     Raises Malformed.
     """
     try:
-        key, version, correlation_id, length = _CLIENT.unpack_from(frame)
+        key, version, correlation_id, length = _unpack_client(frame)
     except LayoutError:
         return _short_header(frame)
     header_version = _request_headers.get((key, version)) or _request_header_version(key, version)
@@ -76,6 +78,9 @@ def read_request_header(frame: Buffer) -> tuple[RequestHeader, int]:
         client_id = None if length < 0 else str(frame[10:position], "utf-8")
         if header_version == 1:
             return RequestHeader(key, version, correlation_id, client_id), position
+        if not frame[position]:
+            fields = (key, version, correlation_id, client_id, None)
+            return _new_tuple(RequestHeader, fields), position + 1
         count, position = short_uvarint(frame, position)
         if count == 0:
             return RequestHeader(key, version, correlation_id, client_id), position

@@ -119,4 +119,19 @@ def read_uuid(sixteen: bytes) -> UUID:
     return made
 
 
+class _Uuids(dict[bytes, UUID]):
+    """UUIDs by their bytes, made when they are first asked for: topics' ids come again with each request.
+
+    A client can send as many as it likes: `MAX_UUIDS` are kept.
+    """
+
+    def __missing__(self, sixteen: bytes) -> UUID:
+        if len(self) >= MAX_UUIDS:
+            self.clear()
+        self[sixteen] = made = read_uuid(sixteen)
+        return made
+
+
+MAX_UUIDS = 4096
+UUIDS = _Uuids()
 _ZERO_BYTES = bytes(16)

@@ -18,10 +18,13 @@ wanted.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple, dataclass_transform
+from typing import Any, ClassVar, NamedTuple, ParamSpec, TypeVar, dataclass_transform
 from uuid import UUID
 
 from .errors import ErrorCode
+
+P = ParamSpec("P")
+S = TypeVar("S")
 
 Buffer = bytes | bytearray | memoryview
 ZERO_UUID = UUID(int=0)
@@ -487,8 +490,21 @@ def _refuse_change(self: Struct, name: str, value: object) -> None:
 _NEW_LIST: Any = object()
 
 
+def maker(cls: Callable[P, S]) -> Callable[P, S]:
+    """A function that makes a struct as its class does when it is called, at a third of the price: for
+    answers that are given very often.
+    """
+    assert isinstance(cls, type)
+    made: Callable[P, S] = _build(cls, "make")
+    return made
+
+
 def _constructor(cls: type[Struct]) -> Callable[..., None]:
     """Build `__init__` for `cls`: keyword arguments only, one store a field."""
+    return _build(cls, "__init__")
+
+
+def _build(cls: type[Struct], function: str) -> Callable[..., Any]:
     names: dict[str, Any] = {"NEW": _NEW_LIST}
     parameters, stores = [], []
     for field in cls.__fields__:
@@ -504,7 +520,13 @@ def _constructor(cls: type[Struct]) -> Callable[..., None]:
         stores.append(f"    self.{field.name} = {field.name}")
     parameters.append("unknown_tags=None")
     stores.append("    self.unknown_tags = unknown_tags")
-    exec(f"def __init__(self, *, {', '.join(parameters)}):\n" + "\n".join(stores), names)
-    constructor: Callable[..., None] = names["__init__"]
-    constructor.__qualname__ = f"{cls.__qualname__}.__init__"
-    return constructor
+    given = ", ".join(parameters)
+    if function == "make":
+        names.update(new=object.__new__, cls=cls)
+        first, stores = f"def make(*, {given}):", ["    self = new(cls)", *stores, "    return self"]
+    else:
+        first = f"def __init__(self, *, {given}):"
+    exec("\n".join([first, *stores]), names)
+    built: Callable[..., Any] = names[function]
+    built.__qualname__ = f"{cls.__qualname__}.{function}"
+    return built

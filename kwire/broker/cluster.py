@@ -35,7 +35,9 @@ from kwire.coordinators.metadata.topic_names import CLUSTER_METADATA, is_interna
 from kwire.partitions.clock import Clock
 from kwire.partitions.partition import Partition
 from kwire.partitions.threads import run_in_thread
-from kwire.runtime.groups import GroupCoordinatorService, group_settings
+from kwire.partitions.waiting import Deadlines
+from kwire.runtime.group_host import group_settings
+from kwire.runtime.groups import GroupCoordinatorService
 
 if TYPE_CHECKING:
     from kwire.config import BrokerConfig
@@ -68,6 +70,7 @@ class Cluster:
         """The most that one Fetch is answered, but for a first batch that is larger."""
         self.encoded_topics = EncodedTopics()
         self.replica_selector = replica_selector(config.text("replica.selector.class"))
+        self.fetch_deadlines = Deadlines()
         for node in nodes:
             node.fetch_sessions = self._no_sessions()
         self.controller = Controller(self)
@@ -180,6 +183,7 @@ class Cluster:
         """
         node = self.nodes[node_id]
         node.up = False
+        node.fetch_sessions.close()
         node.fetch_sessions = self._no_sessions()
         await self.controller.set_fenced(node_id, True)
 
@@ -207,6 +211,7 @@ class Cluster:
         await self._recover()
         self.groups.start(nursery)
         nursery.start_soon(self.clock.run)
+        nursery.start_soon(self.fetch_deadlines.run)
         flush_ms = self.config.integer("log.flush.offset.checkpoint.interval.ms")
         nursery.start_soon(self.housekeeping.run_checkpoints, flush_ms)
         if self.config.boolean("auto.leader.rebalance.enable"):

@@ -109,6 +109,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    from kwire.cli.postponed import import_trio
+
+    import_trio()
     import trio
 
     from kwire.cli.garbage import keep_pauses_short

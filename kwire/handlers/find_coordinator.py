@@ -9,6 +9,7 @@ INVALID_REQUEST, as of a Kafka that does not run them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from kwire_codecs.apis.find_coordinator import FindCoordinator
@@ -16,13 +17,16 @@ from kwire_codecs.errors import ErrorCode
 
 from kwire.handlers.context import Context
 from kwire.handlers.transactional_ids import NO_TRANSACTIONS, NO_TRANSACTIONS_MESSAGE
-from kwire.handlers.turns import Turns
+from kwire.handlers.turns import Turns, slices
+from kwire.runtime.soon import Soon, awaited
 
 API = FindCoordinator
 VERSIONS = (0, 6)
 
 GROUP, TRANSACTION, SHARE = 0, 1, 2
 NO_NODE = -1
+MOST_AT_ONCE = 100
+"""So many coordinators are looked up without giving others a turn."""
 
 Answer = FindCoordinator.Response.Coordinator
 
@@ -35,34 +39,52 @@ class _Found(NamedTuple):
     port: int = -1
 
 
+def at_once(ctx: Context, request: FindCoordinator.Request) -> Soon[FindCoordinator.Response]:
+    """Looks up each key; nothing is created, so this never waits, but for the others' turns."""
+    if ctx.version < 4:
+        found = _find(ctx, request.key_type, request.key)
+        return FindCoordinator.Response(
+            error_code=found.error_code,
+            # Kafka says "NONE" where all is well, but from v4 on "".
+            error_message=found.message or found.error_code.message if found.error_code else "NONE",
+            node_id=found.node_id,
+            host=found.host,
+            port=found.port,
+        )
+    if len(request.coordinator_keys) > MOST_AT_ONCE:
+        return _in_turns(ctx, request)
+    return FindCoordinator.Response(coordinators=_answers(ctx, request.key_type, request.coordinator_keys))
+
+
 async def handle(ctx: Context, request: FindCoordinator.Request) -> FindCoordinator.Response:
-    """Looks up each key; nothing is created, so this never waits."""
-    if ctx.version >= 4:
-        answers: list[Answer] = []
-        turns = Turns(ctx)
-        for key in request.coordinator_keys:
-            await turns.one_more()
-            found = _find(ctx, request.key_type, key)
-            answers.append(
-                Answer(
-                    key=key,
-                    node_id=found.node_id,
-                    host=found.host,
-                    port=found.port,
-                    error_code=found.error_code,
-                    error_message=found.message,
-                )
+    """What `at_once` gives, waited for."""
+    return await awaited(at_once(ctx, request))
+
+
+async def _in_turns(ctx: Context, request: FindCoordinator.Request) -> FindCoordinator.Response:
+    answers: list[Answer] = []
+    turns = Turns(ctx)
+    for some in slices(request.coordinator_keys):
+        await turns.one_more(len(some))
+        answers += _answers(ctx, request.key_type, some)
+    return FindCoordinator.Response(coordinators=answers)
+
+
+def _answers(ctx: Context, key_type: int, keys: Sequence[str]) -> list[Answer]:
+    answers = []
+    for key in keys:
+        error_code, message, node_id, host, port = _find(ctx, key_type, key)
+        answers.append(
+            Answer(
+                key=key,
+                node_id=node_id,
+                host=host,
+                port=port,
+                error_code=error_code,
+                error_message=message,
             )
-        return FindCoordinator.Response(coordinators=answers)
-    found = _find(ctx, request.key_type, request.key)
-    return FindCoordinator.Response(
-        error_code=found.error_code,
-        # Kafka says "NONE" where all is well, but from v4 on "".
-        error_message=found.message or found.error_code.message if found.error_code else "NONE",
-        node_id=found.node_id,
-        host=found.host,
-        port=found.port,
-    )
+        )
+    return answers
 
 
 def _find(ctx: Context, key_type: int, key: str) -> _Found:

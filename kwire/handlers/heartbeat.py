@@ -6,16 +6,27 @@ v1 throttle time · v2 throttling moves to the client (KIP-219) · v3 static mem
 from __future__ import annotations
 
 from kwire_codecs.apis.heartbeat import Heartbeat
+from kwire_codecs.errors import ErrorCode
 
 from kwire.handlers.context import Context
+from kwire.runtime.soon import Soon, awaited, then
 
 API = Heartbeat
 VERSIONS = (0, 4)
 
 
-async def handle(ctx: Context, request: Heartbeat.Request) -> Heartbeat.Response:
+def at_once(ctx: Context, request: Heartbeat.Request) -> Soon[Heartbeat.Response]:
     """Asks the group's coordinator."""
-    error_code = await ctx.cluster.groups.heartbeat(
+    told = ctx.cluster.groups.heartbeat(
         ctx.node.id, request.group_id, request.generation_id, request.member_id, request.group_instance_id
     )
+    return then(told, _answer)
+
+
+async def handle(ctx: Context, request: Heartbeat.Request) -> Heartbeat.Response:
+    """What `at_once` gives, waited for."""
+    return await awaited(at_once(ctx, request))
+
+
+def _answer(error_code: ErrorCode) -> Heartbeat.Response:
     return Heartbeat.Response(error_code=error_code)

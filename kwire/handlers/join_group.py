@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import socket
 import struct
+from functools import partial
 from uuid import UUID
 
 from kwire_codecs.apis.join_group import JoinGroup
 
-from kwire.coordinators.groups.values import JoinRequest, Protocol
+from kwire.coordinators.groups.values import JoinRequest, JoinResult, Protocol
 from kwire.handlers.context import Context
 from kwire.handlers.turns import check_changes
+from kwire.runtime.soon import Soon, awaited, then
 
 API = JoinGroup
 VERSIONS = (0, 9)
@@ -32,14 +34,13 @@ def client_host(host: str) -> str:
     return "/" + ":".join(f"{group:x}" for group in groups)
 
 
-async def handle(ctx: Context, request: JoinGroup.Request) -> JoinGroup.Response:
+def at_once(ctx: Context, request: JoinGroup.Request) -> Soon[JoinGroup.Response]:
     """Asks the group's coordinator, and waits with it for the other members."""
     check_changes(len(request.protocols))
     rebalance_timeout_ms = request.rebalance_timeout_ms
     if rebalance_timeout_ms < 0:
         rebalance_timeout_ms = request.session_timeout_ms
-    no_protocol = None if ctx.version >= 7 else ""
-    result = await ctx.cluster.groups.join(
+    joined = ctx.cluster.groups.join(
         ctx.node.id,
         JoinRequest(
             group_id=request.group_id,
@@ -56,6 +57,15 @@ async def handle(ctx: Context, request: JoinGroup.Request) -> JoinGroup.Response
             supports_skipping_assignment=ctx.version >= 9,
         ),
     )
+    return then(joined, partial(_answer, None if ctx.version >= 7 else ""))
+
+
+async def handle(ctx: Context, request: JoinGroup.Request) -> JoinGroup.Response:
+    """What `at_once` gives, waited for."""
+    return await awaited(at_once(ctx, request))
+
+
+def _answer(no_protocol: str | None, result: JoinResult) -> JoinGroup.Response:
     return JoinGroup.Response(
         error_code=result.error_code,
         generation_id=result.generation_id,

@@ -8,6 +8,7 @@ from kwire_codecs.errors import ErrorCode
 from kwire.coordinators.groups.values import TopicPartitions
 from kwire.handlers.context import Context
 from kwire.handlers.turns import Turns, check_size
+from kwire.runtime.soon import awaited
 
 API = OffsetDelete
 VERSIONS = (0, 0)
@@ -37,7 +38,7 @@ async def handle(ctx: Context, request: OffsetDelete.Request) -> OffsetDelete.Re
                 _add(answers, topic.name, asked.partition_index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         if known:
             deletions.append(TopicPartitions(topic.name, known))
-    result = await ctx.cluster.groups.delete_offsets(ctx.node.id, request.group_id, deletions)
+    result = await awaited(ctx.cluster.groups.delete_offsets(ctx.node.id, request.group_id, deletions))
     if result.error_code:
         return OffsetDelete.Response(error_code=result.error_code, topics=[])
     for deletion, errors in zip(deletions, result.partition_errors, strict=True):

@@ -12,7 +12,9 @@ Member id and epoch are looked at in groups of the consumer protocol only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 from kwire_codecs.apis.offset_fetch import OffsetFetch
@@ -21,14 +23,41 @@ from kwire_codecs.wire import ZERO_UUID
 
 from kwire.coordinators.groups.values import NO_OFFSET, FetchedOffset, OffsetFetchResult, TopicPartitions
 from kwire.handlers.context import Context
-from kwire.handlers.turns import Turns, check_size
+from kwire.handlers.turns import Turns, check_size, slices
+from kwire.runtime.soon import Soon, awaited, then
 
 API = OffsetFetch
 VERSIONS = (0, 10)
 
+T = TypeVar("T")
+A = TypeVar("A")
+SingleAsked = OffsetFetch.Request.Topic
 SingleTopic = OffsetFetch.Response.Topic
+SinglePartition = SingleTopic.Partition
+GroupAsked = OffsetFetch.Request.Group.Topic
 GroupAnswer = OffsetFetch.Response.Group
-GroupTopic = OffsetFetch.Response.Group.Topic
+GroupTopic = GroupAnswer.Topic
+GroupPartition = GroupTopic.Partition
+
+FIRST_WITH_TOP_LEVEL_ERROR = 2
+FIRST_WITH_GROUPS = 8
+FIRST_WITH_IDS = 10
+MOST_AT_ONCE = 100
+"""So many partitions are answered without giving others a turn."""
+
+
+def at_once(ctx: Context, request: OffsetFetch.Request) -> Soon[OffsetFetch.Response]:
+    """`handle`, without a coroutine where a few partitions, named, of one group are asked for."""
+    version = ctx.version
+    if not FIRST_WITH_GROUPS <= version < FIRST_WITH_IDS:
+        if not 0 < version < FIRST_WITH_GROUPS or not _are_few(ctx, request.topics):
+            return handle(ctx, request)
+        return then(_asked(ctx, request.group_id, request.topics), partial(_single_answer, request, version))
+    groups = request.groups
+    if len(groups) != 1 or not _are_few(ctx, groups[0].topics):
+        return handle(ctx, request)
+    group_id = groups[0].group_id
+    return then(_asked(ctx, group_id, groups[0].topics), partial(_only_group_answer, group_id))
 
 
 async def handle(ctx: Context, request: OffsetFetch.Request) -> OffsetFetch.Response:
@@ -45,9 +74,9 @@ async def handle(ctx: Context, request: OffsetFetch.Request) -> OffsetFetch.Resp
         return OffsetFetch.Response(
             topics=await _failed(request.topics or (), ErrorCode.UNSUPPORTED_VERSION, turns)
         )
-    if ctx.version < 8:
-        return await _fetch_single(ctx, request, turns, has_top_level_error=ctx.version >= 2)
-    fetch_group = _fetch_by_id if ctx.version >= 10 else _fetch_by_name
+    if ctx.version < FIRST_WITH_GROUPS:
+        return await _fetch_single(ctx, request, turns)
+    fetch_group = _fetch_by_id if ctx.version >= FIRST_WITH_IDS else _fetch_by_name
     groups = []
     for group in request.groups:
         await turns.one_more()
@@ -55,69 +84,114 @@ async def handle(ctx: Context, request: OffsetFetch.Request) -> OffsetFetch.Resp
     return OffsetFetch.Response(groups=groups)
 
 
-async def _fetch_single(
-    ctx: Context, request: OffsetFetch.Request, turns: Turns, *, has_top_level_error: bool
+def _are_few(ctx: Context, topics: Sequence[SingleAsked | GroupAsked] | None) -> bool:
+    if topics is None or ctx.answer_is_large:
+        return False
+    count = 0
+    for topic in topics:
+        count += 1 + len(topic.partition_indexes)
+    return count <= MOST_AT_ONCE
+
+
+def _asked(
+    ctx: Context, group_id: str, topics: Sequence[SingleAsked | GroupAsked] | None
+) -> Soon[OffsetFetchResult]:
+    """What the group has for topics that are named; None is everything."""
+    known = ctx.cluster.controller.image.topics
+    wanted = None
+    if topics is not None:
+        wanted = []
+        for topic in topics:
+            found = known.get(topic.name)
+            named = TopicPartitions(topic.name, topic.partition_indexes)
+            wanted.append((named, ZERO_UUID if found is None else found.id))
+    return ctx.cluster.groups.fetch_offsets(ctx.node.id, group_id, wanted)
+
+
+# Before v8: one group
+
+
+def _single_answer(
+    request: OffsetFetch.Request, version: int, result: OffsetFetchResult
 ) -> OffsetFetch.Response:
-    asked = (
-        None
-        if request.topics is None
-        else [
-            (TopicPartitions(topic.name, topic.partition_indexes), _topic_id(ctx, topic.name))
-            for topic in request.topics
+    if result.error_code:
+        if version >= FIRST_WITH_TOP_LEVEL_ERROR:
+            return OffsetFetch.Response(error_code=result.error_code)
+        return OffsetFetch.Response(
+            topics=[
+                SingleTopic(
+                    name=topic.name, partitions=_failed_partitions(result.error_code, topic.partition_indexes)
+                )
+                for topic in request.topics or ()
+            ]
+        )
+    return OffsetFetch.Response(
+        topics=[
+            SingleTopic(name=topic.topic, partitions=_single_partitions(topic.partitions))
+            for topic in result.topics
         ]
     )
-    result = await ctx.cluster.groups.fetch_offsets(ctx.node.id, request.group_id, asked)
+
+
+async def _fetch_single(ctx: Context, request: OffsetFetch.Request, turns: Turns) -> OffsetFetch.Response:
+    result = await awaited(_asked(ctx, request.group_id, request.topics))
     if result.error_code:
-        if has_top_level_error:
+        if ctx.version >= FIRST_WITH_TOP_LEVEL_ERROR:
             return OffsetFetch.Response(error_code=result.error_code)
         return OffsetFetch.Response(topics=await _failed(request.topics or (), result.error_code, turns))
-    topics = []
-    for topic in result.topics:
-        answer = SingleTopic(name=topic.topic, partitions=[])
-        topics.append(answer)
-        for fetched in topic.partitions:
-            await turns.one_more()
-            answer.partitions.append(
-                SingleTopic.Partition(
-                    partition_index=fetched.partition,
-                    committed_offset=fetched.offset,
-                    committed_leader_epoch=fetched.leader_epoch,
-                    metadata=fetched.metadata,
-                    error_code=fetched.error_code,
-                )
+    return OffsetFetch.Response(
+        topics=[
+            SingleTopic(
+                name=topic.topic, partitions=await _in_turns(_single_partitions, topic.partitions, turns)
             )
-    return OffsetFetch.Response(topics=topics)
+            for topic in result.topics
+        ]
+    )
 
 
-async def _failed(
-    topics: Sequence[OffsetFetch.Request.Topic], error_code: ErrorCode, turns: Turns
-) -> list[SingleTopic]:
-    failed = []
-    for topic in topics:
-        answer = SingleTopic(name=topic.name, partitions=[])
-        failed.append(answer)
-        for partition in topic.partition_indexes:
-            await turns.one_more()
-            answer.partitions.append(
-                SingleTopic.Partition(
-                    partition_index=partition, committed_offset=NO_OFFSET, metadata="", error_code=error_code
-                )
-            )
-    return failed
+def _single_partitions(fetched: Sequence[FetchedOffset]) -> list[SinglePartition]:
+    return [
+        SinglePartition(
+            partition_index=index,
+            committed_offset=offset,
+            committed_leader_epoch=leader_epoch,
+            metadata=metadata,
+            error_code=error_code,
+        )
+        for index, offset, leader_epoch, metadata, error_code in fetched
+    ]
+
+
+async def _failed(topics: Sequence[SingleAsked], error_code: ErrorCode, turns: Turns) -> list[SingleTopic]:
+    failed = partial(_failed_partitions, error_code)
+    return [
+        SingleTopic(name=topic.name, partitions=await _in_turns(failed, topic.partition_indexes, turns))
+        for topic in topics
+    ]
+
+
+def _failed_partitions(error_code: ErrorCode, indexes: Sequence[int]) -> list[SinglePartition]:
+    return [
+        SinglePartition(partition_index=index, committed_offset=NO_OFFSET, metadata="", error_code=error_code)
+        for index in indexes
+    ]
+
+
+# From v8 on: several groups
+
+
+def _only_group_answer(group_id: str, result: OffsetFetchResult) -> OffsetFetch.Response:
+    topics = [
+        GroupTopic(name=topic.topic, partitions=_group_partitions(topic.partitions))
+        for topic in result.topics
+    ]
+    return OffsetFetch.Response(groups=[_group_answer(group_id, result, topics)])
 
 
 async def _fetch_by_name(ctx: Context, group: OffsetFetch.Request.Group, turns: Turns) -> GroupAnswer:
-    asked = (
-        None
-        if group.topics is None
-        else [
-            (TopicPartitions(topic.name, topic.partition_indexes), _topic_id(ctx, topic.name))
-            for topic in group.topics
-        ]
-    )
-    result = await ctx.cluster.groups.fetch_offsets(ctx.node.id, group.group_id, asked)
+    result = await awaited(_asked(ctx, group.group_id, group.topics))
     topics = [
-        GroupTopic(name=topic.topic, partitions=await _partitions(topic.partitions, turns))
+        GroupTopic(name=topic.topic, partitions=await _in_turns(_group_partitions, topic.partitions, turns))
         for topic in result.topics
     ]
     return _group_answer(group.group_id, result, topics)
@@ -132,56 +206,55 @@ async def _fetch_by_id(ctx: Context, group: OffsetFetch.Request.Group, turns: Tu
         for topic in group.topics:
             found = image.topic_by_id(topic.topic_id)
             if found is None:
-                unknown.append(await _unknown_id(topic, turns))
+                partitions = await _in_turns(_unknown_partitions, topic.partition_indexes, turns)
+                unknown.append(GroupTopic(topic_id=topic.topic_id, partitions=partitions))
             else:
                 asked.append((TopicPartitions(found.name, topic.partition_indexes), topic.topic_id))
-    result = await ctx.cluster.groups.fetch_offsets(ctx.node.id, group.group_id, asked)
+    result = await awaited(ctx.cluster.groups.fetch_offsets(ctx.node.id, group.group_id, asked))
     # Offsets of topics that are gone have no id that a client could use: they are left out.
     topics = [
-        GroupTopic(topic_id=found.id, partitions=await _partitions(topic.partitions, turns))
+        GroupTopic(topic_id=found.id, partitions=await _in_turns(_group_partitions, topic.partitions, turns))
         for topic in result.topics
         if (found := image.topic(topic.topic)) is not None
     ]
     return _group_answer(group.group_id, result, [*topics, *unknown])
 
 
-def _topic_id(ctx: Context, name: str) -> UUID:
-    found = ctx.cluster.controller.image.topic(name)
-    return ZERO_UUID if found is None else found.id
-
-
-async def _unknown_id(topic: OffsetFetch.Request.Group.Topic, turns: Turns) -> GroupTopic:
-    answer = GroupTopic(topic_id=topic.topic_id, partitions=[])
-    for partition in topic.partition_indexes:
-        await turns.one_more()
-        answer.partitions.append(
-            GroupTopic.Partition(
-                partition_index=partition,
-                committed_offset=NO_OFFSET,
-                metadata="",
-                error_code=ErrorCode.UNKNOWN_TOPIC_ID,
-            )
+def _unknown_partitions(indexes: Sequence[int]) -> list[GroupPartition]:
+    return [
+        GroupPartition(
+            partition_index=index,
+            committed_offset=NO_OFFSET,
+            metadata="",
+            error_code=ErrorCode.UNKNOWN_TOPIC_ID,
         )
-    return answer
+        for index in indexes
+    ]
 
 
-async def _partitions(fetched: Sequence[FetchedOffset], turns: Turns) -> list[GroupTopic.Partition]:
-    answers = []
-    for each in fetched:
-        await turns.one_more()
-        answers.append(
-            GroupTopic.Partition(
-                partition_index=each.partition,
-                committed_offset=each.offset,
-                committed_leader_epoch=each.leader_epoch,
-                metadata=each.metadata,
-                error_code=each.error_code,
-            )
+def _group_partitions(fetched: Sequence[FetchedOffset]) -> list[GroupPartition]:
+    return [
+        GroupPartition(
+            partition_index=index,
+            committed_offset=offset,
+            committed_leader_epoch=leader_epoch,
+            metadata=metadata,
+            error_code=error_code,
         )
-    return answers
+        for index, offset, leader_epoch, metadata, error_code in fetched
+    ]
 
 
 def _group_answer(group_id: str, result: OffsetFetchResult, topics: list[GroupTopic]) -> GroupAnswer:
     if result.error_code:
         return GroupAnswer(group_id=group_id, topics=[], error_code=result.error_code)
     return GroupAnswer(group_id=group_id, topics=topics)
+
+
+async def _in_turns(make: Callable[[Sequence[T]], list[A]], partitions: Sequence[T], turns: Turns) -> list[A]:
+    """`make` of so many partitions that others must have their turns in between."""
+    made: list[A] = []
+    for some in slices(partitions):
+        await turns.one_more(len(some))
+        made += make(some)
+    return made

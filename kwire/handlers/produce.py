@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kwire_codecs.apis.produce import Produce
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
+from kwire_codecs.wire import maker
 from kwire_storage.engine import ValidBatch
 from kwire_storage.validation import ProduceRules, accept_usual
 
@@ -27,11 +28,16 @@ from kwire.handlers.leaders import newer_leaders
 from kwire.handlers.turns import Turns, check_size
 from kwire.partitions.partition import AppendResult, Partition
 
+if TYPE_CHECKING:
+    from kwire.broker.cluster import Cluster
+
 API = Produce
 VERSIONS = (0, 13)
+REPEATED = "kwire.handlers.repeated_produce"
 
 TopicAnswer = Produce.Response.Topic
 PartitionAnswer = TopicAnswer.Partition
+answer, topic_answer, partition_answer = maker(API.Response), maker(TopicAnswer), maker(PartitionAnswer)
 VALID_ACKS = (-1, 0, 1)
 LENGTH_POSITION = 8
 LEAST_LENGTH = 14
@@ -43,7 +49,6 @@ MOST_AT_ONCE = 100
 FIRST_APPEND = 30
 """A partition's first batch makes its files: that takes as long as this many later ones."""
 NOT_NAMED = PartitionAnswer.CurrentLeader()
-NO_ERROR = ErrorCode.NONE
 NOTHING = memoryview(b"")
 FIRST_FIELDS = struct.Struct(">8xi4xB5xB")
 """Of a batch of magic 2: its length, magic, and the low byte of its attributes."""
@@ -51,32 +56,50 @@ FIRST_FIELDS = struct.Struct(">8xi4xB5xB")
 
 def at_once(ctx: Context, request: Produce.Request) -> Any:
     """`handle`, without a coroutine where every batch is a usual one, which is most of the time."""
-    if ctx.answer_is_large or _refusal_of_all(request) is not None:
-        return handle(ctx, request)
-    now_ms = ctx.cluster.clock.now_ms()
-    usual: list[tuple[Partition, list[ValidBatch], ProduceRules] | AppendResult] = []
+    cluster, node_id, version, acks = ctx.cluster, ctx.node.id, ctx.version, request.acks
+    now_ms = cluster.clock.now_ms()
+    all_usual: list[tuple[Partition, list[ValidBatch], ProduceRules]] = []
     for topic in request.topic_data:
-        name: str | None = ctx.cluster.topic_name(topic.topic_id) if ctx.version >= 13 else topic.name
+        name: str | None = cluster.topic_name(topic.topic_id) if version >= 13 else topic.name
         for data in topic.partition_data:
-            found = _partition(ctx, request, name, data.index)
-            if isinstance(found, AppendResult):
-                usual.append(found)
-                continue
-            rules = ctx.cluster.produce_rules(found.topic, ctx.version)
-            # The first append makes files; append time is written into what might have to be looked at again.
-            if len(usual) == MOST_AT_ONCE or not found.log_end_offset or rules.log_append_time:
+            records = data.records
+            if name is None or records is None or len(all_usual) == MOST_AT_ONCE:
                 return handle(ctx, request)
-            checked = accept_usual(data.records or NOTHING, rules, now_ms)
-            if checked is None:
+            found = usual(cluster, node_id, version, acks, name, data.index, records, now_ms)
+            if found is None:
                 return handle(ctx, request)
-            usual.append((found, checked, rules))
+            all_usual.append(found)
     results = []
-    for each in usual:
-        if not isinstance(each, AppendResult):
-            partition, checked, rules = each
-            each = partition.append_batches(checked, rules, now_ms=now_ms)
-        results.append(each)
+    for partition, checked, rules in all_usual:
+        results.append(partition.append_batches(checked, rules, now_ms=now_ms))
     return _answer(ctx, request, results)
+
+
+def usual(
+    cluster: Cluster,
+    node_id: int,
+    version: int,
+    acks: int,
+    topic: str,
+    index: int,
+    records: memoryview,
+    now_ms: int,
+) -> tuple[Partition, list[ValidBatch], ProduceRules] | None:
+    """What to append where, if nothing speaks against it and no time is lost by doing it now; else None, and
+    nothing has changed.
+    """
+    partition = _partition(cluster, node_id, acks, topic, index)
+    # The first append makes files.
+    if not isinstance(partition, Partition) or not partition.log.log_end_offset:
+        return None
+    rules = cluster.produce_rules(topic, version)
+    if rules.log_append_time:  # which is written into what might have to be looked at again
+        return None
+    checked = accept_usual(records, rules, now_ms)
+    # What is usual and in no transaction is nothing that `_refusal_of_all` objects to.
+    if checked is None or checked[0].header.attributes & record_batch.TRANSACTIONAL:
+        return None
+    return partition, checked, rules
 
 
 async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | None:
@@ -103,6 +126,7 @@ def _answer(
     following = iter(results)
     failure: ErrorCode | None = None
     leader_ids: set[int] = set()
+    with_ids = ctx.version >= 13
     topics = []
     for topic in request.topic_data:
         partitions = []
@@ -113,28 +137,26 @@ def _answer(
                 partitions.append(_failed(ctx, topic, data.index, result, leader_ids))
             else:
                 partitions.append(
-                    PartitionAnswer(
+                    partition_answer(
                         index=data.index,
-                        error_code=NO_ERROR,
                         base_offset=result.base_offset,
                         log_append_time_ms=result.log_append_time_ms,
                         log_start_offset=result.log_start_offset,
                     )
                 )
         topics.append(
-            TopicAnswer(topic_id=topic.topic_id, partition_responses=partitions)
-            if ctx.version >= 13
-            else TopicAnswer(name=topic.name, partition_responses=partitions)
+            topic_answer(topic_id=topic.topic_id, partition_responses=partitions)
+            if with_ids
+            else topic_answer(name=topic.name, partition_responses=partitions)
         )
     if request.acks == 0:
         if failure:
             raise CloseConnection(f"a produce with acks=0 failed with {failure.name}")
         return None
-    return Produce.Response(
-        responses=topics,
-        node_endpoints=newer_leaders(ctx, Produce.Response.NodeEndpoint, leader_ids)
-        if leader_ids and ctx.version >= 10
-        else [],
+    if not leader_ids or ctx.version < 10:
+        return answer(responses=topics)
+    return answer(
+        responses=topics, node_endpoints=newer_leaders(ctx, Produce.Response.NodeEndpoint, leader_ids)
     )
 
 
@@ -174,29 +196,28 @@ def _refusal_of_all(request: Produce.Request) -> AppendResult | None:
 
 
 def _partition(
-    ctx: Context, request: Produce.Request, name: str | None, index: int
+    cluster: Cluster, node_id: int, acks: int, name: str | None, index: int
 ) -> Partition | AppendResult:
     """Where to append, or why that may not be."""
     if name is None:
         return AppendResult(ErrorCode.UNKNOWN_TOPIC_ID)
-    cluster = ctx.cluster
     partition = cluster.reach(name, index)
-    if isinstance(partition, ErrorCode):
+    if not isinstance(partition, Partition):
         return AppendResult(partition)
-    if request.acks not in VALID_ACKS:
+    if acks not in VALID_ACKS:
         return AppendResult(ErrorCode.INVALID_REQUIRED_ACKS)
-    if cluster.is_internal(name):
+    if partition.is_internal:
         return AppendResult(ErrorCode.INVALID_TOPIC_EXCEPTION)
-    refusal = partition.refusal_for(ctx.node.id, -1)
+    refusal = partition.refusal_for(node_id, -1)
     if refusal:
         return AppendResult(refusal)
-    if request.acks == -1 and partition.is_under_min_isr:
+    if acks == -1 and partition.is_under_min_isr:
         return AppendResult(ErrorCode.NOT_ENOUGH_REPLICAS, log_start_offset=partition.log_start_offset)
     return partition
 
 
 async def _append(ctx: Context, request: Produce.Request, name: str | None, data: Any) -> AppendResult:
-    partition = _partition(ctx, request, name, data.index)
+    partition = _partition(ctx.cluster, ctx.node.id, request.acks, name, data.index)
     if isinstance(partition, AppendResult):
         return partition
     records = data.records

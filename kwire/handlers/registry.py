@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from kwire.handlers.context import Context
@@ -58,20 +58,36 @@ SERVED: dict[int, Served] = {
 }
 
 
+class Repeated(Protocol):
+    """What is remembered of a connection's last request, so that the next one like it costs less."""
+
+    number: int
+    """How many have been remembered on the connection, this one included."""
+
+    def answer(self, frame: memoryview) -> list[Any] | None:
+        """The whole answer to a frame; None where nothing was done, and it has to be read as any other."""
+        ...
+
+
 class Handler:
     """One API's code, imported: its declaration and its `handle` coroutine.
 
     A module that can often answer without waiting has an `at_once` as well: it takes the same, and gives the
-    response, or a coroutine that has yet to be awaited for it.
+    response, or a coroutine that has yet to be awaited for it. `REPEATED` names the module, if there is one,
+    whose `remember` makes more of a request that comes again and again.
     """
 
-    __slots__ = ("api", "at_once", "handle")
+    __slots__ = ("api", "at_once", "handle", "remember")
 
     def __init__(self, key: int) -> None:
         module = importlib.import_module(f"kwire.handlers.{SERVED[key].module}")
         self.api: Any = module.API
         self.handle: Callable[[Context, Any], Coroutine[Any, Any, Any]] = module.handle
         self.at_once: Callable[[Context, Any], Any] | None = getattr(module, "at_once", None)
+        repeated: str | None = getattr(module, "REPEATED", None)
+        self.remember: Callable[[Context, Any, memoryview, int], Repeated | None] | None = (
+            importlib.import_module(repeated).remember if repeated is not None else None
+        )
 
 
 _handlers: dict[int, Handler] = {}

@@ -9,20 +9,21 @@ from __future__ import annotations
 from kwire_codecs.apis.sync_group import SyncGroup
 from kwire_codecs.errors import ErrorCode
 
-from kwire.coordinators.groups.values import SyncRequest
+from kwire.coordinators.groups.values import SyncRequest, SyncResult
 from kwire.handlers.context import Context
 from kwire.handlers.turns import check_changes
+from kwire.runtime.soon import Soon, awaited, then
 
 API = SyncGroup
 VERSIONS = (0, 5)
 
 
-async def handle(ctx: Context, request: SyncGroup.Request) -> SyncGroup.Response:
+def at_once(ctx: Context, request: SyncGroup.Request) -> Soon[SyncGroup.Response]:
     """Asks the group's coordinator, and waits with it for the leader's assignment."""
     check_changes(len(request.assignments))
     if ctx.version >= 5 and (request.protocol_type is None or request.protocol_name is None):
         return SyncGroup.Response(error_code=ErrorCode.INCONSISTENT_GROUP_PROTOCOL, assignment=b"")
-    result = await ctx.cluster.groups.sync(
+    synced = ctx.cluster.groups.sync(
         ctx.node.id,
         SyncRequest(
             request.group_id,
@@ -34,6 +35,15 @@ async def handle(ctx: Context, request: SyncGroup.Request) -> SyncGroup.Response
             {given.member_id: given.assignment for given in request.assignments},
         ),
     )
+    return then(synced, _answer)
+
+
+async def handle(ctx: Context, request: SyncGroup.Request) -> SyncGroup.Response:
+    """What `at_once` gives, waited for."""
+    return await awaited(at_once(ctx, request))
+
+
+def _answer(result: SyncResult) -> SyncGroup.Response:
     return SyncGroup.Response(
         error_code=result.error_code,
         protocol_type=result.protocol_type,

@@ -9,7 +9,7 @@ decided in one go.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
@@ -41,6 +41,15 @@ def check_changes(*counts: int) -> None:
     """Refuses a request of more changes than LARGEST_CHANGE. Raises CloseConnection."""
     if sum(counts) > LARGEST_CHANGE:
         raise CloseConnection(f"it asked for {sum(counts)} changes at once; the most is {LARGEST_CHANGE}")
+
+
+def slices(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """As many at a time as may be seen to in one turn; at least one slice, if an empty one."""
+    if len(items) <= PARTITIONS_A_TURN:
+        yield items
+        return
+    for start in range(0, len(items), PARTITIONS_A_TURN):
+        yield items[start : start + PARTITIONS_A_TURN]
 
 
 def decisions(topics: Sequence[T], partitions: Callable[[T], int]) -> list[Sequence[T]]:

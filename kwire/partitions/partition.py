@@ -18,18 +18,22 @@ from uuid import UUID
 
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
+from kwire_codecs.records.batch import TRANSACTIONAL, new_tuple
 from kwire_storage.engine import LogRead, OffsetOutOfRange, PartitionLog, StorageError
 from kwire_storage.producer_state import Duplicate
 from kwire_storage.validation import ProduceRules, Refusal, ValidBatch, accept_usual, takes_long, validate
 
 from kwire.coordinators.metadata.image import NO_LEADER, PartitionImage
 from kwire.coordinators.metadata.partition_changes import RECOVERING
+from kwire.coordinators.metadata.topic_names import is_internal
 from kwire.partitions.threads import decode_in_thread
 
 if TYPE_CHECKING:
-    from kwire.partitions.waiting import Waiter
+    from kwire.partitions.waiting import Watcher
 
 logger = logging.getLogger("kwire.partitions")
+
+NO_ERROR = ErrorCode.NONE
 
 
 class Origin(enum.Enum):
@@ -61,6 +65,7 @@ class Partition:
         "_held_at",
         "_waiters",
         "index",
+        "is_internal",
         "leader_epoch",
         "leader_id",
         "log",
@@ -84,12 +89,14 @@ class Partition:
         self.topic = topic
         self.topic_id = topic_id
         self.index = index
+        self.is_internal = is_internal(topic)
+        """Whether the topic is one of the broker's own, which clients do not write to."""
         self.log = log
         self.now_ms = now_ms
         self.leader_id = state.leader
         self.leader_epoch = state.leader_epoch
         self.replicas: Sequence[int] = state.replicas
-        self._waiters: dict[Waiter, None] = {}  # in the order in which they came
+        self._waiters: dict[Watcher, None] = {}  # in the order in which they came
         self._cursors: dict[int, int] = {}
         """Where the replicas that are not in sync went out of the ISR."""
         self._held_at: int | None = None
@@ -146,7 +153,7 @@ class Partition:
             return ErrorCode.UNKNOWN_LEADER_EPOCH
         if leader_only and node_id != self.leader_id:
             return ErrorCode.NOT_LEADER_OR_FOLLOWER
-        return ErrorCode.NONE
+        return NO_ERROR
 
     async def append(
         self, records: memoryview, rules: ProduceRules, *, origin: Origin = Origin.CLIENT
@@ -193,7 +200,7 @@ class Partition:
         woken.
         """
         log = self.log
-        if origin is Origin.COORDINATOR and self._held_at is not None:
+        if self._held_at is not None and origin is Origin.COORDINATOR:
             # Coordinators write with acks=-1.
             return AppendResult(ErrorCode.NOT_ENOUGH_REPLICAS)
         if not batches:
@@ -205,24 +212,17 @@ class Partition:
         leader_epoch = self.leader_epoch
         stamped = []
         size = 0
-        for data, header in batches:
-            if header.attributes & record_batch.TRANSACTIONAL and origin is Origin.CLIENT:
+        for batch in batches:
+            data, header = batch.buffer, batch.header
+            if header.attributes & TRANSACTIONAL and origin is Origin.CLIENT:
                 # No transaction can be open while there is no transaction coordinator.
                 return AppendResult(ErrorCode.INVALID_TXN_STATE, log_start_offset=log.log_start_offset)
             if header.producer_id >= 0:
                 verdict = log.producers.check(header, now_ms)
-                if isinstance(verdict, Duplicate):
-                    return AppendResult(
-                        ErrorCode.NONE,
-                        verdict.base_offset,
-                        # Kafka tells the batch's time here under CreateTime too.
-                        verdict.timestamp_ms,
-                        log.log_start_offset,
-                        last_offset=verdict.last_offset,
-                    )
                 if verdict is not None:
-                    return AppendResult(verdict, log_start_offset=log.log_start_offset)
-            stamped.append(ValidBatch(data, record_batch.place(data, header, offset, leader_epoch)))
+                    return self._refused(verdict)
+            header = record_batch.place(data, header, offset, leader_epoch)
+            stamped.append(new_tuple(ValidBatch, (data, header)))
             offset += header.last_offset_delta + 1
             size += len(data)
         try:
@@ -230,11 +230,36 @@ class Partition:
         except StorageError as error:
             logger.error("append of %d bytes to %s failed: %s", size, self, error)
             return AppendResult(ErrorCode.KAFKA_STORAGE_ERROR)
-        self._arrived(size)
+        if self._waiters:
+            self._arrived(size)
         append_time_ms = batches[-1].header.max_timestamp if rules.log_append_time else -1
-        return AppendResult(
-            ErrorCode.NONE, first_offset, append_time_ms, log.log_start_offset, last_offset=offset - 1
+        return new_tuple(
+            AppendResult, (NO_ERROR, first_offset, append_time_ms, log.log_start_offset, None, (), offset - 1)
         )
+
+    def _refused(self, verdict: Duplicate | ErrorCode) -> AppendResult:
+        """The answer to a batch that the producer's other batches speak against."""
+        log_start_offset = self.log.log_start_offset
+        if not isinstance(verdict, Duplicate):
+            return AppendResult(verdict, log_start_offset=log_start_offset)
+        return AppendResult(
+            ErrorCode.NONE,
+            verdict.base_offset,
+            # Kafka tells the batch's time here under CreateTime too.
+            verdict.timestamp_ms,
+            log_start_offset,
+            last_offset=verdict.last_offset,
+        )
+
+    def bounds(self) -> tuple[int, int, int, int]:
+        """Where the log starts, where its stable part ends, the high watermark, and where the log ends."""
+        log = self.log
+        end = log.log_end_offset
+        high_watermark = end if self._held_at is None else self._held_at
+        stable = log.producers.first_undecided_offset
+        if stable is None or stable > high_watermark:
+            stable = high_watermark
+        return log.log_start_offset, stable, high_watermark, end
 
     def read(
         self,
@@ -250,12 +275,16 @@ class Partition:
         `end` is where the replica that is read from ends, if it was left behind (`left_behind_at`).
         """
         readable = self.last_stable_offset if read_committed else self.high_watermark
-        if end is None:
-            end = readable
-        elif offset > end:
-            return ErrorCode.OFFSET_OUT_OF_RANGE
-        else:
-            end = min(end, readable)
+        if end is not None:
+            if offset > end:
+                return ErrorCode.OFFSET_OUT_OF_RANGE
+            readable = min(end, readable)
+        return self.read_up_to(readable, offset, max_bytes, at_least_one)
+
+    def read_up_to(
+        self, end: int, offset: int, max_bytes: int, at_least_one: bool = True
+    ) -> LogRead | ErrorCode:
+        """Whole batches from the one that holds `offset`, up to `end`: one of the `bounds`, or below."""
         try:
             return self.log.read(offset, max_bytes, max_offset=end, at_least_one=at_least_one)
         except OffsetOutOfRange:
@@ -309,6 +338,14 @@ class Partition:
         self._held_at = min(self.high_watermark, log.log_end_offset) if is_under else None
         if moved or (was_under and not is_under):
             self.wake_all()
+        else:
+            for waiter in self._waiters:
+                waiter.stir()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its topic was deleted."""
+        return not self.replicas
 
     def gone(self) -> None:
         """The topic is deleted: nobody leads, and waiting readers are told."""
@@ -325,17 +362,17 @@ class Partition:
         except StorageError as error:
             logger.error("cutting %s to offset %d failed, its records stay: %s", self, offset, error)
 
-    def watch(self, waiter: Waiter) -> None:
-        """Puts a reader on the waiting list; it must `unwatch` whatever happens."""
+    def watch(self, waiter: Watcher) -> None:
+        """Puts a reader, or what a session reads, on the waiting list; it must `unwatch` whatever happens."""
         self._waiters[waiter] = None
 
-    def unwatch(self, waiter: Waiter) -> None:
+    def unwatch(self, waiter: Watcher) -> None:
         self._waiters.pop(waiter, None)
 
     @property
-    def is_waited_for(self) -> bool:
-        """Whether a reader is on the waiting list."""
-        return bool(self._waiters)
+    def readers_waiting(self) -> int:
+        """How many fetches wait for what comes."""
+        return sum(waiter.is_waiting for waiter in self._waiters)
 
     def wake_all(self) -> None:
         """Something other than new records changed: every waiting reader looks again."""
@@ -343,6 +380,5 @@ class Partition:
             waiter.wake()
 
     def _arrived(self, size: int) -> None:
-        if self._waiters:
-            for waiter in tuple(self._waiters):
-                waiter.arrived(size)
+        for waiter in tuple(self._waiters):
+            waiter.arrived(size)

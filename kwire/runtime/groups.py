@@ -5,7 +5,8 @@ node that leads that partition; every other node answers NOT_COORDINATOR. Shards
 starts where there is something to load, and otherwise when first asked for. When a partition gets another
 leader, its shard is closed, and the new leader loads it.
 
-Nothing is decided here but routing. Every method takes the id of the node that the request arrived at.
+Nothing is decided here but routing. Every method takes the id of the node that the request arrived at. Most
+answers are there at once; a method that gives one `Soon` has done its work when it returns.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 
 import trio
 from kwire_codecs.errors import ErrorCode
 
 from kwire.coordinators.groups.java_hash import partition_for
-from kwire.coordinators.groups.settings import MINUTE_MS, GroupSettings
+from kwire.coordinators.groups.settings import GroupSettings
 from kwire.coordinators.groups.values import (
     CommitRequest,
     CommitResult,
@@ -39,10 +40,11 @@ from kwire.coordinators.groups.values import (
 )
 from kwire.coordinators.metadata.image import NO_LEADER, ClusterImage
 from kwire.coordinators.outcome import Outcome
-from kwire.partitions.clock import Clock
 from kwire.partitions.partition import Partition
+from kwire.runtime.group_host import Host
 from kwire.runtime.partition_log import PartitionLog
 from kwire.runtime.shard import Refused, Shard, Status
+from kwire.runtime.soon import Soon, all_of, awaited, then
 
 if TYPE_CHECKING:
     from kwire.coordinators.groups.coordinator import GroupCoordinator
@@ -52,12 +54,8 @@ logger = logging.getLogger("kwire.runtime")
 OFFSETS_TOPIC = "__consumer_offsets"
 
 R = TypeVar("R")
+A = TypeVar("A")
 GroupShard: TypeAlias = "Shard[GroupCoordinator]"
-_SHORTEST_INITIAL_DELAY_MS = 2
-"""What a delay of 0 comes to. Kafka's is a timer too, which other requests overtake. Members that start
-together would otherwise come one by one after the first one's generation, and most clients hear of the
-rebalance that follows by their next heartbeat only.
-"""
 _GROUPS_A_TURN = 100
 """So many are seen to before others have their turn."""
 _REMEMBERED_GROUPS = 10_000
@@ -65,65 +63,11 @@ _REMEMBERED_LENGTH = 100
 """The partitions of this many groups, with ids no longer than this, are not worked out anew each time."""
 
 
-class Settings(Protocol):
-    """Where a broker's configuration is read from."""
-
-    def integer(self, name: str) -> int:
-        """The value of a whole number's setting."""
-        ...
-
-
-class Images(Protocol):
-    """Where the cluster's metadata comes from."""
-
-    @property
-    def image(self) -> ClusterImage:
-        """The newest one."""
-        ...
-
-    def subscribe(self, callback: Callable[[ClusterImage, ClusterImage], None]) -> object:
-        """Have `callback(old, new)` called for every change."""
-        ...
-
-
-class Host(Protocol):
-    """What the service needs of the cluster that it belongs to."""
-
-    @property
-    def clock(self) -> Clock: ...
-
-    @property
-    def controller(self) -> Images: ...
-
-    def reach(self, topic_name: str, index: int) -> Partition | ErrorCode:
-        """An open partition, or why there is none."""
-        ...
-
-    def found_on_disk(self, topic_name: str) -> Sequence[int]:
-        """The partitions of a topic that had a log when the cluster started."""
-        ...
-
-
-def group_settings(config: Settings) -> GroupSettings:
-    """The coordinator's settings out of a broker's configuration."""
-    return GroupSettings(
-        min_session_timeout_ms=config.integer("group.min.session.timeout.ms"),
-        max_session_timeout_ms=config.integer("group.max.session.timeout.ms"),
-        initial_rebalance_delay_ms=max(
-            config.integer("group.initial.rebalance.delay.ms"), _SHORTEST_INITIAL_DELAY_MS
-        ),
-        max_size=config.integer("group.max.size"),
-        max_record_bytes=config.integer("message.max.bytes"),
-        offset_metadata_max_size=config.integer("offset.metadata.max.bytes"),
-        offsets_retention_ms=config.integer("offsets.retention.minutes") * MINUTE_MS,
-        offsets_retention_check_interval_ms=config.integer("offsets.retention.check.interval.ms"),
-    )
-
-
 class _Opened(NamedTuple):
     """A shard, and the leadership that it was opened under."""
 
     shard: GroupShard
+    partition: Partition
     leader_id: int
     leader_epoch: int
 
@@ -203,6 +147,11 @@ class GroupCoordinatorService:
 
     def _shard(self, node_id: int, group_id: str) -> GroupShard | Refused:
         index = self.partition_of(group_id)
+        opened = None if index is None else self._opened.get(index)
+        if opened is not None:
+            led = opened.partition
+            if node_id == opened.leader_id == led.leader_id and opened.leader_epoch == led.leader_epoch:
+                return opened.shard
         partition = None if index is None else self._partition(index)
         if index is None or partition is None:
             return Refused(ErrorCode.COORDINATOR_NOT_AVAILABLE)
@@ -232,7 +181,7 @@ class GroupCoordinatorService:
             self._host.clock,
             self._spawn,
         )
-        self._opened[index] = _Opened(shard, partition.leader_id, partition.leader_epoch)
+        self._opened[index] = _Opened(shard, partition, partition.leader_id, partition.leader_epoch)
         if self._draining:
             shard.drain()
         shard.open()
@@ -242,106 +191,120 @@ class GroupCoordinatorService:
         assert self._nursery is not None, "start() comes first"
         self._nursery.start_soon(task)
 
-    async def _run(
-        self, node_id: int, group_id: str, operation: Callable[[GroupCoordinator, int], Outcome[R, Any]]
-    ) -> R | Refused:
+    def _begin(
+        self,
+        node_id: int,
+        group_id: str,
+        operation: Callable[[GroupCoordinator, int], Outcome[R, Any]],
+        refused: Callable[[ErrorCode], R],
+    ) -> Soon[R]:
+        """Have the group's shard carry out an operation; `refused` is what is answered where it does not."""
         shard = self._shard(node_id, group_id)
         if isinstance(shard, Refused):
-            return shard
-        return await shard.run(operation)
+            return refused(shard.error_code)
+
+        def told(result: R | Refused) -> R:
+            return refused(result.error_code) if isinstance(result, Refused) else result
+
+        begun: Soon[R | Refused] = shard.begin(operation)
+        return then(begun, told)  # type: ignore[arg-type]  # R is inferred as object
 
     # Membership
 
-    async def join(self, node_id: int, request: JoinRequest) -> JoinResult:
-        """JoinGroup; returns when the join phase has ended."""
+    def join(self, node_id: int, request: JoinRequest) -> Soon[JoinResult]:
+        """JoinGroup; there when the join phase has ended."""
         if not request.group_id:
             return JoinResult(ErrorCode.INVALID_GROUP_ID, request.member_id)
-        result = await self._run(node_id, request.group_id, lambda shard, now_ms: shard.join(request, now_ms))
-        return JoinResult(result.error_code, request.member_id) if isinstance(result, Refused) else result
+        return self._begin(
+            node_id,
+            request.group_id,
+            lambda shard, now_ms: shard.join(request, now_ms),
+            lambda error_code: JoinResult(error_code, request.member_id),
+        )
 
-    async def sync(self, node_id: int, request: SyncRequest) -> SyncResult:
-        """SyncGroup; returns when the assignment is there."""
+    def sync(self, node_id: int, request: SyncRequest) -> Soon[SyncResult]:
+        """SyncGroup; there when the assignment is."""
         if not request.group_id:
             return SyncResult(ErrorCode.INVALID_GROUP_ID)
-        result = await self._run(node_id, request.group_id, lambda shard, now_ms: shard.sync(request, now_ms))
-        return SyncResult(result.error_code) if isinstance(result, Refused) else result
+        return self._begin(
+            node_id, request.group_id, lambda shard, now_ms: shard.sync(request, now_ms), SyncResult
+        )
 
-    async def heartbeat(
+    def heartbeat(
         self, node_id: int, group_id: str, generation_id: int, member_id: str, group_instance_id: str | None
-    ) -> ErrorCode:
+    ) -> Soon[ErrorCode]:
         """Heartbeat."""
         if not group_id:
             return ErrorCode.INVALID_GROUP_ID
-        result = await self._run(
+        return self._begin(
             node_id,
             group_id,
             lambda shard, now_ms: shard.heartbeat(
                 group_id, generation_id, member_id, group_instance_id, now_ms
             ),
+            _heartbeat_refused,
         )
-        if not isinstance(result, Refused):
-            return result
-        if result.error_code is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
-            # Sessions start when the group is loaded: nothing is wrong yet
-            # (GroupCoordinatorService.heartbeat).
-            return ErrorCode.NONE
-        return result.error_code
 
-    async def leave(self, node_id: int, group_id: str, members: Sequence[LeavingMember]) -> LeaveResult:
+    def leave(self, node_id: int, group_id: str, members: Sequence[LeavingMember]) -> Soon[LeaveResult]:
         """LeaveGroup."""
         if not group_id:
             return LeaveResult(ErrorCode.INVALID_GROUP_ID)
-        result = await self._run(
-            node_id, group_id, lambda shard, now_ms: shard.leave(group_id, members, now_ms)
+        return self._begin(
+            node_id, group_id, lambda shard, now_ms: shard.leave(group_id, members, now_ms), LeaveResult
         )
-        return LeaveResult(result.error_code) if isinstance(result, Refused) else result
 
     # Offsets
 
-    async def commit_offsets(self, node_id: int, request: CommitRequest) -> CommitResult:
+    def commit_offsets(self, node_id: int, request: CommitRequest) -> Soon[CommitResult]:
         """OffsetCommit, of topics and partitions that exist."""
-        result = await self._run(
-            node_id, request.group_id, lambda shard, now_ms: shard.commit_offsets(request, now_ms)
+        return self._begin(
+            node_id,
+            request.group_id,
+            lambda shard, now_ms: shard.commit_offsets(request, now_ms),
+            CommitResult,
         )
-        return CommitResult(result.error_code) if isinstance(result, Refused) else result
 
-    async def fetch_offsets(
+    def fetch_offsets(
         self, node_id: int, group_id: str, topics: Sequence[tuple[TopicPartitions, UUID]] | None
-    ) -> OffsetFetchResult:
+    ) -> Soon[OffsetFetchResult]:
         """OffsetFetch of one group; None is everything that it has."""
-        result = await self._run(node_id, group_id, lambda shard, _: shard.fetch_offsets(group_id, topics))
-        return OffsetFetchResult(result.error_code) if isinstance(result, Refused) else result
+        return self._begin(
+            node_id, group_id, lambda shard, _: shard.fetch_offsets(group_id, topics), OffsetFetchResult
+        )
 
-    async def delete_offsets(
+    def delete_offsets(
         self, node_id: int, group_id: str, topics: Sequence[TopicPartitions]
-    ) -> OffsetDeleteResult:
+    ) -> Soon[OffsetDeleteResult]:
         """OffsetDelete, of topics and partitions that exist."""
         if not group_id:
             return OffsetDeleteResult(ErrorCode.INVALID_GROUP_ID)
-        result = await self._run(
-            node_id, group_id, lambda shard, now_ms: shard.delete_offsets(group_id, topics, now_ms)
+        return self._begin(
+            node_id,
+            group_id,
+            lambda shard, now_ms: shard.delete_offsets(group_id, topics, now_ms),
+            OffsetDeleteResult,
         )
-        return OffsetDeleteResult(result.error_code) if isinstance(result, Refused) else result
 
     # Administration
 
-    async def list_groups(
+    def list_groups(
         self, node_id: int, states: Collection[str], types: Collection[str]
-    ) -> tuple[ErrorCode, list[ListedGroup]]:
+    ) -> Soon[tuple[ErrorCode, list[ListedGroup]]]:
         """ListGroups: what this node coordinates. While any of it is loading, nothing is listed."""
-        listed: list[ListedGroup] = []
+        asked: list[Soon[list[ListedGroup] | Refused]] = []
         for index in sorted(self._opened):
             partition = self._partition(index)
             if partition is None or partition.leader_id != node_id:
                 continue
             shard = self._current(index, partition)
-            result = await shard.run(lambda machine, _: machine.list_groups(states, types))
-            if isinstance(result, Refused):
-                if shard.status is Status.LOADING:
-                    return result.error_code, []
-                continue
-            listed.extend(result)
-        return ErrorCode.NONE, listed
+            if shard.status is Status.LOADING:
+                return ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, []
+            begun: Soon[list[ListedGroup] | Refused] = shard.begin(
+                lambda machine, _: machine.list_groups(states, types)
+            )
+            asked.append(begun)
+        listed: Soon[list[list[ListedGroup] | Refused]] = all_of(asked)
+        return then(listed, _listed)
 
     async def describe_groups(self, node_id: int, group_ids: Sequence[str]) -> list[DescribedGroup]:
         """DescribeGroups, in the order asked."""
@@ -349,11 +312,8 @@ class GroupCoordinatorService:
         for number, group_id in enumerate(group_ids, 1):
             if not number % _GROUPS_A_TURN:
                 await trio.lowlevel.checkpoint()
-            result = await self._run(node_id, group_id, _describe(group_id))
-            if isinstance(result, Refused):
-                described.append(DescribedGroup(result.error_code, group_id))
-            else:
-                described.extend(result)
+            asked = self._begin(node_id, group_id, _describe(group_id), _undescribed(group_id))
+            described.extend(await awaited(asked))
         return described
 
     async def delete_groups(self, node_id: int, group_ids: Sequence[str]) -> list[GroupResult]:
@@ -362,11 +322,8 @@ class GroupCoordinatorService:
         for number, group_id in enumerate(dict.fromkeys(group_ids), 1):
             if not number % _GROUPS_A_TURN:
                 await trio.lowlevel.checkpoint()
-            result = await self._run(node_id, group_id, _delete(group_id))
-            if isinstance(result, Refused):
-                results.append(GroupResult(group_id, result.error_code))
-            else:
-                results.extend(result)
+            asked = self._begin(node_id, group_id, _delete(group_id), _undeleted(group_id))
+            results.extend(await awaited(asked))
         return results
 
     # Following the cluster
@@ -412,6 +369,13 @@ class GroupCoordinatorService:
             self._nursery.start_soon(forget, opened.shard)
 
 
+def _heartbeat_refused(error_code: ErrorCode) -> ErrorCode:
+    if error_code is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
+        # Sessions start when the group is loaded: nothing is wrong yet (GroupCoordinatorService.heartbeat).
+        return ErrorCode.NONE
+    return error_code
+
+
 def _has_gone(topic: str, old: ClusterImage, new: ClusterImage) -> bool:
     """Whether the topic of that name is deleted, be there another one or not."""
     before, after = old.topic(topic), new.topic(topic)
@@ -424,3 +388,16 @@ def _describe(group_id: str) -> Callable[[GroupCoordinator, int], Outcome[list[D
 
 def _delete(group_id: str) -> Callable[[GroupCoordinator, int], Outcome[list[GroupResult], Any]]:
     return lambda shard, now_ms: shard.delete_groups([group_id], now_ms)
+
+
+def _listed(results: list[list[ListedGroup] | Refused]) -> tuple[ErrorCode, list[ListedGroup]]:
+    """Of a shard that cannot be loaded nothing is listed."""
+    return ErrorCode.NONE, [group for each in results if not isinstance(each, Refused) for group in each]
+
+
+def _undescribed(group_id: str) -> Callable[[ErrorCode], list[DescribedGroup]]:
+    return lambda error_code: [DescribedGroup(error_code, group_id)]
+
+
+def _undeleted(group_id: str) -> Callable[[ErrorCode], list[GroupResult]]:
+    return lambda error_code: [GroupResult(group_id, error_code)]

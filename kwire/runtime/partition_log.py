@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from kwire_codecs.errors import ErrorCode
-from kwire_storage.engine import StorageError
+from kwire_storage.engine import StorageError, ValidBatch
 from kwire_storage.validation import ProduceRules
 
 from kwire.partitions.partition import Origin, Partition
@@ -31,10 +31,9 @@ class PartitionLog:
     def end_offset(self) -> int:
         return self.partition.log_end_offset
 
-    async def append(self, batches: memoryview) -> ErrorCode:
+    def append(self, batches: Sequence[ValidBatch]) -> ErrorCode:
         """Append whole batches, all or none."""
-        result = await self.partition.append(batches, _RULES, origin=Origin.COORDINATOR)
-        return result.error_code
+        return self.partition.append_batches(batches, _RULES, Origin.COORDINATOR).error_code
 
     async def read(self, offset: int, max_bytes: int) -> Sequence[memoryview] | ErrorCode:
         """Whole batches from the one that holds `offset`; what is not in the page cache is read in a

@@ -7,7 +7,8 @@ Rules
   completed, and after that of all records written before: nobody is told what may yet be lost.
 - One writer at a time, in order. What is decided while an append is under way goes into the next one
   together.
-- An operation without records on a shard with nothing under way is answered without a task switch.
+- An operation is answered without a task switch if nothing is under way: where there are no records, and
+  where there are few and the log takes them at once.
 - If an append fails, memory is ahead of the log: the shard is unloaded, everything that is held and
   everyone who waits is refused with NOT_COORDINATOR, and it loads again.
 - While it loads, operations are refused with COORDINATOR_LOAD_IN_PROGRESS.
@@ -20,9 +21,10 @@ CoordinatorRuntime.)
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from enum import Enum
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from functools import partial
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import trio
 from kwire_codecs.errors import ErrorCode
@@ -30,6 +32,8 @@ from kwire_codecs.records import batch
 
 from kwire.coordinators.outcome import Completion, Outcome, Ticket
 from kwire.partitions.clock import Clock, TimerHandle
+from kwire.runtime.journal import Journal, RecordFormat, ShardLog
+from kwire.runtime.soon import Soon, awaited
 
 logger = logging.getLogger("kwire.runtime")
 
@@ -39,16 +43,13 @@ Rec = TypeVar("Rec")
 READ_BYTES = 1 << 20
 """How much of the log is read and replayed in one go while loading; in between, others get their turn."""
 
-BATCH_BYTES = 512 * 1024
-"""Records are gathered into batches of about this size; a single record may be larger."""
-
-RECORDS_A_TURN = 500
-"""So many are encoded before others have their turn."""
-
 RELOAD_AFTER_MS = 10_000
 """How long a log that can't be read is left alone before it is tried again."""
 
 MAX_DECOMPRESSED_BYTES = 64 << 20
+
+
+_NO_ERROR = ErrorCode.NONE
 
 
 class Refused(NamedTuple):
@@ -72,44 +73,10 @@ class Machine(Protocol[Rec]):
         ...
 
 
-class RecordFormat(Protocol[Rec]):
-    """How a coordinator's records travel."""
-
-    def to_bytes(self, record: Rec) -> tuple[bytes | None, bytes | None]:
-        """Key and value."""
-        ...
-
-    def from_bytes(self, key: bytes | None, value: bytes | None) -> Rec | None:
-        """The record, or None for one that this coordinator does not keep. ValueError if it can't be read."""
-        ...
-
-
 M = TypeVar("M", bound=Machine[Any])
 """A kind of machine. Its records are its own affair: the shard only carries them between machine, format
 and log.
 """
-
-
-class ShardLog(Protocol):
-    """The partition that a shard lives on."""
-
-    @property
-    def start_offset(self) -> int:
-        """Where to start reading."""
-        ...
-
-    @property
-    def end_offset(self) -> int:
-        """Where the next record goes."""
-        ...
-
-    async def append(self, batches: memoryview) -> ErrorCode:
-        """Append whole batches, all or none; done when it returns."""
-        ...
-
-    async def read(self, offset: int, max_bytes: int) -> Sequence[memoryview] | ErrorCode:
-        """Whole batches from the one that holds `offset`; none at the end."""
-        ...
 
 
 class Status(Enum):
@@ -127,7 +94,7 @@ class _Held:
 
     def __init__(self, completions: Sequence[Completion]) -> None:
         self.completions = completions
-        self.error_code = ErrorCode.NONE
+        self.error_code = _NO_ERROR
         self.released = False
         self.waiter: trio.Event | None = None
 
@@ -143,6 +110,10 @@ class _Held:
         if not self.released:
             self.waiter = trio.Event()
             await self.waiter.wait()
+
+
+_Unwritten: TypeAlias = list[tuple[Sequence[object], _Held]]
+"""Records in the order in which they were decided, and whom they hold up."""
 
 
 class Shard(Generic[M]):
@@ -166,13 +137,14 @@ class Shard(Generic[M]):
         self._log = log
         self._new_machine = new_machine
         self._records = records
+        self._journal = Journal(log, records, clock)
         self._clock = clock
         self._spawn = spawn
         self._machine: M | None = None
         self._refusal = Refused(ErrorCode.NOT_COORDINATOR)
         self._timers: dict[Hashable, TimerHandle] = {}
         self._waiting: dict[Ticket[Any], None] = {}  # in the order in which they came
-        self._unwritten: list[tuple[Sequence[object], _Held]] = []
+        self._unwritten: _Unwritten = []
         self._writing = False
         self._draining = False
         self._incarnation = 0
@@ -246,7 +218,7 @@ class Shard(Generic[M]):
         self._machine = machine
         self.status = Status.ACTIVE
         if self._apply(machine, machine.on_loaded(self._clock.now_ms())) is not None:
-            self._start_writer()
+            self._write()
 
     def _reopen(self, incarnation: int) -> None:
         if incarnation == self._incarnation:  # not closed meanwhile, as when another node took over
@@ -281,8 +253,10 @@ class Shard(Generic[M]):
 
     # Operations
 
-    async def run(self, operation: Callable[[M, int], Outcome[R, Any]]) -> R | Refused:
-        """Carry out `operation(machine, now_ms)`; gives its response when it may be told."""
+    def begin(self, operation: Callable[[M, int], Outcome[R, Any]]) -> Soon[R | Refused]:
+        """Carry out `operation(machine, now_ms)`; gives its response, or what is to be awaited until it may
+        be told.
+        """
         machine = self._machine
         if machine is None:
             return self._refusal
@@ -295,19 +269,36 @@ class Shard(Generic[M]):
         if outcome.records or outcome.completions or outcome.timers or self._writing:
             held = self._apply(machine, outcome)
             if held is not None:
-                if not self._writing:
-                    self._writing = True
-                    await self._write()
-                await held.wait()
+                self._write()
+                if not held.released:
+                    return self._once_released(held, response, self._incarnation)
                 if held.error_code:
                     return Refused(held.error_code)
         if isinstance(response, Ticket):
-            return await self._wait_for(response)
+            ticket: Ticket[Any] = response
+            delivered: R | Refused | None = ticket.response
+            return self._wait_for(ticket, self._incarnation) if delivered is None else delivered
         return response
 
-    async def _wait_for(self, ticket: Ticket[R]) -> R | Refused:
+    async def run(self, operation: Callable[[M, int], Outcome[R, Any]]) -> R | Refused:
+        """Carry out `operation(machine, now_ms)`; gives its response when it may be told."""
+        begun: Soon[R | Refused] = self.begin(operation)
+        return await awaited(begun)
+
+    async def _once_released(self, held: _Held, response: R | Ticket[R], incarnation: int) -> R | Refused:
+        await held.wait()
+        if held.error_code:
+            return Refused(held.error_code)
+        if isinstance(response, Ticket):
+            return await self._wait_for(response, incarnation)
+        return response
+
+    async def _wait_for(self, ticket: Ticket[R], incarnation: int) -> R | Refused:
+        """The ticket's response. `incarnation` is the one that gave the ticket: when it ends, so does the
+        waiting.
+        """
         if not ticket.delivered:
-            if self._draining:
+            if self._draining or incarnation != self._incarnation:
                 return Refused(ErrorCode.NOT_COORDINATOR)
             event = trio.Event()
             ticket.on_delivery(event.set)
@@ -355,7 +346,7 @@ class Shard(Generic[M]):
             self._distrust()
             raise
         if held is not None:
-            self._start_writer()
+            self._write()
 
     def _distrust(self) -> None:
         """The machine failed within an operation, so nobody knows what is in it: back to the log."""
@@ -365,63 +356,60 @@ class Shard(Generic[M]):
 
     # Writing
 
-    def _start_writer(self) -> None:
-        if not self._writing:
-            self._writing = True
-            self._spawn(self._write)
-
-    async def _write(self) -> None:
-        """Append until nothing is left. Whoever finds nobody writing writes for all; its own client going
-        away does not stop it.
+    def _write(self) -> None:
+        """Append until nothing is left, unless someone is at it. Where the log waits, or there is much to
+        encode, a task of the shard's owner goes on: whoever asked may go away.
         """
-        try:
-            with trio.CancelScope(shield=True):
-                while self._unwritten:
-                    unwritten, self._unwritten = self._unwritten, []
-                    incarnation = self._incarnation
-                    try:
-                        error_code = await self._append(
-                            [record for records, _ in unwritten for record in records], incarnation
-                        )
-                    except Exception:
-                        logger.exception("%s could not write its records", self.name)
-                        error_code = ErrorCode.UNKNOWN_SERVER_ERROR
-                    if incarnation != self._incarnation:
-                        error_code = error_code or ErrorCode.NOT_COORDINATOR
-                    for _, held in unwritten:
-                        held.release(_told(error_code))
-                    if error_code and incarnation == self._incarnation:
-                        logger.error("%s is unloaded: %s", self.name, error_code.message)
-                        self.close()
-                        self.open()
-        finally:
-            self._writing = False
+        if self._writing:
+            return
+        self._writing = True
+        while self._unwritten:
+            unwritten, self._unwritten = self._unwritten, []
+            incarnation = self._incarnation
+            appending = self._append(unwritten, incarnation)
+            if not isinstance(appending, ErrorCode):
+                self._spawn(partial(self._go_on_writing, unwritten, appending, incarnation))
+                return
+            self._written(unwritten, appending, incarnation)
+        self._writing = False
 
-    async def _append(self, records: Sequence[object], incarnation: int) -> ErrorCode:
-        if not records:
-            return ErrorCode.NONE
-        now_ms = self._clock.now_ms()
-        to_bytes = self._records.to_bytes
-        buffer = bytearray()
-        gathered: list[batch.Record] = []
-        size = 0
-        for number, record in enumerate(records, 1):
-            if not number % RECORDS_A_TURN:
-                await trio.lowlevel.checkpoint()
-            key, value = to_bytes(record)
-            record_size = len(key or b"") + len(value or b"")
-            if gathered and size + record_size > BATCH_BYTES:
-                buffer += batch.build(gathered)
-                gathered, size = [], 0
-            gathered.append(batch.Record(key, value, now_ms))
-            size += record_size
-        batches = batch.build(gathered)
-        if buffer:
-            batches = buffer + batches
+    def _append(self, unwritten: _Unwritten, incarnation: int) -> Soon[ErrorCode]:
+        records = (
+            unwritten[0][0] if len(unwritten) == 1 else [record for each, _ in unwritten for record in each]
+        )
+        try:
+            return self._journal.append(records, lambda: incarnation == self._incarnation)
+        except Exception:
+            return self._unwritable()
+
+    async def _go_on_writing(
+        self, unwritten: _Unwritten, appending: Coroutine[Any, Any, ErrorCode], incarnation: int
+    ) -> None:
+        error_code = ErrorCode.NOT_COORDINATOR
+        with trio.CancelScope(shield=True):
+            try:
+                error_code = await appending
+            except Exception:
+                error_code = self._unwritable()
+        self._writing = False
+        self._written(unwritten, error_code, incarnation)
+        self._write()
+
+    def _unwritable(self) -> ErrorCode:
+        logger.exception("%s could not write its records", self.name)
+        return ErrorCode.UNKNOWN_SERVER_ERROR
+
+    def _written(self, unwritten: _Unwritten, error_code: ErrorCode, incarnation: int) -> None:
+        """Answer what was held for an append that has ended."""
         if incarnation != self._incarnation:
-            # It was closed while these were encoded: whoever has loaded the log since does not know them.
-            return ErrorCode.NOT_COORDINATOR
-        return await self._log.append(memoryview(batches))
+            error_code = error_code or ErrorCode.NOT_COORDINATOR
+        told = _told(error_code) if error_code else error_code
+        for _, held in unwritten:
+            held.release(told)
+        if error_code and incarnation == self._incarnation:
+            logger.error("%s is unloaded: %s", self.name, error_code.message)
+            self.close()
+            self.open()
 
 
 def _told(error_code: ErrorCode) -> ErrorCode:
@@ -429,8 +417,6 @@ def _told(error_code: ErrorCode) -> ErrorCode:
     (Kafka: CoordinatorOperationExceptionHelper.)
     """
     match error_code:
-        case ErrorCode.NONE:
-            return error_code
         case ErrorCode.NOT_ENOUGH_REPLICAS | ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
             return ErrorCode.COORDINATOR_NOT_AVAILABLE
         case ErrorCode.MESSAGE_TOO_LARGE | ErrorCode.RECORD_LIST_TOO_LARGE | ErrorCode.UNKNOWN_SERVER_ERROR:

@@ -86,7 +86,8 @@ class Connection:
         self.peer_host = plain_address(peer_host)
         self.peer_address = f"{self.peer_host}:{peer_port}"
         self.dialled: tuple[str, int] = (plain_address(dialled_host), dialled_port)
-        self.last_active = trio.current_time()
+        self._last_active = trio.current_time()
+        self._was_active = False
         self.scope = trio.CancelScope()
         self.draining = False
         self._requests = requests
@@ -118,9 +119,12 @@ class Connection:
 
     def idle_since(self, moment: float) -> bool:
         """Whether it waits for the client, to ask or to take an answer, and the last sign of life lies before
-        `moment` (trio's time).
+        `moment` (trio's time). What came between two of these questions counts as of the second.
         """
-        return (self._waiting_for_input or self._waiting_for_output) and self.last_active < moment
+        if self._was_active:
+            self._was_active = False
+            self._last_active = trio.current_time()
+        return (self._waiting_for_input or self._waiting_for_output) and self._last_active < moment
 
     def has_left(self, moment: float) -> bool:
         """Whether the client is gone although its request is still being answered, and has been since before
@@ -167,30 +171,42 @@ class Connection:
                 self._take(await self._until_suspended(step))
             step = self._step()
 
-    def _step(self) -> Any:
+    def _step(self, *, told: bool = False) -> Any:
         """Reads, answers and sends as far as that goes without waiting; says why it goes no further: a
         `Step`, or a coroutine that gives the answer to the request that is next.
+
+        `told`: that it ended with `Step.IDLE`, and now there is something to read.
         """
-        frames, requests, outbox = self._frames, self._requests, self._outbox
+        frames, outbox = self._frames, self._outbox
+        frame: memoryview | None = None
         while True:
-            while not (self._closing or self.draining):
-                if outbox.is_full and not outbox.send(self._turn_started + TURN_SECONDS):
-                    return Step.FULL
-                try:
-                    frame = frames.next_frame()
-                except Malformed as error:
-                    hint = looks_like(frames.head) or error
-                    logger.warning("connection %s closed: %s", self.describe(), hint)
-                    self._closing = True
-                    break
+            while not (told or self._closing or self.draining):
                 if frame is None:
-                    break
-                answer: Any = requests.begin(self, frame)
-                if isinstance(answer, CoroutineType):
+                    if outbox.is_full and not outbox.send(self._turn_started + TURN_SECONDS):
+                        return Step.FULL
+                    try:
+                        frame = frames.next_frame()
+                    except Malformed as error:
+                        self._refuse(error)
+                        break
+                    if frame is None:
+                        break
+                answer: Any = self._requests.begin(self, frame)
+                frame = None
+                if type(answer) is list:
+                    outbox.add(answer)
+                elif type(answer) is CoroutineType:
                     return answer
-                self._take(answer)
+                else:
+                    self._take(answer)
+                if not frames.mid_frame:
+                    break
                 if self._now() - self._turn_started > TURN_SECONDS:
+                    # What is answered does not wait for the others' turn.
+                    if outbox.parts and not outbox.send(self._turn_started + TURN_SECONDS):
+                        return Step.FULL
                     return Step.TURN
+            told = False
             if outbox.parts and not outbox.send(self._turn_started + TURN_SECONDS):
                 return Step.FULL
             if self._closing or self.draining:
@@ -208,12 +224,22 @@ class Connection:
                 buffer.release()
             if not count:
                 return Step.OVER
-            frames.buffer_updated(count)
+            self._was_active = True
             # Less than there was room for: there was no more. It is not asked for again at once.
             self._drained = self._is_watched and count < room and not self._has_ended
-            self.last_active = trio.current_time()
             if self._now() - self._turn_started > TURN_SECONDS:
+                frames.buffer_updated(count)
                 return Step.TURN
+            try:
+                frame = frames.received(count)
+            except Malformed as error:
+                self._refuse(error)
+
+    def _refuse(self, error: Malformed) -> None:
+        """What came is no frame: nothing more is read."""
+        hint = looks_like(self._frames.head) or error
+        logger.warning("connection %s closed: %s", self.describe(), hint)
+        self._closing = True
 
     def _take(self, answer: Answer) -> None:
         if answer is None:
@@ -252,20 +278,20 @@ class Connection:
         if task is None:
             return
         self._turn_started = self._now()
-        step: outcome.Outcome[Any]
+        failure: Exception | None = None
+        step: Any = None
         try:
-            step = outcome.Value(self._step())
+            step = self._step(told=True)
         except Exception as error:
-            step = outcome.Error(error)
-        else:
-            if step.value is Step.IDLE:
-                return
+            failure = error
+        if step is Step.IDLE:
+            return
         if self._parked is not None:
             self._parked = None
             self._waiting_for_input = False
-            trio.lowlevel.reschedule(task, step)
-        elif isinstance(step, outcome.Value) and isinstance(step.value, CoroutineType):
-            step.value.close()
+            trio.lowlevel.reschedule(task, outcome.Error(failure) if failure else outcome.Value(step))
+        elif isinstance(step, CoroutineType):
+            step.close()
 
     @coroutine
     def _until_suspended(self, handling: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
@@ -315,7 +341,7 @@ class Connection:
                 self._waiting_for_output = True
                 await self.transport.wait_writable()
                 self._waiting_for_output = False
-                self.last_active = trio.current_time()
+                self._was_active = True
             self._turn_started = self._now()
 
     async def _warm_up(self, part: FileSlice) -> None:

@@ -1,7 +1,8 @@
 """What a connection has to send: the answers that were gathered, in order, sent as far as that goes.
 
-Rules: nothing here waits. Buffers go out many at a time, files by `sendfile` and only what the
-page cache has. What is gathered is bounded by whoever adds to it: it asks `is_full` first.
+Rules: nothing here waits. Buffers go out many at a time, files by `sendfile` and only what the page cache
+has. The few bytes before and behind a file's go out in packets with the file's, not in their own, each of
+which would wake the client. What is gathered is bounded by whoever adds to it: it asks `is_full` first.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ MAX_BUFFERS = 512
 """Buffers handed to one sendmsg; the kernel's limit (IOV_MAX) is 1024."""
 MAX_GATHERED_BYTES = 64 * 1024
 """With more than this to send, a connection is not asked for another request."""
+FEW_BYTES = 64
+"""An answer's end of this size is not worth another turn."""
 READ_AHEAD_BYTES = 1024 * 1024
 """How much of a file is looked for in the page cache, and brought there, before it is sent."""
 
@@ -35,6 +38,7 @@ class Outbox:
         self._now = now
         self._warm: FileSlice | None = None
         self._gathered = 0
+        self._is_corked = False
 
     @property
     def is_full(self) -> bool:
@@ -69,11 +73,18 @@ class Outbox:
         self.is_cut_off = False
         try:
             while out:
-                if sent and until is not None and self._now() > until:
+                first = out[0]
+                if (
+                    sent
+                    and until is not None
+                    and (len(out) > 1 or len(first) > FEW_BYTES)
+                    and self._now() > until
+                ):
                     self.is_cut_off = True
                     return False
-                first = out[0]
                 if isinstance(first, FileSlice):
+                    if not self._is_corked:
+                        self._cork()
                     sent = self._send_file(first)
                     if sent < 0:
                         return False
@@ -87,7 +98,11 @@ class Outbox:
                     continue
                 buffers: list[Any] = []
                 for part in out:
-                    if isinstance(part, FileSlice) or len(buffers) == MAX_BUFFERS:
+                    if isinstance(part, FileSlice):
+                        if not self._is_corked:
+                            self._cork()
+                        break
+                    if len(buffers) == MAX_BUFFERS:
                         break
                     buffers.append(part)
                 sent = transport.sendmsg(buffers)
@@ -95,7 +110,14 @@ class Outbox:
         except BlockingIOError:
             return False
         self._gathered = 0
+        if self._is_corked:
+            self._is_corked = False
+            transport.cork(False)
         return True
+
+    def _cork(self) -> None:
+        self._is_corked = True
+        self._transport.cork(True)
 
     def _send_file(self, first: FileSlice) -> int:
         """Sends of the file that is first; -1 when the disk has to be waited for."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kwire_codecs.headers import RequestHeader
 
     from kwire.broker.cluster import Cluster
-    from kwire.handlers.registry import Handler
+    from kwire.handlers.registry import Handler, Repeated
     from kwire.server.connection import Connection
 
 logger = logging.getLogger("kwire.server")
@@ -44,6 +44,8 @@ LARGE_PRODUCE_BYTES: Final = 8 * 1024 * 1024
 """Above these, a request is decoded and its answer encoded in a thread: a question about tens of thousands of
 partitions would hold every other client up. Most of a Produce is records, which nobody decodes.
 """
+MOST_REMEMBERED: Final = 16
+"""Times that a connection's last request is remembered: one that asks for this and that gains nothing."""
 LOGGED_CHARACTERS: Final = 100
 
 
@@ -58,36 +60,49 @@ Answer: TypeAlias = "list[Any] | _Close | None"
 """The buffers of the whole answer, its length first; None for no answer; CLOSE ends the connection."""
 
 
+Way: TypeAlias = "tuple[Handler, Callable[[memoryview, int], tuple[Any, int]], int]"
+"""For a version of an API: who answers, what decodes it, and above how many bytes in a thread."""
+
+
 class Requests:
     """Answers frames for one cluster. Holds no state of a request; one serves all connections."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
+        self._ways: dict[tuple[int, int], Way] = {}
+        self._repeated: dict[Connection, Repeated] = {}
 
     def connection_closed(self, connection: Connection) -> None:
         """Called once when a connection has ended, whatever the way."""
+        self._repeated.pop(connection, None)
 
     def begin(self, connection: Connection, frame: memoryview) -> Answer | Coroutine[Any, Any, Answer]:
         """The answer to a frame, or what has to be awaited for it."""
-        key, version = _KEY_AND_VERSION.unpack_from(frame)
-        served = registry.SERVED.get(key)
-        if served is None or not served.low <= version <= served.high:
-            if key == API_VERSIONS:
-                return self._unsupported_api_versions(frame)
-            self._log_unknown(connection, key, version, frame)
-            return CLOSE
+        repeated = self._repeated.get(connection)
+        if repeated is not None:
+            try:
+                known = repeated.answer(frame)
+            except Exception as error:
+                return self._failed_again(connection, frame, error)
+            if known is not None:
+                return known
+        asked: tuple[int, int] = _KEY_AND_VERSION.unpack_from(frame)
+        way = self._ways.get(asked) or self._way(*asked)
+        if way is None:
+            return self._unserved(connection, asked, frame)
         try:
             header, body_position = read_request_header(frame)
         except Malformed as error:
             logger.info("connection %s closed: %s", connection.describe(), error)
             return CLOSE
-        handler = registry.handler(key)
-        if len(frame) > (LARGE_PRODUCE_BYTES if key == PRODUCE else LARGE_REQUEST_BYTES):
+        handler, decode, large_bytes = way
+        version = header.api_version
+        if len(frame) > large_bytes:
             return self._large(connection, handler, header, frame, body_position)
         try:
             # Bytes behind the request are passed over, as in Kafka: librdkafka leaves some behind its
             # question for all topics (Metadata 9 and later).
-            request, _ = decoder_at(handler.api.Request, version)(frame, body_position)
+            request, end = decode(frame, body_position)
         except Malformed as error:
             return self._unreadable(connection, header, error)
         context = Context(self.cluster, connection.node, connection, version, header.client_id)
@@ -97,9 +112,38 @@ class Requests:
                 return self._finish(connection, handler, header, request, context, response)
             if response is None:
                 return None
+            if handler.remember is not None and (repeated is None or repeated.number < MOST_REMEMBERED):
+                new = handler.remember(context, request, frame, end)
+                if new is not None:
+                    new.number += repeated.number if repeated is not None else 0
+                    self._repeated[connection] = new
             return frame_response(response, version, header.correlation_id)[0]
         except Exception as error:
             return self._failed(connection, handler, header, request, error)
+
+    def _failed_again(self, connection: Connection, frame: memoryview, error: Exception) -> Answer:
+        """As `_failed`, of a request that was not read since it is like the one before."""
+        header, position = read_request_header(frame)
+        handler = registry.handler(header.api_key)
+        request, _ = decoder_at(handler.api.Request, header.api_version)(frame, position)
+        return self._failed(connection, handler, header, request, error)
+
+    def _way(self, key: int, version: int) -> Way | None:
+        """How a version of an API is dealt with, if it is served."""
+        served = registry.SERVED.get(key)
+        if served is None or not served.low <= version <= served.high:
+            return None
+        handler = registry.handler(key)
+        large_bytes = LARGE_PRODUCE_BYTES if key == PRODUCE else LARGE_REQUEST_BYTES
+        way = self._ways[key, version] = (handler, decoder_at(handler.api.Request, version), large_bytes)
+        return way
+
+    def _unserved(self, connection: Connection, asked: tuple[int, int], frame: memoryview) -> Answer:
+        key, version = asked
+        if key == API_VERSIONS:
+            return self._unsupported_api_versions(frame)
+        self._log_unknown(connection, key, version, frame)
+        return CLOSE
 
     async def _large(
         self,

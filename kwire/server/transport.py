@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Address = tuple[str, int]
 _LEFT = getattr(select, "POLLRDHUP", 0)
 """With what is always reported: that the connection was reset, or has ended both ways."""
+_CORK: int | None = getattr(socket, "TCP_CORK", None)
 
 
 class Transport(Protocol):
@@ -62,6 +63,12 @@ class Transport(Protocol):
 
     def sendfile(self, part: FileSlice) -> int:
         """Sends of a file's bytes as many as fit; 0 when the file ends before them."""
+        ...
+
+    def cork(self, held: bool) -> None:
+        """While `held`, what would not fill a packet may wait for what is sent next, for a fraction of a
+        second at most.
+        """
         ...
 
     def watch(self, on_ready: Callable[[bool], None]) -> bool:
@@ -145,6 +152,10 @@ class SocketTransport:
 
     def sendfile(self, part: FileSlice) -> int:
         return os.sendfile(self._socket.fileno(), part.fileno(), part.position, part.size)
+
+    def cork(self, held: bool) -> None:
+        if _CORK is not None:
+            self._socket.setsockopt(socket.IPPROTO_TCP, _CORK, held)
 
     def watch(self, on_ready: Callable[[bool], None]) -> bool:
         if self._readiness is None:

@@ -68,19 +68,19 @@ class BatchBlocks:
     def append(self, base_offset: int, last_offset: int, batch: memoryview) -> None:
         """Add a batch, copying it unless it is most of the buffer that it lies in."""
         size = len(batch)
-        pinned = batch.obj.__len__() if isinstance(batch.obj, (bytes, bytearray)) else 0
-        if size >= KEEP_AS_IT_IS_BYTES and 0 < pinned <= 2 * size:
+        if size >= KEEP_AS_IT_IS_BYTES and (pinned := memoryview(batch.obj).nbytes) <= 2 * size:
             self._add_block(_Block(batch, self._position, size, owned=False, charged=pinned))
         else:
             block = self._blocks[-1] if self._blocks else None
             if block is None or not block.owned or len(block.view) - block.filled < size:
                 block = self._new_block(size)
-            block.view[block.filled : block.filled + size] = batch
-            block.filled += size
-        self._position += size
+            start = block.filled
+            block.filled = end = start + size
+            block.view[start:end] = batch
+        self._position = end = self._position + size
         self._base_offsets.append(base_offset)
         self._last_offsets.append(last_offset)
-        self._ends.append(self._position)
+        self._ends.append(end)
         self.charged_bytes += BATCH_OVERHEAD_BYTES
 
     def _new_block(self, at_least: int) -> _Block:
@@ -115,7 +115,9 @@ class BatchBlocks:
 
     def _bytes(self, start: int, end: int) -> list[Slice]:
         blocks = self._blocks
-        at = bisect_right(blocks, start, key=lambda block: block.start) - 1
+        at = len(blocks) - 1
+        if blocks[at].start > start:
+            at = bisect_right(blocks, start, key=lambda block: block.start) - 1
         parts: list[Slice] = []
         while start < end:
             block = blocks[at]

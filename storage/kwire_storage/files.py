@@ -160,7 +160,7 @@ class Files:
 
     def write_all(self, descriptor: int, buffers: Sequence[memoryview | bytes], position: int) -> int:
         """Write all of `buffers`, going on where a call took only a part; gives the bytes written."""
-        size = sum(map(len, buffers))
+        size = len(buffers[0]) if len(buffers) == 1 else sum(map(len, buffers))
         rest, left = buffers, size
         while left:
             wrote = self.pwritev(descriptor, rest if len(rest) <= IOV_MAX else rest[:IOV_MAX], position)

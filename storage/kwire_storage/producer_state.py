@@ -24,7 +24,15 @@ from typing import NamedTuple
 
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
-from kwire_codecs.records.batch import NO_PRODUCER_EPOCH, NO_SEQUENCE, BatchHeader, CorruptBatch
+from kwire_codecs.records.batch import (
+    CONTROL,
+    NO_PRODUCER_EPOCH,
+    NO_SEQUENCE,
+    TRANSACTIONAL,
+    BatchHeader,
+    CorruptBatch,
+    new_tuple,
+)
 from kwire_codecs.records.checksum import crc32c
 
 BATCHES_REMEMBERED = 5
@@ -51,6 +59,9 @@ class Origin(Enum):
 
     CLIENT = "client"
     COORDINATOR = "coordinator"
+
+
+_CLIENT = Origin.CLIENT
 
 
 class Duplicate(NamedTuple):
@@ -166,59 +177,55 @@ class ProducerState:
         Kafka: UnifiedLog.analyzeAndValidateProducerState and ProducerAppendInfo. `now_ms` is for later
         rules about time.
         """
-        if header.producer_id < 0:
+        producer_id = header.producer_id
+        if producer_id < 0:
             return None
-        entry = self._entries.get(header.producer_id)
+        entry, epoch, attributes = self._entries.get(producer_id), header.producer_epoch, header.attributes
         if entry is None:
-            return ErrorCode.INVALID_PRODUCER_EPOCH if header.producer_epoch < NO_PRODUCER_EPOCH else None
-        if origin is Origin.CLIENT and header.producer_epoch == entry.epoch:
-            last_sequence = header.last_sequence
-            for written in entry.batches:
-                if written.last_sequence == last_sequence and written.base_sequence == header.base_sequence:
-                    return Duplicate(written.base_offset, written.last_offset, written.timestamp_ms)
-        if header.producer_epoch < entry.epoch:
+            return ErrorCode.INVALID_PRODUCER_EPOCH if epoch < NO_PRODUCER_EPOCH else None
+        known_epoch = entry.epoch
+        if epoch < known_epoch:
             return ErrorCode.INVALID_PRODUCER_EPOCH
-        if header.is_control:
+        last = NO_SEQUENCE
+        if epoch == known_epoch and origin is _CLIENT:
+            sought = header.last_sequence
+            for written in entry.batches:
+                last = written.last_sequence
+                if last == sought and written.base_sequence == header.base_sequence:
+                    return Duplicate(written.base_offset, written.last_offset, written.timestamp_ms)
+        if attributes & CONTROL:
             return None
-        if origin is Origin.CLIENT and not self._is_next(entry, header):
-            return ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
-        if entry.transaction_first_offset >= 0 and not header.is_transactional:
+        if origin is _CLIENT and known_epoch != NO_PRODUCER_EPOCH:
+            sequence = header.base_sequence
+            if sequence != (last + 1 if epoch == known_epoch else 0) and (sequence or last != _INT32_MAX):
+                return ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+        if entry.transaction_first_offset >= 0 and not attributes & TRANSACTIONAL:
             return ErrorCode.INVALID_TXN_STATE
         return None
-
-    @staticmethod
-    def _is_next(entry: ProducerEntry, header: BatchHeader) -> bool:
-        if entry.epoch == NO_PRODUCER_EPOCH:
-            return True
-        if header.producer_epoch != entry.epoch:
-            return header.base_sequence == 0
-        last = entry.last_sequence
-        return header.base_sequence == last + 1 or (last == _INT32_MAX and header.base_sequence == 0)
 
     def append(self, header: BatchHeader, buffer: memoryview) -> CompletedTransaction | None:
         """Take in a batch that is now in the log; `buffer` is its bytes (a marker's record is decoded from
         them).
         """
-        self.end_offset = header.next_offset
-        if header.producer_id < 0:
+        delta, producer_id = header.last_offset_delta, header.producer_id
+        last_offset = header.base_offset + delta
+        self.end_offset = last_offset + 1
+        if producer_id < 0:
             return None
-        entry = self._entries.get(header.producer_id)
+        entry, attributes = self._entries.get(producer_id), header.attributes
         if entry is None:
-            entry = self._entries[header.producer_id] = ProducerEntry(header.producer_id)
-        if header.is_control:
+            entry = self._entries[producer_id] = ProducerEntry(producer_id)
+        if attributes & CONTROL:
             return self._append_marker(entry, header, buffer)
-        if entry.epoch != header.producer_epoch:
-            entry.epoch = header.producer_epoch
-            entry.batches.clear()
-        entry.batches.append(
-            WrittenBatch(
-                header.last_sequence, header.last_offset, header.last_offset_delta, header.max_timestamp
-            )
-        )
-        if len(entry.batches) > BATCHES_REMEMBERED:
-            del entry.batches[0]
-        entry.last_timestamp_ms = header.max_timestamp
-        if header.is_transactional and entry.transaction_first_offset < 0:
+        epoch, batches, timestamp_ms = header.producer_epoch, entry.batches, header.max_timestamp
+        if entry.epoch != epoch:
+            entry.epoch = epoch
+            batches.clear()
+        batches.append(new_tuple(WrittenBatch, (header.last_sequence, last_offset, delta, timestamp_ms)))
+        if len(batches) > BATCHES_REMEMBERED:
+            del batches[0]
+        entry.last_timestamp_ms = timestamp_ms
+        if attributes & TRANSACTIONAL and entry.transaction_first_offset < 0:
             entry.transaction_first_offset = header.base_offset
             self._open_transactions[header.base_offset] = header.producer_id
         return None

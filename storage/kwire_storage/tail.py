@@ -24,8 +24,10 @@ class TailBudget:
         """`blocks` have been appended to: make room, from them first, then from others."""
         while blocks.charged_bytes > self.log_bytes:
             blocks.drop_oldest_block()
-        self._charge(blocks)
-        self._charges.move_to_end(blocks)
+        charges, charged = self._charges, blocks.charged_bytes
+        self.charged_bytes += charged - charges.get(blocks, 0)
+        charges[blocks] = charged
+        charges.move_to_end(blocks)
         while self.charged_bytes > self.total_bytes:
             oldest = next(iter(self._charges))
             oldest.clear()
@@ -34,12 +36,9 @@ class TailBudget:
     def shrunk(self, blocks: BatchBlocks) -> None:
         """`blocks` have given something up."""
         if blocks in self._charges:
-            self._charge(blocks)
+            self.charged_bytes += blocks.charged_bytes - self._charges[blocks]
+            self._charges[blocks] = blocks.charged_bytes
 
     def forget(self, blocks: BatchBlocks) -> None:
         """`blocks` are no longer kept."""
         self.charged_bytes -= self._charges.pop(blocks, 0)
-
-    def _charge(self, blocks: BatchBlocks) -> None:
-        self.charged_bytes += blocks.charged_bytes - self._charges.get(blocks, 0)
-        self._charges[blocks] = blocks.charged_bytes

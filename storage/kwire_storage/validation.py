@@ -19,7 +19,16 @@ from typing import NamedTuple
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records import legacy
-from kwire_codecs.records.batch import BatchHeader, Compression, Record, TimestampType
+from kwire_codecs.records.batch import (
+    ATTRIBUTES_POSITION,
+    HEADER_SIZE,
+    LOG_OVERHEAD,
+    BatchHeader,
+    Compression,
+    Record,
+    TimestampType,
+    new_tuple,
+)
 from kwire_codecs.records.checksum import crc32c
 from kwire_codecs.records.corrupt import CorruptBatch, Reason
 from kwire_codecs.records.record import SMALLEST_RECORD
@@ -152,14 +161,14 @@ def accept_usual(records: memoryview, rules: ProduceRules, now_ms: int) -> list[
     Whatever is not beyond doubt is None: left to `validate`, which alone refuses, and which must agree.
     """
     size = len(records)
-    if size < record_batch.HEADER_SIZE:
+    if size < HEADER_SIZE:
         return None
-    fields = record_batch.HEADER.unpack_from(records)
+    fields = _unpack_header(records)
     offset, length, _, magic, crc, attributes, delta, _, timestamp, producer_id, _, sequence, count = fields
     codec = attributes & 7
     if not (
         magic == 2
-        and length == size - record_batch.LOG_OVERHEAD
+        and length == size - LOG_OVERHEAD
         and offset == 0
         and size <= rules.max_message_bytes
         and size <= rules.segment_bytes
@@ -168,20 +177,21 @@ def accept_usual(records: memoryview, rules: ProduceRules, now_ms: int) -> list[
         and (rules.compression is None or rules.compression == codec)
         and not attributes & _UNUSUAL
         and 0 < count == delta + 1
-        and (codec or count * SMALLEST_RECORD <= size - record_batch.HEADER_SIZE)
+        and (codec or count * SMALLEST_RECORD <= size - HEADER_SIZE)
         and (producer_id < 0 or sequence >= 0)
         and not rules.decodes_always
         and (rules.log_append_time or timestamp - now_ms <= rules.timestamp_after_max_ms)
-        and crc32c(records[record_batch.ATTRIBUTES_POSITION :]) == crc
+        and crc32c(records[ATTRIBUTES_POSITION:]) == crc
     ):
         return None
-    header = BatchHeader._make(fields)
+    header = new_tuple(BatchHeader, fields)
     if rules.log_append_time:
         header = record_batch.stamp_append_time(records, 0, header, now_ms)
-    return [ValidBatch(records, header)]
+    return [new_tuple(ValidBatch, (records, header))]
 
 
 _UNUSUAL = record_batch.CONTROL | record_batch.APPEND_TIME
+_unpack_header = record_batch.HEADER.unpack_from
 
 
 def _validate(records: memoryview, rules: ProduceRules, now_ms: int) -> list[ValidBatch] | Refusal:

@@ -74,7 +74,7 @@ async def coordinator_of(client: Client, group_id: str) -> int:
 async def until_somebody_waits(running: Running, topic: str) -> None:
     partition = running.cluster.partition(topic, 0)
     assert partition is not None
-    while not partition.is_waited_for:
+    while not partition.readers_waiting:
         await trio.lowlevel.checkpoint()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -40,6 +42,20 @@ def receive(frames: Frames, data: bytes) -> None:
         data = data[count:]
 
 
+def received(frames: Frames, data: bytes) -> list[bytes]:
+    """The same in one step for each piece: the frames that came out."""
+    found = []
+    while data:
+        with frames.get_buffer() as room:
+            count = min(len(room), len(data))
+            room[:count] = data[:count]
+        frame = frames.received(count)
+        data = data[count:]
+        if frame is not None:
+            found += [bytes(frame), *drain(frames)]
+    return found
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.integers(8, 300) | st.just(70_000) | st.just(600_000), max_size=4),
@@ -52,10 +68,13 @@ def test_frames_come_out_as_they_went_in_however_they_are_cut(sizes: list[int], 
     while stream:
         count = chance.choice([1, 3, 4, 5, 100, 65_536, 300_000])
         piece, stream = stream[:count], stream[count:]
-        if chance.random() < 0.5:
+        way = chance.randrange(3)
+        if way == 0:
             frames.feed(piece)
-        else:
+        elif way == 1:
             receive(frames, piece)
+        else:
+            found += received(frames, piece)
         found += drain(frames)
     assert found == bodies
     assert not frames.mid_frame
@@ -74,6 +93,21 @@ def test_many_frames_in_one_piece_come_out_one_by_one() -> None:
     frames = Frames(LIMIT)
     frames.feed(framed(*[b"%08d" % number for number in range(1000)]))
     assert drain(frames) == [b"%08d" % number for number in range(1000)]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(8, 40), min_size=1, max_size=4), st.integers(0, 60))
+def test_a_frame_that_comes_whole_comes_out_at_once(sizes: list[int], first: int) -> None:
+    stream, frames = framed(*(bytes([size]) * size for size in sizes)), Frames(LIMIT)
+    found = received(frames, stream[:first]) + received(frames, stream[first:])
+    assert found == [bytes([size]) * size for size in sizes]
+    assert not frames.mid_frame
+
+
+def test_a_frame_that_comes_whole_and_is_too_large_is_refused() -> None:
+    frames = Frames(100)
+    with pytest.raises(Malformed, match="its size is 101 bytes"):
+        received(frames, framed(bytes(101)))
 
 
 @pytest.mark.parametrize("size", [-1, -(2**31), 0, SMALLEST_FRAME - 1, LIMIT + 1, 2**31 - 1])
@@ -100,7 +134,22 @@ def test_memory_follows_what_was_received_and_not_what_was_announced() -> None:
     frames.feed((2**31 - 1).to_bytes(4) + b"x")
     assert frames.next_frame() is None
     with frames.get_buffer() as room:
-        assert len(room) < 1_000_000
+        assert len(room) < 1_200_000
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="the system does not tell its pages so")
+def test_a_frame_that_has_begun_takes_no_memory_for_what_has_not_come() -> None:
+    def resident_bytes() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    begun = []
+    before = resident_bytes()
+    for _ in range(100):
+        frames = Frames(2**31 - 1, bytearray(8))
+        frames.feed((1_000_000).to_bytes(4) + b"begun")
+        assert frames.next_frame() is None
+        begun.append(frames)
+    assert resident_bytes() - before < 20_000_000
 
 
 def test_a_large_frame_is_received_straight_into_its_own_bytearray() -> None:
@@ -117,6 +166,30 @@ def test_a_large_frame_is_received_straight_into_its_own_bytearray() -> None:
     assert frame is not None
     assert frame.obj is buffer
     assert frame == body
+
+
+@pytest.mark.parametrize(("size", "copies"), [(200_000, 0), (1_048_676, 0), (1_200_000, 1), (20_000_000, 3)])
+def test_a_frame_that_outgrows_its_room_is_copied_seldom(size: int, copies: int) -> None:
+    frames, piece = Frames(2**31 - 1), random.Random(size).randbytes(65_536)
+    frames.feed(size.to_bytes(4) + piece[:5])
+    assert frames.next_frame() is None
+    rooms: dict[int, object] = {}
+    expected = bytearray(piece[:5])
+    while len(expected) < size:
+        with frames.get_buffer() as room, memoryview(room.obj) as whole:
+            rooms[len(whole)] = room.obj
+            assert len(whole) <= max(4 * len(expected), 1088 * 1024)
+            count = min(len(room), len(piece))
+            room[:count] = piece[:count]
+        frames.buffer_updated(count)
+        expected += piece[:count]
+    frame = frames.next_frame()
+    assert frame is not None
+    assert frame == expected
+    assert frame.obj is rooms.pop(size)
+    assert len(rooms) == copies
+    frame[0] = 1
+    assert frame[0] == 1
 
 
 def test_a_frame_can_be_written_to_and_pins_nothing_but_itself() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from kwire_codecs.consumer_protocol import (
     ConsumerProtocolAssignment,
     ConsumerProtocolSubscription,
@@ -14,7 +16,14 @@ from kwire_codecs.consumer_protocol import (
 )
 from kwire_codecs.errors import Malformed
 from kwire_codecs.internal import group_records, metadata_records, share_records, transaction_records
-from kwire_codecs.internal.coordinator import CoordinatorRecord, UnknownRecord, encode_key, encode_value
+from kwire_codecs.internal.coordinator import (
+    CoordinatorBatch,
+    CoordinatorRecord,
+    UnknownRecord,
+    encode_key,
+    encode_value,
+)
+from kwire_codecs.records import batch
 from kwire_codecs.wire import ZERO_UUID
 
 KEY = group_records.OffsetCommitKey(group="g", topic="t", partition=3)
@@ -110,3 +119,23 @@ def test_an_assignment_is_read_back() -> None:
 def test_a_broken_subscription_is_refused(data: bytes) -> None:
     with pytest.raises(Malformed):
         decode_subscription(data)
+
+
+sizes = st.integers(0, 200) | st.sampled_from([8191, 8192, 70_000])
+datas = st.binary(max_size=20) | sizes.map(bytes)
+
+
+@given(st.integers(0, 2**62), st.lists(st.tuples(datas, st.none() | datas), min_size=1, max_size=80))
+def test_a_batch_that_grows_is_the_batch_that_is_built(
+    now_ms: int, records: list[tuple[bytes, bytes | None]]
+) -> None:
+    growing = CoordinatorBatch(now_ms)
+    for key, value in records:
+        growing.add(key, value)
+    size = growing.size
+    buffer, header = growing.finish()
+    built = batch.build([batch.Record(key, value, now_ms) for key, value in records])
+    assert buffer == built
+    assert header == batch.read_header(built)
+    assert size == len(built) - batch.HEADER_SIZE
+    assert not buffer.readonly

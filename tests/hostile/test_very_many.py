@@ -298,34 +298,66 @@ async def test_what_comes_in_while_a_fetch_of_many_partitions_looks_is_not_misse
         assert answer.responses[0].partitions[0].high_watermark == 1
 
 
-async def test_what_comes_in_while_a_woken_fetch_looks_again_is_not_missed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+class WritesLater:
+    """Another task, which writes to a partition in the second turn of the others: once it was looked at."""
+
+    def __init__(self, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+        partition = running.cluster.partition("t", 0)
+        assert partition is not None
+        self.partition = partition
+        self.turns_left: int | None = None
+        give = Turns.give_one
+
+        async def another_task_writes(turns: Turns) -> None:
+            await give(turns)
+            if self.turns_left is not None:
+                self.turns_left -= 1
+                if self.turns_left == 0:
+                    await partition.append(memoryview(records(b"x")), ProduceRules())
+
+        monkeypatch.setattr(Turns, "give_one", another_task_writes)
+
+
+def fetch_of_two_turns() -> Fetch.Request:
     asked = Fetch.Request.Topic
     every = [
         asked.Partition(partition=at, fetch_offset=0, partition_max_bytes=1 << 20)
-        for at in range(PARTITIONS_A_TURN)
+        for at in range(2 * PARTITIONS_A_TURN)
     ]
-    request = Fetch.Request(
+    return Fetch.Request(
         max_wait_ms=600_000, min_bytes=1, session_epoch=-1, topics=[asked(topic="t", partitions=every)]
     )
-    give = Turns.give_one
-    to_write: list[bytes] = []
+
+
+async def test_what_comes_in_while_a_woken_fetch_looks_again_is_not_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with serving() as running, connected(running) as client:
-        await create_topic(running, "t", PARTITIONS_A_TURN)
-        partition = running.cluster.partition("t", 0)
-        assert partition is not None
-
-        async def another_task_writes(self: Turns) -> None:
-            await give(self)
-            while to_write:
-                await partition.append(memoryview(records(to_write.pop())), ProduceRules())
-
-        monkeypatch.setattr(Turns, "give_one", another_task_writes)
-        await client.send(request, 11)
+        await create_topic(running, "t", 2 * PARTITIONS_A_TURN)
+        writes = WritesLater(running, monkeypatch)
+        await client.send(fetch_of_two_turns(), 11)
         await trio.testing.wait_all_tasks_blocked(0.01)
-        to_write.append(b"x")
-        partition.wake_all()
+        writes.turns_left = 2
+        writes.partition.wake_all()
+        with trio.fail_after(30):
+            _, answer = await client.receive(Fetch, 11)
+        assert answer.responses[0].partitions[0].high_watermark == 1
+
+
+async def test_what_comes_in_while_a_session_looks_at_many_partitions_is_not_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with serving() as running, connected(running) as client:
+        await create_topic(running, "t", 2 * PARTITIONS_A_TURN)
+        writes = WritesLater(running, monkeypatch)
+        first = fetch_of_two_turns()
+        first.session_epoch, first.max_wait_ms = 0, 0
+        session_id = (await client.ask(first, 11)).session_id
+        assert session_id
+        writes.turns_left = 2
+        following = fetch_of_two_turns()
+        following.session_id, following.session_epoch, following.topics = session_id, 1, []
+        await client.send(following, 11)
         with trio.fail_after(30):
             _, answer = await client.receive(Fetch, 11)
         assert answer.responses[0].partitions[0].high_watermark == 1

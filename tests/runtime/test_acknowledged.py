@@ -5,12 +5,14 @@ wait.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import trio
 import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kwire_codecs.errors import ErrorCode
+from kwire_storage.engine import ValidBatch
 
 from kwire.coordinators.groups.coordinator import GroupCoordinator
 from kwire.coordinators.groups.records import GroupsFormat, GroupsRecord, OffsetKey
@@ -18,6 +20,7 @@ from kwire.coordinators.groups.settings import GroupSettings
 from kwire.coordinators.groups.values import CommitRequest, CommitResult, CommittedPartition, CommittedTopic
 from kwire.coordinators.outcome import Outcome
 from kwire.runtime.shard import Refused, Shard
+from kwire.runtime.soon import Soon
 from tests.runtime.stepped_time import SteppedTime
 from tests.runtime.test_shard import Log
 
@@ -31,12 +34,17 @@ class MoodyLog(Log):
         super().__init__()
         self.moods = moods
 
-    async def append(self, batches: memoryview) -> ErrorCode:
+    def append(self, batches: Sequence[ValidBatch]) -> Soon[ErrorCode]:
         mood = self.moods.pop(0) if self.moods else "works"
-        if "waits" in mood:
-            await trio.sleep(1)
+        return self._take_later(batches, mood) if "waits" in mood else self._take_now(batches, mood)
+
+    async def _take_later(self, batches: Sequence[ValidBatch], mood: str) -> ErrorCode:
+        await trio.sleep(1)
+        return self._take_now(batches, mood)
+
+    def _take_now(self, batches: Sequence[ValidBatch], mood: str) -> ErrorCode:
         self.error = ErrorCode.KAFKA_STORAGE_ERROR if "fails" in mood else ErrorCode.NONE
-        return await super().append(batches)
+        return self.take(batches)
 
 
 @settings(max_examples=60, deadline=None)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch
+from kwire_storage.engine import ValidBatch
 
 from kwire.coordinators.outcome import Completion, Outcome, Ticket, Timer
+from kwire.runtime import journal
 from kwire.runtime import shard as shard_module
 from kwire.runtime.shard import Refused, Shard, Status
+from kwire.runtime.soon import Soon, awaited
 from tests.runtime.stepped_time import SteppedTime, settle
 
 Numbered = tuple[str, int]
@@ -60,7 +66,7 @@ class Tally:
 
 
 class TallyFormat:
-    def to_bytes(self, record: Numbered) -> tuple[bytes | None, bytes | None]:
+    def to_bytes(self, record: Numbered) -> tuple[bytes, bytes | None]:
         if record[0] == "unwritable":
             raise OverflowError("it does not fit")
         return record[0].encode(), str(record[1]).encode()
@@ -73,8 +79,14 @@ class TallyFormat:
         return key.decode(), int(value)
 
 
+def built(records: list[batch.Record], *, is_control: bool = False) -> list[ValidBatch]:
+    """One batch, as a log is given it."""
+    data = batch.build(records, is_control=is_control)
+    return [ValidBatch(memoryview(data), batch.read_header(data))]
+
+
 class Log:
-    """A log in memory whose appends a test can hold up or have refused."""
+    """A log in memory that takes appends at once, unless a test holds them up or has them refused."""
 
     def __init__(self) -> None:
         self.batches: list[bytes] = []
@@ -86,16 +98,22 @@ class Log:
         self.read_held: trio.Event | None = None
         self.read_error = ErrorCode.NONE
 
-    async def append(self, batches: memoryview) -> ErrorCode:
+    def append(self, batches: Sequence[ValidBatch]) -> Soon[ErrorCode]:
         self.appends += 1
-        if self.held is not None:
-            # Appends are shielded: a test that fails would otherwise wait here for ever.
-            with trio.move_on_after(5):
-                await self.held.wait()
+        return self.take(batches) if self.held is None else self._take_once_let(batches, self.held)
+
+    async def _take_once_let(self, batches: Sequence[ValidBatch], held: trio.Event) -> ErrorCode:
+        # Appends are shielded: a test that fails would otherwise wait here for ever.
+        with trio.move_on_after(5):
+            await held.wait()
+        return self.take(batches)
+
+    def take(self, batches: Sequence[ValidBatch]) -> ErrorCode:
         if self.error:
             return self.error
-        for position, header in batch.walk(batches):
-            data = bytearray(batches[position : position + header.size])
+        for buffer, header in batches:
+            assert batch.crc_is_valid(buffer, 0, header)
+            data = bytearray(buffer)
             batch.stamp(data, 0, self.end_offset, 0)
             self.batches.append(bytes(data))
             self.end_offset += header.last_offset_delta + 1
@@ -209,6 +227,70 @@ def test_a_later_operation_sees_the_newest_state_and_waits_for_what_it_saw() -> 
         assert seen == [5]
 
     run(test)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_an_answer_that_has_to_be_waited_for_is_told_of_what_happens_before_anyone_waits(
+    cancelled: bool,
+) -> None:
+    async def test(nursery: trio.Nursery) -> None:
+        bench = Bench(nursery).opened()
+        reaching = bench.shard.begin(lambda machine, _: machine.reach("a", 5))
+        adding = bench.shard.begin(lambda machine, _: machine.add("a", 1))
+        if cancelled:
+            bench.shard.close()
+            bench.shard.open()
+        else:
+            bench.shard.begin(lambda machine, _: machine.add("a", 4))
+        assert adding == 1
+        assert await awaited(reaching) == (Refused(ErrorCode.NOT_COORDINATOR) if cancelled else 5)
+
+    run(test)
+
+
+def test_a_shard_that_stops_keeps_nobody_waiting_who_has_yet_to_begin() -> None:
+    async def test(nursery: trio.Nursery) -> None:
+        bench = Bench(nursery).opened()
+        reaching = bench.shard.begin(lambda machine, _: machine.reach("a", 5))
+        bench.shard.drain()
+        assert await awaited(reaching) == Refused(ErrorCode.NOT_COORDINATOR)
+
+    run(test)
+
+
+operations = st.lists(
+    st.tuples(st.sampled_from(["add", "total", "reach", "fails"]), st.sampled_from("ab"), st.integers(1, 3)),
+    max_size=15,
+)
+
+
+@settings(max_examples=40)
+@given(operations)
+def test_a_log_that_takes_records_at_once_and_one_that_waits_come_to_the_same(
+    operations: list[tuple[str, str, int]],
+) -> None:
+    told: list[Any] = []
+
+    async def all_of_them(nursery: trio.Nursery, waits: bool) -> None:
+        bench = Bench(nursery).opened()
+        answers = []
+        for kind, name, number in operations:
+            if waits:
+                bench.log.held = trio.Event()
+            bench.log.error = ErrorCode.KAFKA_STORAGE_ERROR if kind == "fails" else ErrorCode.NONE
+            operation = bench.add if kind == "fails" else getattr(bench, kind)
+            answers.append(bench.soon(operation, *((name,) if kind == "total" else (name, number))))
+            await settle()
+            if bench.log.held is not None:
+                bench.log.held.set()
+            await settle()
+        machine = bench.shard.machine
+        assert machine is not None
+        told.append((answers, bench.log.records, machine.totals))
+
+    run(partial(all_of_them, waits=False))
+    run(partial(all_of_them, waits=True))
+    assert told[0] == told[1]
 
 
 def test_what_is_decided_during_an_append_goes_into_the_next_one_together_and_in_order() -> None:
@@ -374,8 +456,8 @@ def test_an_empty_log_is_loaded_when_open_returns() -> None:
 def test_records_that_are_not_the_coordinators_and_control_batches_are_passed_over() -> None:
     async def test(nursery: trio.Nursery) -> None:
         log = Log()
-        await log.append(memoryview(batch.build([batch.Record(b"foreign", b"?"), batch.Record(b"a", b"4")])))
-        await log.append(memoryview(batch.build([batch.Record(b"\0\0\0\0", b"?")], is_control=True)))
+        log.take(built([batch.Record(b"foreign", b"?"), batch.Record(b"a", b"4")]))
+        log.take(built([batch.Record(b"\0\0\0\0", b"?")], is_control=True))
         bench = Bench(nursery, log).opened()
         await settle()
         assert await bench.total("a") == 4
@@ -386,7 +468,7 @@ def test_records_that_are_not_the_coordinators_and_control_batches_are_passed_ov
 def test_a_log_that_begins_in_the_middle_of_a_batch_is_read_from_there() -> None:
     async def test(nursery: trio.Nursery) -> None:
         log = Log()
-        await log.append(memoryview(batch.build([batch.Record(b"a", b"1"), batch.Record(b"a", b"2")])))
+        log.take(built([batch.Record(b"a", b"1"), batch.Record(b"a", b"2")]))
         log.start_offset = 1
         bench = Bench(nursery, log).opened()
         await settle()
@@ -399,7 +481,7 @@ def test_a_log_that_begins_in_the_middle_of_a_batch_is_read_from_there() -> None
 def test_a_log_that_cannot_be_read_is_refused_and_tried_again_later(trouble: str) -> None:
     async def test(nursery: trio.Nursery) -> None:
         log = Log()
-        await log.append(memoryview(batch.build([batch.Record(b"a", b"1")])))
+        log.take(built([batch.Record(b"a", b"1")]))
         whole = log.batches[0]
         if trouble == "unreadable":
             log.read_error = ErrorCode.KAFKA_STORAGE_ERROR
@@ -421,7 +503,7 @@ def test_a_log_that_cannot_be_read_is_refused_and_tried_again_later(trouble: str
 def test_a_shard_that_could_not_be_loaded_is_not_loaded_again_once_it_is_closed() -> None:
     async def test(nursery: trio.Nursery) -> None:
         log = Log()
-        await log.append(memoryview(batch.build([batch.Record(b"a", b"1")])))
+        log.take(built([batch.Record(b"a", b"1")]))
         log.read_error = ErrorCode.KAFKA_STORAGE_ERROR
         bench = Bench(nursery, log).opened()
         await settle()
@@ -430,7 +512,7 @@ def test_a_shard_that_could_not_be_loaded_is_not_loaded_again_once_it_is_closed(
         await bench.time.step(shard_module.RELOAD_AFTER_MS)
         await bench.time.step(5_000)
         assert bench.shard.status is Status.UNLOADED
-        assert log.appends == 1
+        assert log.appends == 0
 
     run(test)
 
@@ -517,7 +599,7 @@ def test_a_shard_that_is_closed_while_it_encodes_its_records_writes_none_of_them
     async def close(bench: Bench) -> None:
         bench.shard.close()
 
-    monkeypatch.setattr(shard_module, "RECORDS_A_TURN", 1)
+    monkeypatch.setattr(journal, "RECORDS_A_TURN", 1)
     run(test)
 
 
@@ -539,5 +621,5 @@ def test_many_records_are_written_as_several_batches_in_one_append(monkeypatch: 
         await settle()
         assert await again.total("a-long-name") == 20
 
-    monkeypatch.setattr(shard_module, "BATCH_BYTES", 50)
+    monkeypatch.setattr(journal, "BATCH_BYTES", 50)
     run(test)

@@ -281,7 +281,7 @@ def reset(stream: trio.SocketStream) -> None:
 def waiters(running: Running, topic: str) -> int:
     partition = running.cluster.partition(topic, 0)
     assert partition is not None
-    return len(partition._waiters)
+    return partition.readers_waiting
 
 
 @pytest.mark.parametrize("leave", [reset, lambda stream: stream.socket.close()], ids=["RST", "FIN"])
@@ -354,6 +354,9 @@ class Hung:
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
     def sendfile(self, part: Any) -> int:
+        raise AssertionError("there are no files here")
+
+    def cork(self, held: bool) -> None:
         raise AssertionError("there are no files here")
 
     async def wait_readable(self) -> None:

@@ -63,6 +63,9 @@ class Told:
     def sendfile(self, part: Any) -> int:
         raise AssertionError("there are no files here")
 
+    def cork(self, held: bool) -> None:
+        raise AssertionError("there are no files here")
+
     async def wait_readable(self) -> None:
         raise AssertionError("it is told")
 

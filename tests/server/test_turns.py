@@ -6,6 +6,7 @@ from typing import Any
 
 import trio
 from kwire_codecs.apis.api_versions import ApiVersions
+from kwire_codecs.apis.fetch import Fetch
 from kwire_codecs.framing import Frames, frame_request
 
 from kwire.server.connection import TURN_SECONDS, Connection
@@ -48,6 +49,9 @@ class Tireless:
         return min(sum(map(len, buffers)), BYTES_A_SEND)
 
     def sendfile(self, part: Any) -> int:
+        raise AssertionError("there are no files here")
+
+    def cork(self, held: bool) -> None:
         raise AssertionError("there are no files here")
 
     async def wait_readable(self) -> None:
@@ -102,3 +106,33 @@ async def test_a_large_frame_that_comes_as_fast_as_it_is_received_leaves_others_
     turns = await turns_of_others(peer)
     assert peer.calls > 200
     assert turns >= peer.calls // 2
+
+
+class Slow(Tireless):
+    """A peer whose requests come all at once, and each take a turn's length; it takes what it is given."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.looks = 0
+        self.sent: list[int] = []
+        """How many answers went out at a time."""
+
+    def now(self) -> float:
+        self.looks += 1
+        return self.looks * TURN_SECONDS * 1.5
+
+    def recv_into(self, buffer: memoryview) -> int:
+        count = min(len(buffer), len(self._data))
+        buffer[:count], self._data = self._data[:count], self._data[count:]
+        return count
+
+    def sendmsg(self, buffers: Sequence[Any]) -> int:
+        self.sent.append(len(buffers))
+        return sum(map(len, buffers))
+
+
+async def test_an_answer_does_not_wait_for_the_turn_of_others() -> None:
+    fetch = Fetch.Request(max_wait_ms=0, min_bytes=0, topics=[], forgotten_topics_data=[])
+    peer = Slow(3 * b"".join(bytes(part) for part in frame_request(fetch, 12, 1, "tests")[0]))
+    await turns_of_others(peer)
+    assert peer.sent == [1, 1, 1]

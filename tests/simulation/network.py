@@ -169,6 +169,9 @@ class SimulatedTransport:
 
         return self._send(read)
 
+    def cork(self, held: bool) -> None:
+        """Its packets hold what they are given."""
+
     def _send(self, take: Callable[[int], bytes]) -> int:
         link = self._link
         pipe = link.answers

@@ -330,8 +330,8 @@ class World:
         if running.server.connection_count:
             found.append(f"{running.server.connection_count} connections are open without clients")
         for (topic, index), partition in cluster._partitions.items():
-            if partition._waiters:
-                found.append(f"{len(partition._waiters)} readers wait on {topic}-{index} without clients")
+            if partition.readers_waiting:
+                found.append(f"{partition.readers_waiting} readers wait on {topic}-{index} without clients")
         timers = sum(1 for entry in cluster.clock._heap if entry[2].callback is not None)
         if timers > 200:
             found.append(f"{timers} timers are set")

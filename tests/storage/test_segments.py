@@ -1,10 +1,12 @@
 """Segments on disk: when they roll, what is in their files, how they are found, cut and let go."""
 
 import struct
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from kwire_storage.engine import FileSlice, LogConfig, StorageError
 from kwire_storage.files import Files, OpenFile, OpenFiles
@@ -15,13 +17,20 @@ from kwire_storage.segments.offset_index import OffsetIndex
 from kwire_storage.segments.time_index import TimeIndex
 from kwire_storage.tail import TailBudget
 
-from tests.storage.batches import batch, fill, offsets, read_all
+from tests.storage.batches import batch, fill, offsets, offsets_in, read_all
 from tests.storage.disks import TOPIC_ID, FailingDisk, uuids
 
 
-def open_log(path: Path, config: LogConfig, *, tail: int = 0, max_open_files: int = 100) -> SegmentedLog:
+def open_log(
+    path: Path, config: LogConfig, *, tail: int = 0, max_open_files: int = 100, files: Files | None = None
+) -> SegmentedLog:
     dirs = LogDirs(
-        [str(path)], node_id=1, new_uuid=uuids(), tails=TailBudget(tail, tail), max_open_files=max_open_files
+        [str(path)],
+        node_id=1,
+        new_uuid=uuids(),
+        tails=TailBudget(tail, tail),
+        max_open_files=max_open_files,
+        files=files or Files(),
     )
     return dirs.open("topic", 0, TOPIC_ID, config)
 
@@ -427,3 +436,67 @@ def test_the_log_start_is_not_moved_when_it_can_not_be_written_down(tmp_path: Pa
         log.advance_log_start(3)
     assert log.log_start_offset == 0
     dirs.close(clean=False)
+
+
+# Readers who go on from where they were
+
+
+class CountingDisk(Files):
+    """Counts what is read."""
+
+    reads = 0
+
+    def preadv(
+        self, descriptor: int, buffers: Sequence[memoryview], position: int, *, nowait: bool = False
+    ) -> int:
+        self.reads += 1
+        return super().preadv(descriptor, buffers, position, nowait=nowait)
+
+
+def read_through(log: SegmentedLog, max_bytes: int, offset: int = 0) -> Iterator[bytes]:
+    """What a reader gets who asks for what follows until there is no more."""
+    while offset < log.log_end_offset:
+        data = read_all(log, offset, max_bytes)
+        yield data
+        offset = offsets_in(data)[-1][1] + 1
+
+
+def test_a_reader_who_goes_on_has_each_header_read_once(tmp_path: Path) -> None:
+    disk = CountingDisk()
+    log = open_log(tmp_path, LogConfig(), files=disk)
+    fill(log, 20, each=2, value=bytes(10_000))
+    reads = []
+    for offset in range(0, 40, 2):
+        before = disk.reads
+        assert log.read(offset, 25_000).size
+        reads.append(disk.reads - before)
+    assert set(reads[1:-1]) == {1}
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 400), min_size=1, max_size=12),
+    others=st.lists(st.integers(1, 400), min_size=1, max_size=12),
+    steps=st.lists(st.integers(1, 1500), min_size=1, max_size=3),
+    cut=st.integers(0, 12),
+)
+def test_readers_who_go_on_get_what_there_is_after_a_cut_too(
+    sizes: list[int], others: list[int], steps: list[int], cut: int
+) -> None:
+    with tempfile.TemporaryDirectory() as path:
+        log = open_log(Path(path), LogConfig(index_interval_bytes=300))
+        for size in sizes:
+            fill(log, 1, each=2, value=bytes(size))
+        for step in steps:
+            assert b"".join(read_through(log, step)) == read_all(log, 0)
+        log.truncate_to(min(2 * cut, log.log_end_offset))
+        kept = read_all(log, 0)
+        for size in others:
+            fill(log, 1, each=2, value=b"o" * size)
+        whole = read_all(log, 0)
+        assert whole.startswith(kept)
+        assert whole.count(b"o") >= sum(others) * 2
+        for step in steps:
+            for offset in range(0, log.log_end_offset, 2):
+                assert whole.endswith(b"".join(read_through(log, step, offset)))
+        log.close(clean=False)

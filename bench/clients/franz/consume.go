@@ -37,7 +37,7 @@ func consume(ctx context.Context, o *options) (result, error) {
 	failures := make([]error, o.consumers)
 	sums := make([]int, o.consumers)
 	var all sync.WaitGroup
-	watch := start()
+	watch := start(o)
 	for n, client := range clients {
 		client.AddConsumePartitions(fromStart(o.topic, partitions))
 		all.Go(func() { sums[n], failures[n] = readAll(ctx, client, o.records) })
@@ -89,7 +89,7 @@ func group(ctx context.Context, o *options) (result, error) {
 	failures := make([]error, o.members)
 	clients := make([]*kgo.Client, o.members)
 	var all sync.WaitGroup
-	watch := start()
+	watch := start(o)
 	for n := range o.members {
 		all.Go(func() {
 			client, err := kgo.NewClient(opts...)

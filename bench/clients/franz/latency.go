@@ -116,7 +116,7 @@ func roundtrips(ctx context.Context, o *options) (result, error) {
 		})
 	}
 	time.Sleep(time.Until(from))
-	watch := start()
+	watch := start(o)
 	all.Wait()
 	if err := errors.Join(failures...); err != nil {
 		return nil, err
@@ -195,7 +195,7 @@ func endToEnd(ctx context.Context, o *options) (result, error) {
 			}
 		}
 	})
-	watch := start()
+	watch := start(o)
 	var failure atomic.Pointer[error]
 	for number := range total {
 		due := time.Duration(number) * time.Second / time.Duration(o.rate)

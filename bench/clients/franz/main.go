@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kversion"
@@ -26,7 +27,7 @@ type options struct {
 	connections, idle, rate, heartbeatMs int
 	seconds, warm, patience              float64
 	touch                                bool
-	acks                                 int
+	acks, pid                            int
 }
 
 // A result is what a workload says; the client's CPU seconds are put beside it.
@@ -83,6 +84,7 @@ func parse(workload string, arguments []string) *options {
 	flags.IntVar(&o.rate, "rate", 1000, "records a second")
 	flags.IntVar(&o.heartbeatMs, "heartbeat-ms", 0, "of group members; 0: franz-go's default")
 	flags.BoolVar(&o.touch, "touch", false, "produce a record to each partition before the clock starts")
+	flags.IntVar(&o.pid, "pid", 0, "of the broker, whose CPU seconds over the timed part are then told")
 	flags.IntVar(&o.acks, "acks", -1, "only -1: every workload is idempotent")
 	flags.Float64Var(&o.seconds, "seconds", 5, "counted time")
 	flags.Float64Var(&o.warm, "warm", 1, "seconds before, not counted")
@@ -131,20 +133,41 @@ func connected(ctx context.Context, o *options, more ...kgo.Opt) (*kgo.Client, e
 	return client, nil
 }
 
-// A stopwatch knows the time and the CPU seconds of this process since it was started.
+// A stopwatch knows the time, and the CPU seconds of this process and of the broker's, since it was started.
 type stopwatch struct {
-	began time.Time
-	spent float64
+	began  time.Time
+	spent  float64
+	pid    int
+	broker float64
 }
 
-func start() stopwatch { return stopwatch{time.Now(), cpuSeconds()} }
+func start(o *options) stopwatch {
+	return stopwatch{time.Now(), cpuSeconds(), o.pid, brokerSeconds(o.pid)}
+}
 
 func (s stopwatch) stop(said result) result {
 	if _, given := said["seconds"]; !given {
 		said["seconds"] = time.Since(s.began).Seconds()
 	}
 	said["client_cpu_seconds"] = cpuSeconds() - s.spent
+	if s.pid != 0 {
+		said["broker_cpu_seconds"] = brokerSeconds(s.pid) - s.broker
+	}
 	return said
+}
+
+// brokerSeconds are those of all threads of a process, by the clock that clock_getcpuclockid(3) names.
+func brokerSeconds(pid int) float64 {
+	if pid == 0 {
+		return 0
+	}
+	const wholeProcess = 2
+	clock := uintptr(int64(^pid)<<3 | wholeProcess)
+	var read syscall.Timespec
+	if _, _, failed := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, clock, uintptr(unsafe.Pointer(&read)), 0); failed != 0 {
+		fail(fmt.Errorf("the CPU time of process %d: %w", pid, failed))
+	}
+	return float64(read.Nano()) / 1e9
 }
 
 func cpuSeconds() float64 {

@@ -91,7 +91,7 @@ func fill(ctx context.Context, o *options) (result, error) {
 		}
 		written.count.Store(0)
 	}
-	watch := start()
+	watch := start(o)
 	for n := 0; n < o.records && failure.Load() == nil; n++ {
 		record := &kgo.Record{Topic: o.topic, Partition: int32(n % partitions), Value: values[n%len(values)]}
 		client.Produce(ctx, record, promise)

@@ -27,7 +27,7 @@ func createTopics(ctx context.Context, o *options) (result, error) {
 		topic.Topic, topic.NumPartitions, topic.ReplicationFactor = name, int32(o.partitions), 1
 		request.Topics = append(request.Topics, topic)
 	}
-	watch := start()
+	watch := start(o)
 	answer, err := request.RequestWith(ctx, client)
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func deleteTopics(ctx context.Context, o *options) (result, error) {
 		topic.Topic = kmsg.StringPtr(name)
 		request.Topics = append(request.Topics, topic)
 	}
-	watch := start()
+	watch := start(o)
 	answer, err := request.RequestWith(ctx, client)
 	if err != nil {
 		return nil, err

@@ -8,11 +8,22 @@ loses nothing.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..compile import decoder, writer
 from ..errors import Malformed
+from ..records.batch import (
+    ATTRIBUTES_POSITION,
+    CRC_POSITION,
+    HEADER,
+    HEADER_SIZE,
+    LOG_OVERHEAD,
+    BatchHeader,
+)
+from ..records.checksum import crc32c
+from ..records.varint import encode
 from ..wire import Buffer, Message
 
 
@@ -72,3 +83,49 @@ def decode_with(
         return UnknownRecord(bytes(key), bytes(value))
     decoded_key = decoder(key_type, 0)(memoryview(key)[2:])
     return CoordinatorRecord(decoded_key, decoder(value_type, version)(memoryview(value)[2:]), version)
+
+
+CRC = struct.Struct(">I")
+_START = b"\0\0"
+"""A record's attributes, and that its timestamp is the batch's."""
+_NULL = encode(-1)
+_NONE = encode(0)
+
+
+class CoordinatorBatch:
+    """A batch of a coordinator's records as it grows: all of one moment, none with headers.
+
+    What `records.batch.build` makes of such records, which can do without reading it again: `finish` gives
+    the header as well. `size` is that of the records so far, in bytes.
+    """
+
+    __slots__ = ("_buffer", "_count", "_timestamp_ms")
+
+    def __init__(self, timestamp_ms: int) -> None:
+        self._buffer = bytearray(HEADER_SIZE)
+        self._count = 0
+        self._timestamp_ms = timestamp_ms
+
+    @property
+    def size(self) -> int:
+        return len(self._buffer) - HEADER_SIZE
+
+    def add(self, key: bytes, value: bytes | None) -> None:
+        """The next record; a value of None is a tombstone."""
+        start = _START, encode(self._count), encode(len(key)), key
+        # Behind the value is the number of headers.
+        rest = (_NULL, _NONE) if value is None else (encode(len(value)), value, _NONE)
+        record = b"".join(start + rest)
+        self._count += 1
+        self._buffer += encode(len(record))
+        self._buffer += record
+
+    def finish(self) -> tuple[memoryview, BatchHeader]:
+        """The whole batch, whose offsets begin at 0, and its header. There is nothing to be added then."""
+        view = memoryview(self._buffer)
+        length, count, now_ms = len(view) - LOG_OVERHEAD, self._count, self._timestamp_ms
+        HEADER.pack_into(view, 0, 0, length, -1, 2, 0, 0, count - 1, now_ms, now_ms, -1, -1, -1, count)
+        crc = crc32c(view[ATTRIBUTES_POSITION:])
+        CRC.pack_into(view, CRC_POSITION, crc)
+        header = (0, length, -1, 2, crc, 0, count - 1, now_ms, now_ms, -1, -1, -1, count)
+        return view, tuple.__new__(BatchHeader, header)  # half the time that a call of BatchHeader takes

@@ -66,7 +66,7 @@ def encode(value: int) -> bytes:
         return _SHORT[value]
     if -8192 <= value < 8192:
         value = (value << 1) ^ (value >> 63)
-        return bytes((value & 0x7F | 0x80, value >> 7))
+        return (value & 0x7F | 0x80 | value >> 7 << 8).to_bytes(2, "little")
     out = bytearray()
     append(out, value)
     return bytes(out)

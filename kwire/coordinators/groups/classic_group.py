@@ -43,6 +43,9 @@ class State(Enum):
     STABLE = "Stable"
 
 
+_NONE = ErrorCode.NONE
+"""Looked up here: it takes long where requests come often."""
+
 DEAD = "Dead"
 """What a group that does not exist is called in DescribeGroups."""
 
@@ -135,7 +138,7 @@ class ClassicGroup:
                 return ErrorCode.UNKNOWN_MEMBER_ID
             if owner != member_id:
                 return ErrorCode.FENCED_INSTANCE_ID
-        return ErrorCode.NONE if member_id in self.members else ErrorCode.UNKNOWN_MEMBER_ID
+        return _NONE if member_id in self.members else ErrorCode.UNKNOWN_MEMBER_ID
 
     def supports_protocols(self, protocol_type: str, protocols: tuple[Protocol, ...]) -> bool:
         """Whether a member with these could join; the first member of an empty group decides for the

@@ -56,6 +56,9 @@ EXPIRE_OFFSETS = "expire-offsets"
 CLASSIC = "classic"
 """The type of these groups, as ListGroups v5 says it."""
 
+_NONE = ErrorCode.NONE
+_ALIVE = Outcome[ErrorCode, GroupsRecord](_NONE)
+"""Nearly every heartbeat: no timer has to be set for it."""
 _UNKNOWN_MEMBER = Outcome[ErrorCode, GroupsRecord](ErrorCode.UNKNOWN_MEMBER_ID)
 
 
@@ -170,9 +173,8 @@ class GroupCoordinator:
         if group is None:
             return _UNKNOWN_MEMBER
         effects = Effects(now_ms)
-        return effects.outcome(
-            rebalance.heartbeat(group, member_id, group_instance_id, generation_id, effects)
-        )
+        answer = rebalance.heartbeat(group, member_id, group_instance_id, generation_id, effects)
+        return _ALIVE if answer is _NONE and not effects.timers else effects.outcome(answer)
 
     def leave(
         self, group_id: str, members: Sequence[LeavingMember], now_ms: int

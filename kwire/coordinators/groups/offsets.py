@@ -17,7 +17,6 @@ from kwire.coordinators.groups.records import (
     OffsetKey,
     OffsetValue,
     offset_bytes,
-    offset_record,
     offset_tombstone,
 )
 from kwire.coordinators.groups.settings import GroupSettings
@@ -33,8 +32,18 @@ from kwire.coordinators.groups.values import (
     OffsetDeleteResult,
     TopicPartitions,
 )
+from kwire.coordinators.outcome import CoordinatorRecord
 
 _NO_EXPIRY = -1
+
+# Members of an enum take long to look up in Python 3.11, and making a named tuple by its name twice as long
+# as this: commits are frequent, and may be of many partitions.
+_NONE = ErrorCode.NONE
+_EMPTY = State.EMPTY
+_STABLE = State.STABLE
+_PREPARING_REBALANCE = State.PREPARING_REBALANCE
+_COMPLETING_REBALANCE = State.COMPLETING_REBALANCE
+_new = tuple.__new__
 
 
 class OffsetStore:
@@ -99,23 +108,23 @@ def validate_commit(group: ClassicGroup | None, request: CommitRequest) -> Error
     generation_id = request.generation_id
     if group is None:
         if generation_id < 0:
-            return ErrorCode.NONE
+            return _NONE
         if request.knows_group_id_not_found:
             return ErrorCode.GROUP_ID_NOT_FOUND
         return ErrorCode.ILLEGAL_GENERATION
-    if group.state is State.EMPTY and generation_id < 0:
-        return ErrorCode.NONE
+    if group.state is _EMPTY and generation_id < 0:
+        return _NONE
     if generation_id < 0 and not request.member_id and request.group_instance_id is None:
         # No member asks, and the group has members who might be surprised.
         return ErrorCode.UNKNOWN_MEMBER_ID
     error = group.validate_member(request.member_id, request.group_instance_id)
-    if error is not ErrorCode.NONE:
+    if error is not _NONE:
         return error
     if generation_id != group.generation_id:
         return ErrorCode.ILLEGAL_GENERATION
-    if group.state is State.COMPLETING_REBALANCE:
+    if group.state is _COMPLETING_REBALANCE:
         return ErrorCode.REBALANCE_IN_PROGRESS
-    return ErrorCode.NONE
+    return _NONE
 
 
 def commit(
@@ -123,9 +132,9 @@ def commit(
 ) -> CommitResult:
     """Commit offsets. Partitions fail alone, for their metadata; the rest is committed."""
     error = validate_commit(group, request)
-    if error is not ErrorCode.NONE:
+    if error is not _NONE:
         return CommitResult(error)
-    if group is not None and group.state in (State.STABLE, State.PREPARING_REBALANCE):
+    if group is not None and (group.state is _STABLE or group.state is _PREPARING_REBALANCE):
         # A commit is a sign of life.
         member = group.members[request.member_id]
         member.keep_alive(group.group_id, member.session_timeout_ms, effects)
@@ -133,34 +142,34 @@ def commit(
     retention_time_ms = request.retention_time_ms
     expire_timestamp_ms = _NO_EXPIRY if retention_time_ms == -1 else now_ms + retention_time_ms
     limit = settings.offset_metadata_max_size
+    group_id, records = request.group_id, effects.records
     errors: list[list[ErrorCode]] = []
     size = 0
-    for topic in request.topics:
+    for topic, partitions, topic_id in request.topics:
         topic_errors: list[ErrorCode] = []
         errors.append(topic_errors)
-        for partition in topic.partitions:
-            metadata = partition.metadata or ""
+        kept_id = topic_id if expire_timestamp_ms == _NO_EXPIRY else ZERO_UUID
+        smallest = offset_bytes(group_id, topic)
+        for index, offset, leader_epoch, text, commit_timestamp_ms in partitions:
+            metadata = text or ""
             if len(metadata) > limit:
                 topic_errors.append(ErrorCode.OFFSET_METADATA_TOO_LARGE)
                 continue
-            topic_errors.append(ErrorCode.NONE)
-            commit_timestamp_ms = partition.commit_timestamp_ms
-            key = OffsetKey(request.group_id, topic.topic, partition.partition)
-            value = OffsetValue(
-                partition.offset,
-                partition.leader_epoch,
-                metadata,
-                now_ms if commit_timestamp_ms == NO_TIMESTAMP else commit_timestamp_ms,
-                expire_timestamp_ms,
-                topic.topic_id if expire_timestamp_ms == _NO_EXPIRY else ZERO_UUID,
-            )
-            size += offset_bytes(key, value)
+            topic_errors.append(_NONE)
+            size += smallest + len(metadata)
             if size > settings.max_record_bytes:
                 # All or nothing, and in Kafka all of it is one batch (CoordinatorRuntime.append, isAtomic).
-                effects.records.clear()
+                records.clear()
                 return CommitResult(ErrorCode.UNKNOWN_SERVER_ERROR)
-            effects.records.append(offset_record(key, value))
-    return CommitResult(ErrorCode.NONE, errors)
+            if commit_timestamp_ms == NO_TIMESTAMP:
+                commit_timestamp_ms = now_ms
+            key = _new(OffsetKey, (group_id, topic, index))
+            value = _new(
+                OffsetValue,
+                (offset, leader_epoch, metadata, commit_timestamp_ms, expire_timestamp_ms, kept_id),
+            )
+            records.append(_new(CoordinatorRecord, (key, value)))
+    return CommitResult(_NONE, errors)
 
 
 def fetch(
@@ -241,8 +250,9 @@ def delete_of_topics(store: OffsetStore, topics: frozenset[str], effects: Effect
     for group_id in store.group_ids():
         effects.records.extend(
             offset_tombstone(group_id, topic, partition)
-            for topic, partition, _ in store.of_group(group_id)
+            for topic in store.topics(group_id)
             if topic in topics
+            for partition, _ in store.partitions(group_id, topic)
         )
 
 

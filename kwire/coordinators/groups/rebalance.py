@@ -36,6 +36,10 @@ from kwire.coordinators.outcome import Ticket
 _MAX_STRING_BYTES = 0x7FFF
 """What a string of the protocol can hold; a client's id and a UUID together might not fit."""
 
+_NONE = ErrorCode.NONE
+_PREPARING_REBALANCE = State.PREPARING_REBALANCE
+"""Members of an enum take long to look up, and heartbeats are the most frequent request of all."""
+
 Join = JoinResult | Ticket[JoinResult]
 
 
@@ -337,15 +341,15 @@ def heartbeat(
 ) -> ErrorCode:
     """A member says that it is there, and hears whether it must join again."""
     error = group.validate_member(member_id, group_instance_id)
-    if error is not ErrorCode.NONE:
+    if error is not _NONE:
         return error
     if generation_id != group.generation_id:
         return ErrorCode.ILLEGAL_GENERATION
     member = group.members[member_id]
     member.keep_alive(group.group_id, member.session_timeout_ms, effects)
-    if group.state is State.PREPARING_REBALANCE:
+    if group.state is _PREPARING_REBALANCE:
         return ErrorCode.REBALANCE_IN_PROGRESS
-    return ErrorCode.NONE
+    return _NONE
 
 
 def leave(

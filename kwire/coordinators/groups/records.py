@@ -12,6 +12,7 @@ epoch nor topic id).
 
 from __future__ import annotations
 
+import struct
 from typing import NamedTuple
 from uuid import UUID
 
@@ -114,14 +115,27 @@ def value_bytes(value: GroupValue) -> int:
     )
 
 
-def offset_bytes(key: OffsetKey, value: OffsetValue) -> int:
-    """About how many bytes a committed offset takes in the log."""
-    return 65 + len(key.group) + len(key.topic) + len(value.metadata)
+def offset_bytes(group: str, topic: str) -> int:
+    """About how many bytes a committed offset takes in the log, beside its metadata."""
+    return 65 + len(group) + len(topic)
 
 
 _GROUP_VALUE_VERSION = 3
 _OFFSET_VALUE_VERSION = 4
 _OFFSET_VALUE_VERSION_WITH_EXPIRY = 1
+
+_OFFSET_KEY_TYPE = 1
+_OFFSET_KEY_START = struct.Struct(">hh")
+"""Type, length of the group's id."""
+_LENGTH = struct.Struct(">h")
+_PARTITION = struct.Struct(">i")
+_OFFSET_VALUE_START = struct.Struct(">hqiB")
+"""Version, offset, leader epoch, length of the metadata and 1: a varint of one byte up to _SHORT."""
+_SHORT = 126
+_TIMESTAMP = struct.Struct(">q")
+_NO_TAGS = b"\0"
+_TOPIC_ID_TAG = b"\1\0\x10"
+"""One tagged field, 0, of 16 bytes."""
 
 
 class GroupsFormat:
@@ -129,12 +143,12 @@ class GroupsFormat:
 
     __slots__ = ()
 
-    def to_bytes(self, record: GroupsRecord) -> tuple[bytes | None, bytes | None]:
+    def to_bytes(self, record: GroupsRecord) -> tuple[bytes, bytes | None]:
         """Key and value."""
         key, value = record
         if isinstance(key, OffsetKey):
             assert value is None or isinstance(value, OffsetValue)
-            return encode_key(codec.OffsetCommitKey(**key._asdict())), _offset_bytes(value)
+            return _offset_key_bytes(key), None if value is None else _offset_value_bytes(value)
         assert value is None or isinstance(value, GroupValue)
         return encode_key(codec.GroupMetadataKey(group=key.group)), _group_bytes(value)
 
@@ -151,9 +165,34 @@ class GroupsFormat:
         return _typed(found.key, found.value)
 
 
-def _offset_bytes(value: OffsetValue | None) -> bytes | None:
-    if value is None:
-        return None
+def _offset_key_bytes(key: OffsetKey) -> bytes:
+    """`encode_key` of codec.OffsetCommitKey. Commits are most of what a coordinator writes, so their two
+    structs are put together here. struct.error for a string that is too long.
+    """
+    group, topic = key.group.encode(), key.topic.encode()
+    return b"%b%b%b%b" % (
+        _OFFSET_KEY_START.pack(_OFFSET_KEY_TYPE, len(group)),
+        group,
+        _LENGTH.pack(len(topic)),
+        topic + _PARTITION.pack(key.partition),
+    )
+
+
+def _offset_value_bytes(value: OffsetValue) -> bytes | None:
+    """`encode_value` of codec.OffsetCommitValue."""
+    offset, leader_epoch, text, commit_timestamp_ms, expire_timestamp_ms, topic_id = value
+    metadata = text.encode()
+    if expire_timestamp_ms != NO_TIMESTAMP or len(metadata) > _SHORT:
+        return _rare_offset_value_bytes(value)
+    return b"%b%b%b%b" % (
+        _OFFSET_VALUE_START.pack(_OFFSET_VALUE_VERSION, offset, leader_epoch, len(metadata) + 1),
+        metadata,
+        _TIMESTAMP.pack(commit_timestamp_ms),
+        _TOPIC_ID_TAG + topic_id.bytes if topic_id.int else _NO_TAGS,
+    )
+
+
+def _rare_offset_value_bytes(value: OffsetValue) -> bytes | None:
     expires = value.expire_timestamp_ms != NO_TIMESTAMP
     return encode_value(
         codec.OffsetCommitValue(

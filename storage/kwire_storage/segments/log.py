@@ -77,8 +77,9 @@ class SegmentedLog:
         self._segments = loaded.segments
         self._bases = [segment.base_offset for segment in self._segments]
         self._snapshots = Snapshots(directory, shared.files, loaded.snapshots)
-        self._log_start_offset = loaded.log_start_offset
-        self._log_end_offset = loaded.log_end_offset
+        # To be read by everyone, to be changed by this class only; every append asks for them many times.
+        self.log_start_offset = loaded.log_start_offset
+        self.log_end_offset = loaded.log_end_offset
         self._size_bytes = sum(segment.size for segment in self._segments)
         self._tail = BatchBlocks()
         self._room: Room | None = None
@@ -86,7 +87,7 @@ class SegmentedLog:
         self._generation = 0
         self._names_version = 0
         self._names_synced = 0
-        self.recovery_point = min(self._log_end_offset, self._log_end_offset if clean else recovery_point)
+        self.recovery_point = min(self.log_end_offset, self.log_end_offset if clean else recovery_point)
         """Everything below is on the device."""
         self.epochs = LeaderEpochs(loaded.epochs, on_change=self._epochs_changed)
         self._epochs_saved = loaded.epochs_saved
@@ -94,14 +95,6 @@ class SegmentedLog:
         self.producers = ProducerState(config.producer_id_expiration_ms)
         if loaded.segments or loaded.snapshots:
             self._rebuild_producers(now_ms, trust_absence=clean)
-
-    @property
-    def log_start_offset(self) -> int:
-        return self._log_start_offset
-
-    @property
-    def log_end_offset(self) -> int:
-        return self._log_end_offset
 
     @property
     def size_bytes(self) -> int:
@@ -123,7 +116,7 @@ class SegmentedLog:
             path = segment.path(file_names.LOG)
             with storing("looking at", path):
                 modified_ms = self._shared.files.modified_ms(path)
-            starts.append((modified_ms, max(segment.base_offset, self._log_start_offset)))
+            starts.append((modified_ms, max(segment.base_offset, self.log_start_offset)))
         return starts
 
     # Appending
@@ -131,18 +124,21 @@ class SegmentedLog:
     def append(self, batches: Sequence[ValidBatch], now_ms: int) -> None:
         if not batches:
             return
-        check_ascending(batches, self._log_end_offset)
-        size = 0
-        newest_timestamp = -1
-        for buffer, header in batches:
-            size += len(buffer)
-            if header.max_timestamp > newest_timestamp:
-                newest_timestamp = header.max_timestamp
-        last_offset = batches[-1].header.last_offset
-        segment = self._segment_for(size, last_offset, newest_timestamp, now_ms)
+        end, size, newest_timestamp, epoch = self.log_end_offset, 0, -1, 0
+        for batch in batches:
+            header = batch.header
+            base_offset, max_timestamp = header.base_offset, header.max_timestamp
+            if base_offset < end:
+                check_ascending(batches, self.log_end_offset)
+            end = base_offset + header.last_offset_delta + 1
+            size += len(batch.buffer)
+            if max_timestamp > newest_timestamp:
+                newest_timestamp = max_timestamp
+            epoch = header.partition_leader_epoch
+        segment = self._segment_for(size, end - 1, newest_timestamp, now_ms)
         # Epochs come first, as in Kafka: an epoch without a record does no harm, a record without its epoch
         # does.
-        if batches[-1].header.partition_leader_epoch > self.epochs.latest:
+        if epoch > self.epochs.latest:
             for _, header in batches:
                 if header.partition_leader_epoch > self.epochs.latest:
                     self.epochs.assign(header.partition_leader_epoch, header.base_offset)
@@ -150,10 +146,12 @@ class SegmentedLog:
             self._save_epochs()
         segment.append(batches)
         self._size_bytes += size
-        self._log_end_offset = last_offset + 1
+        self.log_end_offset = end
         tail, producers = self._tail, self.producers
-        for buffer, header in batches:
-            tail.append(header.base_offset, header.last_offset, buffer)
+        for batch in batches:
+            buffer, header = batch.buffer, batch.header
+            base_offset = header.base_offset
+            tail.append(base_offset, base_offset + header.last_offset_delta, buffer)
             producers.append(header, buffer)
         self._shared.tails.grown(tail)
 
@@ -162,7 +160,7 @@ class SegmentedLog:
         UnifiedLog.maybeRoll).
         """
         if not self._segments:
-            return self._roll(max(self._log_end_offset, last_offset - MAX_RELATIVE_OFFSET), now_ms)
+            return self._roll(max(self.log_end_offset, last_offset - MAX_RELATIVE_OFFSET), now_ms)
         active, config, room = self._segments[-1], self._config, self._room
         if (
             room is not None
@@ -177,7 +175,7 @@ class SegmentedLog:
             if waited_ms <= most_ms:
                 self._room = active.room(most_ms, config.segment_bytes, config.segment_index_bytes)
                 return active
-        return self._roll(max(self._log_end_offset, last_offset - MAX_RELATIVE_OFFSET), now_ms)
+        return self._roll(max(self.log_end_offset, last_offset - MAX_RELATIVE_OFFSET), now_ms)
 
     def _jitter_ms(self, segment: Segment) -> int:
         # Kafka draws a random number. One made from the name spreads the rolls of many partitions as well,
@@ -188,7 +186,7 @@ class SegmentedLog:
     def roll(self, now_ms: int) -> None:
         """Seal the last segment, if it holds anything, and begin a new one."""
         if self._segments and self._segments[-1].size:
-            self._roll(self._log_end_offset, now_ms)
+            self._roll(self.log_end_offset, now_ms)
 
     def _roll(self, base_offset: int, now_ms: int) -> Segment:
         self._room = None
@@ -199,7 +197,7 @@ class SegmentedLog:
             last = self._segments[-1]
             if last.size:
                 last.save_indexes()
-                last.end_offset = max(last.end_offset, self._log_end_offset)
+                last.end_offset = max(last.end_offset, self.log_end_offset)
                 self._snapshots.take(self.producers)
             else:
                 last.remove()
@@ -222,9 +220,9 @@ class SegmentedLog:
     def read(
         self, offset: int, max_bytes: int, *, max_offset: int | None = None, at_least_one: bool = True
     ) -> LogRead:
-        end = self._log_end_offset
-        if not self._log_start_offset <= offset <= end:
-            raise OffsetOutOfRange(offset, self._log_start_offset, end)
+        end = self.log_end_offset
+        if not self.log_start_offset <= offset <= end:
+            raise OffsetOutOfRange(offset, self.log_start_offset, end)
         limit = end if max_offset is None or max_offset > end else max_offset
         if offset >= limit:
             return LogRead([], 0, offset)
@@ -271,7 +269,7 @@ class SegmentedLog:
         )
 
     def offset_for_timestamp(self, timestamp_ms: int) -> TimestampOffset | None:
-        start = self._log_start_offset
+        start = self.log_start_offset
         for segment in self._segments_from(start):
             if not segment.size or segment.load_max_timestamp() < timestamp_ms:
                 continue
@@ -285,7 +283,7 @@ class SegmentedLog:
 
     def max_timestamp_offset(self) -> TimestampOffset | None:
         newest: tuple[int, int, Segment] | None = None
-        start = self._log_start_offset
+        start = self.log_start_offset
         for segment in self._segments_from(start):
             if not segment.size:
                 continue
@@ -314,9 +312,9 @@ class SegmentedLog:
     # Cutting
 
     def truncate_to(self, offset: int) -> None:
-        if offset >= self._log_end_offset:
+        if offset >= self.log_end_offset:
             return
-        offset = max(offset, self._log_start_offset)
+        offset = max(offset, self.log_start_offset)
         self._generation += 1
         self._room = None
         # First what says too much about the log if only a part of this gets done.
@@ -335,22 +333,22 @@ class SegmentedLog:
                 self._segments[-1].truncate(None)
         self._size_bytes = sum(segment.size for segment in self._segments)
         end = self._segments[-1].end_offset if self._size_bytes else 0
-        self._log_end_offset = max(end, self._log_start_offset)
-        self.recovery_point = min(self.recovery_point, self._log_end_offset)
-        self.epochs.truncate_from_end(self._log_end_offset)
+        self.log_end_offset = max(end, self.log_start_offset)
+        self.recovery_point = min(self.recovery_point, self.log_end_offset)
+        self.epochs.truncate_from_end(self.log_end_offset)
         self._save_epochs()
         self._rebuild_producers(0, trust_absence=False)
 
     def advance_log_start(self, offset: int) -> None:
-        if offset <= self._log_start_offset:
+        if offset <= self.log_start_offset:
             return
-        if offset > self._log_end_offset:
-            raise OffsetOutOfRange(offset, self._log_start_offset, self._log_end_offset)
-        before, self._log_start_offset = self._log_start_offset, offset
+        if offset > self.log_end_offset:
+            raise OffsetOutOfRange(offset, self.log_start_offset, self.log_end_offset)
+        before, self.log_start_offset = self.log_start_offset, offset
         try:
             self._log_start_changed()
         except StorageError:
-            self._log_start_offset = before
+            self.log_start_offset = before
             raise
         self.epochs.truncate_from_start(offset)
         self._save_epochs()
@@ -371,12 +369,12 @@ class SegmentedLog:
             )
             for segment in self._segments
         ]
-        count = segments_to_delete(facts, self._config, now_ms, self._log_end_offset)
+        count = segments_to_delete(facts, self._config, now_ms, self.log_end_offset)
         if count:
             if count == len(self._segments):
                 self.roll(now_ms)
-            self.advance_log_start(self._bases[count] if count < len(self._bases) else self._log_end_offset)
-        return self._log_start_offset
+            self.advance_log_start(self._bases[count] if count < len(self._bases) else self.log_end_offset)
+        return self.log_start_offset
 
     def _drop(self, at: int) -> None:
         self._room = None
@@ -394,14 +392,14 @@ class SegmentedLog:
         producers = self.producers
         producers.clear(self.first_segment_offset)
         trust_absence = trust_absence and not len(self._snapshots)
-        self._snapshots.drop_above(self._log_end_offset)
+        self._snapshots.drop_above(self.log_end_offset)
         if not self._snapshots.load_newest(producers, now_ms) and trust_absence:
-            producers.end_offset = self._log_end_offset
+            producers.end_offset = self.log_end_offset
         start = max(producers.end_offset, self.first_segment_offset)
-        if start < self._log_end_offset:
+        if start < self.log_end_offset:
             for segment in self._segments_from(start):
                 self._replay(segment, start)
-        producers.end_offset = self._log_end_offset
+        producers.end_offset = self.log_end_offset
 
     def _replay(self, segment: Segment, start: int) -> None:
         first = segment.find(start)
@@ -436,7 +434,7 @@ class SegmentedLog:
 
         `sealed_only` leaves out the last segment. Then: `FlushPlan.work` in a thread, and `commit_flush`.
         """
-        end = self._log_end_offset
+        end = self.log_end_offset
         if sealed_only:
             end = self._bases[-1] if self._bases else 0
         if self.recovery_point >= end:

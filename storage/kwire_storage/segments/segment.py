@@ -30,6 +30,8 @@ from .time_index import NO_TIMESTAMP, TimeIndex
 
 LARGEST_SEGMENT_BYTES = 0x7FFFFFFF  # positions in an index are 32 bits
 SCAN_BYTES = 8192
+READERS_REMEMBERED = 16
+"""Of so many reads it is kept where the next one begins: of readers who go on from where they were."""
 
 # base offset, batch length, (epoch, magic, CRC, attributes), last offset delta, (base timestamp), max
 # timestamp
@@ -106,6 +108,8 @@ class Segment:
         self._max_timestamp_known = False
         self._first_timestamp: int | None = None
         self._unindexed_bytes = 0
+        self._following: dict[int, Place] = {}
+        """What some reads came upon and had no room for, by the base offset: what readers ask for next."""
 
     @classmethod
     def new(
@@ -273,7 +277,7 @@ class Segment:
         if self._torn:
             self._cut_back()
         descriptor = self._file.descriptor(create=True)
-        buffers = [batch.buffer for batch in batches]
+        buffers = [batches[0].buffer] if len(batches) == 1 else [batch.buffer for batch in batches]
         try:
             self._shared.files.write_all(descriptor, buffers, self.size)
         except OSError as error:
@@ -286,8 +290,8 @@ class Segment:
         position = last_offset = self.size
         if position == 0:
             self._first_timestamp = max(header.max_timestamp for _, header in batches)
-        for buffer, header in batches:
-            size = len(buffer)
+        for batch in batches:
+            size, header = len(batch.buffer), batch.header
             last_offset = header.base_offset + header.last_offset_delta
             self._take_in(position, size, last_offset, header.max_timestamp)
             position += size
@@ -362,10 +366,14 @@ class Segment:
         """
         if offset >= self.end_offset:
             return None
-        places = self.places(self.offsets.lookup(offset))
-        first = next((place for place in places if place.last_offset >= offset), None)
-        if first is None:
-            return None
+        first = self._following.get(offset)
+        if first is not None:
+            places = self.places(first.end)
+        else:
+            places = self.places(self.offsets.lookup(offset))
+            first = next((place for place in places if place.last_offset >= offset), None)
+            if first is None:
+                return None
         farthest = first.position + max_bytes
         end = first.position
         if first.last_offset >= limit or first.end > farthest:
@@ -380,9 +388,16 @@ class Segment:
             places = self.places(known)
         for place in places:
             if place.last_offset >= limit or place.end > farthest:
+                self._remember(place)
                 break
             end = place.end
         return first, end
+
+    def _remember(self, place: Place) -> None:
+        following = self._following
+        if len(following) == READERS_REMEMBERED and place.base_offset not in following:
+            del following[next(iter(following))]
+        following[place.base_offset] = place
 
     def slice(self, position: int, size: int) -> FileSlice:
         """A part of the file, held open."""
@@ -409,6 +424,7 @@ class Segment:
 
     def truncate(self, place: Place | None) -> None:
         """Cut off from where `place`'s batch begins (None: nowhere), and become the one appended to."""
+        self._following.clear()
         if place is not None:
             if self._file.pinned:
                 self._replace_with_prefix(place.position)

@@ -61,6 +61,21 @@ def test_a_heartbeat_arms_no_timer_and_the_session_ends_a_whole_timeout_after_it
     assert shard.state() is State.EMPTY
 
 
+def test_a_session_whose_timer_has_passed_begins_anew_with_a_heartbeat() -> None:
+    shard = Shard()
+    joined = shard.joined(version=3, session_timeout_ms=10_000)
+    follower = shard.waiting(version=3, session_timeout_ms=10_000)
+    generation = shard.joined(joined.member_id, session_timeout_ms=10_000).generation_id
+    member_id = response_of(follower).member_id
+    ticket(shard.sync(generation, member_id))
+    shard.sleep(9_000)
+    shard.heartbeat(generation, joined.member_id)
+    # Who waits for its assignment is not given up on, and no timer looks at it any more.
+    assert session_key(GROUP, member_id) in shard.sleep(1_000)
+    assert shard.heartbeat(generation, member_id) is ErrorCode.NONE
+    assert session_key(GROUP, member_id) in shard.timers
+
+
 def test_a_silent_member_is_out_and_the_others_rebalance() -> None:
     shard = Shard()
     generation, (first, second) = shard.stable(2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from uuid import UUID
 
 import pytest
@@ -23,6 +24,7 @@ from kwire.coordinators.groups.records import (
 from kwire.coordinators.groups.subscription import subscribed_topics
 from kwire.coordinators.outcome import CoordinatorRecord
 from tests.coordinators.groups.context import subscription
+from tests.references import group_records
 
 texts = st.text(max_size=20)
 int32s = st.integers(-(2**31), 2**31 - 1)
@@ -61,6 +63,21 @@ records = st.one_of(
 @given(records)
 def test_records_come_back_as_they_went(record: GroupsRecord) -> None:
     assert GroupsFormat().from_bytes(*GroupsFormat().to_bytes(record)) == record
+
+
+long_texts = texts | st.integers(110, 140).map(lambda length: "m" * length)
+any_offsets = plain_offsets | expiring_offsets | st.builds(OffsetValue, int64s, int32s, long_texts, int64s)
+
+
+@given(offset_keys, st.none() | any_offsets)
+def test_offsets_are_written_as_their_declaration_says(key: OffsetKey, value: OffsetValue | None) -> None:
+    assert GroupsFormat().to_bytes(CoordinatorRecord(key, value)) == group_records.offset_bytes(key, value)
+
+
+@pytest.mark.parametrize("name", ["x" * 0x8000, "\ud800"])
+def test_a_name_that_no_record_can_hold_is_not_written(name: str) -> None:
+    with pytest.raises((struct.error, UnicodeEncodeError)):
+        GroupsFormat().to_bytes(CoordinatorRecord(OffsetKey(name, "t", 0), None))
 
 
 @pytest.mark.parametrize(

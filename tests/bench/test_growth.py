@@ -1,4 +1,4 @@
-"""How a cost grows, and whether it may: `pytest bench/scale`."""
+"""How a cost grows, and whether it may."""
 
 from collections.abc import Callable
 
@@ -27,6 +27,14 @@ def test_a_cost_grows_as_its_shape_says(shape: Shape, cost: Callable[[int], floa
 
 def test_noise_is_no_growth() -> None:
     assert excess([(10, 1.0), (2000, 30.0)], "flat") == 1.0
+
+
+def test_what_no_longer_fits_into_a_cache_is_no_growth() -> None:
+    assert excess([(1, 400.0), (4, 440.0), (16, 8000.0), (64, 42000.0), (256, 180000.0)], "linear") < 1.1
+
+
+def test_a_cost_that_rises_out_of_the_noise_is_compared_with_the_noise() -> None:
+    assert excess([(10, 300.0), (1000, 300.0), (2000, 341.0)], "linear") == pytest.approx(41 / 40 * 99 / 100)
 
 
 def test_two_points_say_nothing_of_a_line() -> None:
