@@ -87,20 +87,36 @@ def partition_change(
     if recovery == partition.leader_recovery_state:
         recovery = None
     directories = _directories(image, partition, new_replicas)
-    record = m.partition_change_record(
+    clear_elr = elected.leader != NO_LEADER and bool(partition.elr or partition.last_known_elr)
+    # An ISR is never emptied: its last members alone may lead when they come back.
+    if not new_isr:
+        new_isr = partition.isr
+    if (
+        leader is None
+        and recovery is None
+        and not clear_elr
+        and (new_isr, new_replicas, new_adding, new_removing, directories)
+        == (
+            partition.isr,
+            partition.replicas,
+            partition.adding_replicas,
+            partition.removing_replicas,
+            partition.directories,
+        )
+    ):
+        return None  # every start looks at every partition, and finds this of nearly all
+    return m.partition_change_record(
         topic.id,
         partition.index,
-        # An ISR is never emptied: its last members alone may lead when they come back.
-        isr=new_isr if new_isr and new_isr != partition.isr else None,
+        isr=None if new_isr == partition.isr else new_isr,
         leader=leader,
-        clear_elr=elected.leader != NO_LEADER and bool(partition.elr or partition.last_known_elr),
+        clear_elr=clear_elr,
         replicas=None if new_replicas == partition.replicas else new_replicas,
         adding=None if new_adding == partition.adding_replicas else new_adding,
         removing=None if new_removing == partition.removing_replicas else new_removing,
         directories=None if directories == partition.directories else directories,
         leader_recovery_state=recovery,
     )
-    return None if record == m.partition_change_record(topic.id, partition.index) else record
 
 
 def caught_up(image: ClusterImage, topic: TopicImage, partition: PartitionImage) -> m.Record | None:
