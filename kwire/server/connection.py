@@ -169,6 +169,9 @@ class Connection:
                 self._turn_started = self._now()
             else:
                 self._take(await self._until_suspended(step))
+                if self._now() - self._turn_started > TURN_SECONDS:
+                    step = self._end_turn()
+                    continue
             step = self._step()
 
     def _step(self, *, told: bool = False) -> Any:
@@ -202,10 +205,7 @@ class Connection:
                 if not frames.mid_frame:
                     break
                 if self._now() - self._turn_started > TURN_SECONDS:
-                    # What is answered does not wait for the others' turn.
-                    if outbox.parts and not outbox.send(self._turn_started + TURN_SECONDS):
-                        return Step.FULL
-                    return Step.TURN
+                    return self._end_turn()
             told = False
             if outbox.parts and not outbox.send(self._turn_started + TURN_SECONDS):
                 return Step.FULL
@@ -234,6 +234,11 @@ class Connection:
                 frame = frames.received(count)
             except Malformed as error:
                 self._refuse(error)
+
+    def _end_turn(self) -> Step:
+        """The others' turn, for which what is answered does not wait."""
+        outbox = self._outbox
+        return Step.FULL if outbox.parts and not outbox.send(self._turn_started) else Step.TURN
 
     def _refuse(self, error: Malformed) -> None:
         """What came is no frame: nothing more is read."""

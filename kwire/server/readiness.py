@@ -55,7 +55,7 @@ class Readiness:
 
     def forget(self, descriptor: int) -> None:
         """Watches it no more; before it is closed."""
-        if self._watched.pop(descriptor, None) is not None:
+        if self._watched.pop(descriptor, None) is not None and not self._epoll.closed:
             self._epoll.unregister(descriptor)
 
     async def run(self) -> None:

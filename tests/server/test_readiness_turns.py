@@ -136,3 +136,13 @@ async def test_who_is_no_longer_watched_is_not_told(client: Client) -> None:
         await trio.testing.wait_all_tasks_blocked()
         assert client.times == 0
         nursery.cancel_scope.cancel()
+
+
+async def test_a_connection_that_ends_after_the_watching_is_forgotten_in_silence(client: Client) -> None:
+    watching = Readiness()
+    watching.watch(client.broker_end.fileno(), lambda ended: client.taken())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watching.run)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    watching.forget(client.broker_end.fileno())

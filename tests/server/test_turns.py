@@ -136,3 +136,10 @@ async def test_an_answer_does_not_wait_for_the_turn_of_others() -> None:
     peer = Slow(3 * b"".join(bytes(part) for part in frame_request(fetch, 12, 1, "tests")[0]))
     await turns_of_others(peer)
     assert peer.sent == [1, 1, 1]
+
+
+async def test_requests_that_are_answered_by_a_task_that_never_waits_leave_others_their_turns() -> None:
+    peer = Slow(6 * hello())
+    turns = await turns_of_others(peer)
+    assert peer.sent == [1] * 6
+    assert turns >= 6
