@@ -221,6 +221,21 @@ async def test_rule_29_a_session_tells_only_what_changed() -> None:
         assert quiet.responses == []
 
 
+async def test_rule_29_a_session_tells_that_a_log_which_was_read_to_its_end_starts_later() -> None:
+    async with serving() as running, connected(running) as client:
+        await create_topic(running, "t")
+        await produce(client, "t", b"x")
+        named = fetch_many(("t", 0, 1, 1000), session_id=0, session_epoch=0)
+        session_id = (await client.ask(named, 11)).session_id
+        quiet = await client.ask(fetch_many(session_id=session_id, session_epoch=1), 11)
+        assert quiet.responses == []
+        partition = running.cluster.partition("t", 0)
+        assert partition is not None
+        partition.advance_log_start(1)
+        told = one_partition(await client.ask(fetch_many(session_id=session_id, session_epoch=2), 11))
+        assert (told.log_start_offset, told.high_watermark) == (1, 1)
+
+
 async def test_rule_29_wrong_sessions_and_epochs_are_refused() -> None:
     async with serving() as running, connected(running) as client:
         await create_topic(running, "t")
