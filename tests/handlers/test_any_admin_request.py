@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from kwire_codecs import wire as w
 from kwire_codecs.compile import decoder, encode_bytes
 
+from kwire.broker.encoded_topics import EncodedTopics
 from kwire.coordinators.metadata.image import ClusterImage
 from tests.broker.test_controller import Home
 from tests.codecs.strategies import BOUNDS, messages
@@ -78,7 +79,9 @@ def questions(draw: st.DrawFn) -> tuple[Any, int, w.Struct]:
 
 
 def surroundings(home: Home, controller: Any, version: int) -> Any:
-    cluster = SimpleNamespace(controller=controller, config=home.config, random=home.random)
+    cluster = SimpleNamespace(
+        controller=controller, config=home.config, random=home.random, encoded_topics=EncodedTopics()
+    )
     return SimpleNamespace(
         cluster=cluster,
         node=home.nodes[1],
