@@ -161,7 +161,7 @@ class Connection:
     async def _serve(self) -> None:
         self._is_watched = self.transport.watch(self._on_ready)
         self._turn_started = self._now()
-        step = self._step()
+        step: Any = self._step()
         while step is not OVER:
             if step is IDLE:
                 step = await self._wait_for_input()
