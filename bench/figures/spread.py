@@ -1,6 +1,6 @@
 """Many partitions: franz-go produces 100-byte records round robin over 1, 100 or 1,000 partitions of one
-topic (idempotent, acks=all, no linger, its default batch size and in-flight limit, 500,000 records buffered):
-the more partitions, the smaller the batches. Before the clock starts each partition has had a record
+topic (idempotent, acks=all, no linger; its defaults else: batches of 1 MB, 10,000 records buffered): the more
+partitions, the smaller the batches. Before the clock starts each partition has had a record
 (`--touch`); what the first records to partitions that nobody has written to cost, a file or two each, is a
 row of its own: a fifth as many records to the fresh topic, first. Broker CPU a batch: what the broker used in
 the timed part, over the batches that the client wrote in it.

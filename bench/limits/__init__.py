@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import closing
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from time import perf_counter, process_time
 
 from crc32c import crc32c
@@ -31,6 +31,7 @@ UNITS = {
     "crc32c_bytes_per_second": "bytes/s",
     "fsync_seconds": "s",
     "round_trips_per_second": "1/s",
+    "round_trip_p99_seconds": "s",
     "socket_cpu_seconds_per_gb": "s/GB",
     "sendfile_cpu_seconds_per_gb": "s/GB",
     "page_cache_write_cpu_seconds_per_gb": "s/GB",
@@ -62,7 +63,9 @@ def measure(directory: Path | None = None, *, quick: bool = False) -> dict[str, 
         path.unlink()
         figures["fsync_seconds"] = _fsync(Path(folder) / "synced", 10 if quick else 50)
     figures["crc32c_bytes_per_second"] = _checksum(size // 2)
-    figures["round_trips_per_second"] = median(_ping_pong(0.2 if quick else 1.0) for _ in range(ROUNDS))
+    trips = [_ping_pong(0.2 if quick else 1.0) for _ in range(ROUNDS)]
+    figures["round_trips_per_second"] = median(rate for rate, _ in trips)
+    figures["round_trip_p99_seconds"] = median(p99 for _, p99 in trips)
     return figures
 
 
@@ -140,20 +143,22 @@ def _send(size: int, send: Callable[[socket.socket, int], None]) -> tuple[float,
     return seconds, used
 
 
-def _ping_pong(seconds: float) -> float:
-    """Round trips a second of one byte; both sides look with select before they read, as a server must."""
+def _ping_pong(seconds: float) -> tuple[float, float]:
+    """Round trips a second of one byte, and the 99th percentile of their seconds; both sides look with select
+    before they read, as a server must.
+    """
     sock, other = _with(_give_back)
-    trips = 0
+    taken = []
     with closing(sock):
-        end = perf_counter() + seconds
-        while perf_counter() < end:
-            for _ in range(100):
-                sock.send(b"?")
-                select.select([sock], [], [])
-                sock.recv(1)
-            trips += 100
+        began = now = perf_counter()
+        while now < began + seconds:
+            sock.send(b"?")
+            select.select([sock], [], [])
+            sock.recv(1)
+            before, now = now, perf_counter()
+            taken.append(now - before)
     other.join()
-    return trips / (seconds + perf_counter() - end)
+    return len(taken) / (now - began), quantiles(taken, n=100)[98]
 
 
 def _with(other_side: Callable[[int], None]) -> tuple[socket.socket, BaseProcess]:

@@ -31,6 +31,7 @@ _RATES: Sequence[tuple[str, str, float, str]] = (
     ("fan-out/rate", "sendfile_bytes_per_second", 1e-6, "sendfile to one socket"),
     ("roundtrips/1/rate", "round_trips_per_second", 1.0, "one byte there and back"),
 )
+_P99 = "roundtrips/1/p99"
 _CPU = "cpu/franz/1024/none"
 
 
@@ -56,6 +57,12 @@ def shares(results: Results) -> list[Share]:
             bound = results.limits[limit] * factor
             row = titles[key]
             found.append(Share(row.title, reached.median, words, bound, row.unit, reached.median / bound))
+    p99, least = results.middle(_P99, KWIRE), results.limits.get("round_trip_p99_seconds")
+    if p99 is not None and p99.median and least is not None:
+        share = least * 1e3 / p99.median
+        found.append(
+            Share(titles[_P99].title, p99.median, "one byte there and back, p99", least * 1e3, "ms", share)
+        )
     cost, floor = results.middle(_CPU, KWIRE), cpu_floor(results.limits)
     if cost is not None and cost.median and floor is not None:
         words = "receive, CRC, write, sendfile"

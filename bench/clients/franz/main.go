@@ -24,6 +24,7 @@ type options struct {
 	kafka                                string
 	partitions, members, consumers       int
 	records, size, batchBytes, lingerMs  int
+	buffered                             int
 	connections, idle, rate, heartbeatMs int
 	seconds, warm, patience              float64
 	touch                                bool
@@ -78,6 +79,7 @@ func parse(workload string, arguments []string) *options {
 	flags.IntVar(&o.records, "records", 0, "how many; wrong counts are failures")
 	flags.IntVar(&o.size, "size", 100, "bytes of a record's value")
 	flags.IntVar(&o.batchBytes, "batch-bytes", 0, "largest batch; 0: franz-go's default")
+	flags.IntVar(&o.buffered, "buffered", 500_000, "records that wait in the client at most")
 	flags.IntVar(&o.lingerMs, "linger-ms", -1, "-1: franz-go's default for produce, none elsewhere")
 	flags.IntVar(&o.connections, "connections", 1, "with one request in flight each")
 	flags.IntVar(&o.idle, "idle", 0, "further connections that ask ApiVersions once and are then silent")

@@ -10,12 +10,12 @@ import (
 )
 
 // producing are the options of every workload that produces: idempotent with acks=all, as franz-go is by
-// default, and buffers so large that small records don't starve it (its own limit is 50,000 records).
+// default, and buffers of o.buffered records: so large that small records don't starve it.
 func producing(o *options) ([]kgo.Opt, error) {
 	opts := []kgo.Opt{
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.MaxBufferedRecords(500_000),
+		kgo.MaxBufferedRecords(o.buffered),
 		kgo.MaxBufferedBytes(128 << 20),
 	}
 	switch o.compression {
@@ -44,8 +44,10 @@ func (b *batches) OnProduceBatchWritten(kgo.BrokerMetadata, string, int32, kgo.P
 
 func produce(ctx context.Context, o *options) (result, error) { return fill(ctx, o) }
 
-// spread is produce without linger: the more partitions, the smaller the batches.
+// spread is produce without linger and with franz-go's own limit of buffered records: the more partitions, the
+// smaller the batches.
 func spread(ctx context.Context, o *options) (result, error) {
+	o.buffered = 10_000
 	if o.lingerMs < 0 {
 		o.lingerMs = 0
 	}

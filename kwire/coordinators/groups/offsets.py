@@ -140,7 +140,7 @@ def commit(
         member.keep_alive(group.group_id, member.session_timeout_ms, effects)
     now_ms = effects.now_ms
     retention_time_ms = request.retention_time_ms
-    expire_timestamp_ms = _NO_EXPIRY if retention_time_ms == -1 else now_ms + retention_time_ms
+    expire_timestamp_ms = _NO_EXPIRY if retention_time_ms == -1 else _as_int64(now_ms + retention_time_ms)
     limit = settings.offset_metadata_max_size
     group_id, records = request.group_id, effects.records
     errors: list[list[ErrorCode]] = []
@@ -280,6 +280,11 @@ def expire(store: OffsetStore, group: ClassicGroup, settings: GroupSettings, eff
         else:
             effects.records.append(offset_tombstone(group.group_id, topic, partition))
     return all_expired
+
+
+def _as_int64(number: int) -> int:
+    """What Java's addition makes of it, which wraps."""
+    return (number + 2**63) % 2**64 - 2**63
 
 
 def _has_expired(

@@ -291,6 +291,18 @@ def test_rule_17_a_retention_time_of_minus_one_is_the_brokers_and_another_is_tha
     assert [key.partition for key in shard.machine.committed()] == [1]
 
 
+@pytest.mark.parametrize("retention_time_ms", [2**63 - 1, 2**63 - 2, -(2**63)])
+def test_a_retention_time_that_no_clock_reaches_wraps_as_kafkas_does_and_can_be_written(
+    retention_time_ms: int,
+) -> None:
+    shard = Shard()
+    shard.commit(1, retention_time_ms=retention_time_ms)
+    [value] = shard.machine.committed().values()
+    assert -(2**63) <= value.expire_timestamp_ms < 2**63
+    shard.sleep(10 * MINUTE_MS)
+    assert not shard.machine.committed()
+
+
 def test_the_search_for_expired_offsets_goes_on_for_ever() -> None:
     shard = Shard()
     for _ in range(3):

@@ -66,7 +66,11 @@ def test_records_come_back_as_they_went(record: GroupsRecord) -> None:
 
 
 long_texts = texts | st.integers(110, 140).map(lambda length: "m" * length)
-any_offsets = plain_offsets | expiring_offsets | st.builds(OffsetValue, int64s, int32s, long_texts, int64s)
+any_offsets = (
+    plain_offsets
+    | expiring_offsets
+    | st.builds(OffsetValue, int64s, int32s, long_texts, int64s, st.just(-1), st.just(UUID(int=0)))
+)
 
 
 @given(offset_keys, st.none() | any_offsets)
