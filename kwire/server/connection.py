@@ -16,7 +16,7 @@ import errno
 import logging
 from collections.abc import Callable, Coroutine, Generator
 from functools import partial
-from types import CoroutineType, coroutine
+from types import coroutine
 from typing import TYPE_CHECKING, Any
 
 import outcome
@@ -27,7 +27,7 @@ from kwire_storage.engine import StorageError
 
 from kwire.partitions.threads import run_in_thread
 from kwire.server.outbox import Outbox
-from kwire.server.requests import LOGGED_CHARACTERS, Answer, Requests
+from kwire.server.requests import LOGGED_CHARACTERS, Answer, Later, Requests
 from kwire.server.strangers import looks_like
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class Connection:
                 await trio.lowlevel.checkpoint()
                 self._turn_started = self._now()
             else:
-                self._take(await self._until_suspended(step))
+                self._take(await self._until_suspended(step.answer))
                 if self._now() - self._turn_started > TURN_SECONDS:
                     step = self._end_turn()
                     continue
@@ -180,7 +180,7 @@ class Connection:
 
     def _step(self, *, told: bool = False) -> Any:
         """Reads, answers and sends as far as that goes without waiting; says why it goes no further: a
-        `Step`, or a coroutine that gives the answer to the request that is next.
+        `Step`, or what gives the answer to the request that is next, `Later`.
 
         `told`: that it ended with `Step.IDLE`, and now there is something to read.
         """
@@ -202,7 +202,7 @@ class Connection:
                 frame = None
                 if type(answer) is list:
                     outbox.add(answer)
-                elif type(answer) is CoroutineType:
+                elif type(answer) is Later:
                     return answer
                 else:
                     self._take(answer)
@@ -299,8 +299,8 @@ class Connection:
             self._parked = None
             self._waiting_for_input = False
             trio.lowlevel.reschedule(task, outcome.Error(failure) if failure else outcome.Value(step))
-        elif isinstance(step, CoroutineType):
-            step.close()
+        elif type(step) is Later:
+            step.given_up()
 
     @coroutine
     def _until_suspended(self, handling: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:

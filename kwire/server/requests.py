@@ -60,6 +60,21 @@ Answer: TypeAlias = "list[Any] | _Close | None"
 """The buffers of the whole answer, its length first; None for no answer; CLOSE ends the connection."""
 
 
+class Later:
+    """An answer that has to be awaited, once: `answer`. `given_up` instead, if nobody is going to."""
+
+    __slots__ = ("_within", "answer")
+
+    def __init__(self, answer: Coroutine[Any, Any, Answer], *within: Coroutine[Any, Any, Any]) -> None:
+        self.answer = answer
+        self._within = within
+
+    def given_up(self) -> None:
+        """Lets go of what has not begun."""
+        for each in (self.answer, *self._within):
+            each.close()
+
+
 Way: TypeAlias = "tuple[Handler, Callable[[memoryview, int], tuple[Any, int]], int]"
 """For a version of an API: who answers, what decodes it, and above how many bytes in a thread."""
 
@@ -76,7 +91,7 @@ class Requests:
         """Called once when a connection has ended, whatever the way."""
         self._repeated.pop(connection, None)
 
-    def begin(self, connection: Connection, frame: memoryview) -> Answer | Coroutine[Any, Any, Answer]:
+    def begin(self, connection: Connection, frame: memoryview) -> Answer | Later:
         """The answer to a frame, or what has to be awaited for it."""
         repeated = self._repeated.get(connection)
         if repeated is not None:
@@ -98,7 +113,7 @@ class Requests:
         handler, decode, large_bytes = way
         version = header.api_version
         if len(frame) > large_bytes:
-            return self._large(connection, handler, header, frame, body_position)
+            return Later(self._large(connection, handler, header, frame, body_position))
         try:
             # Bytes behind the request are passed over, as in Kafka: librdkafka leaves some behind its
             # question for all topics (Metadata 9 and later).
@@ -109,7 +124,8 @@ class Requests:
         try:
             response: Any = (handler.at_once or handler.handle)(context, request)
             if type(response) is CoroutineType:
-                return self._finish(connection, handler, header, request, context, response)
+                finish = self._finish(connection, handler, header, request, context, response)
+                return Later(finish, response)
             if response is None:
                 return None
             if handler.remember is not None and (repeated is None or repeated.number < MOST_REMEMBERED):

@@ -2,6 +2,7 @@
 whatever it does when it is told.
 """
 
+import gc
 import struct
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -31,6 +32,7 @@ class Told:
     """A peer whose transport is watched: `comes` makes data readable and tells of it once."""
 
     peer = local = ("127.0.0.1", 1)
+    connection: Connection
 
     def __init__(self) -> None:
         self.there = bytearray()
@@ -92,6 +94,7 @@ async def told() -> AsyncIterator[tuple[Any, Told, trio.Event]]:
         peer, ended = Told(), trio.Event()
         requests = Requests(running.cluster)
         connection = Connection(peer, requests, node, endpoint, Frames(100 << 20), lambda: 0.0)
+        peer.connection = connection
 
         async def served() -> None:
             await connection.run()
@@ -175,3 +178,18 @@ async def test_a_failure_while_it_is_told_ends_that_connection_only() -> None:
         await trio.testing.wait_all_tasks_blocked()
         assert ended.is_set()
         assert await other.ask(ApiVersions.Request(client_software_name="t", client_software_version="1"), 3)
+
+
+async def test_a_connection_that_is_ended_while_it_is_told_leaves_nothing_unfinished() -> None:
+    async with told() as (_, peer, ended):
+        receive = peer.recv_into
+
+        def ends(buffer: memoryview) -> int:
+            peer.connection.scope.cancel()
+            return receive(buffer)
+
+        peer.recv_into = ends  # type: ignore[method-assign]
+        peer.comes(hello(1))
+        gc.collect()  # which would warn of a coroutine that nobody awaited
+        await trio.testing.wait_all_tasks_blocked()
+        assert ended.is_set()
