@@ -80,8 +80,8 @@ class Asker:
         if new_connection:
             self.requests.connection_closed(self.connection)
         answer: Any = self.requests.begin(self.connection, memoryview(frame))
-        if hasattr(answer, "send"):
-            answer = await answer
+        if isinstance(answer, Later):
+            answer = await answer.answer
         return None if answer is CLOSE else b"".join(bytes(part) for part in answer or ())
 
     @property
