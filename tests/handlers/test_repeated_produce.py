@@ -18,7 +18,7 @@ from kwire_codecs.headers import read_response_header
 from kwire.handlers import registry
 from kwire.handlers.repeated_produce import AnswerForm
 from kwire.server.launch import Running
-from kwire.server.requests import CLOSE, MOST_REMEMBERED, Requests
+from kwire.server.requests import CLOSE, MOST_REMEMBERED, Later, Requests
 from tests.broker_client import create_topic, produce_request, serving
 from tests.handlers.data import records
 
