@@ -223,13 +223,14 @@ class OpenFile:
         self._descriptor = -1
         self._closing = False
 
-    def descriptor(self, *, create: bool = False) -> int:
+    def descriptor(self, create: bool = False) -> int:
         """The descriptor, opening the file if need be."""
-        if self._descriptor < 0:
+        descriptor = self._descriptor
+        if descriptor < 0:
             self._open(os.O_RDWR | (os.O_CREAT if create else 0))
-        else:
-            self._used(self)
-        return self._descriptor
+            return self._descriptor
+        self._used(self)
+        return descriptor
 
     @property
     def is_open(self) -> bool:

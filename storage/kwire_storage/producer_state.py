@@ -18,7 +18,7 @@ Of the five batches only the newest is in it.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
@@ -62,6 +62,8 @@ class Origin(Enum):
 
 
 _CLIENT = Origin.CLIENT
+NOT_KNOWN = -2
+"""No batch has this sequence."""
 
 
 class Duplicate(NamedTuple):
@@ -111,6 +113,7 @@ class ProducerEntry:
         "coordinator_epoch",
         "epoch",
         "last_timestamp_ms",
+        "next_sequence",
         "producer_id",
         "transaction_first_offset",
     )
@@ -130,6 +133,8 @@ class ProducerEntry:
         self.last_timestamp_ms = last_timestamp_ms
         self.transaction_first_offset = transaction_first_offset
         self.batches: list[WrittenBatch] = [] if batches is None else batches
+        self.next_sequence = next_sequence(self.batches)
+        """As the function says; kept, since nearly every batch has it."""
 
     @property
     def last_sequence(self) -> int:
@@ -138,12 +143,24 @@ class ProducerEntry:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ProducerEntry):
             return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+        compared = [name for name in self.__slots__ if name != "next_sequence"]
+        return all(getattr(self, name) == getattr(other, name) for name in compared)
 
     def __repr__(self) -> str:
         return f"ProducerEntry({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__slots__)})"
 
     __hash__ = None  # type: ignore[assignment]  # mutable, compared by value in tests
+
+
+def next_sequence(batches: Sequence[WrittenBatch]) -> int:
+    """The sequence after the newest batch's, where none of the batches can be one that begins with it;
+    NOT_KNOWN where sequences wrapped or went back.
+    """
+    if not batches:
+        return NOT_KNOWN
+    newest = batches[-1].last_sequence
+    ascend = all(0 <= written.base_sequence <= written.last_sequence <= newest for written in batches)
+    return newest + 1 if ascend else NOT_KNOWN
 
 
 class ProducerState:
@@ -177,11 +194,18 @@ class ProducerState:
         Kafka: UnifiedLog.analyzeAndValidateProducerState and ProducerAppendInfo. `now_ms` is for later
         rules about time.
         """
-        # All at once, here and below: a field by its name takes as long as half of them.
-        _, _, _, _, _, attributes, delta, _, _, producer_id, epoch, sequence, _ = header
+        producer_id, epoch, sequence = header.producer_id, header.producer_epoch, header.base_sequence
         if producer_id < 0:
             return None
-        entry = self._entries.get(producer_id)
+        entry, attributes = self._entries.get(producer_id), header.attributes
+        if (
+            entry is not None
+            and entry.next_sequence == sequence
+            and entry.epoch == epoch
+            and entry.transaction_first_offset < 0
+            and not attributes & CONTROL
+        ):
+            return None  # as everything below would say
         if entry is None:
             return ErrorCode.INVALID_PRODUCER_EPOCH if epoch < NO_PRODUCER_EPOCH else None
         known_epoch = entry.epoch
@@ -189,9 +213,9 @@ class ProducerState:
             return ErrorCode.INVALID_PRODUCER_EPOCH
         last = NO_SEQUENCE
         if epoch == known_epoch and origin is _CLIENT:
-            sought = NO_SEQUENCE if sequence == NO_SEQUENCE else (sequence + delta) & _INT32_MAX
+            sought = header.last_sequence
             for written in entry.batches:
-                last = written[0]
+                last = written.last_sequence
                 if last == sought and written.base_sequence == sequence:
                     return Duplicate(written.base_offset, written.last_offset, written.timestamp_ms)
         if attributes & CONTROL:
@@ -221,10 +245,15 @@ class ProducerState:
         if entry.epoch != epoch:
             entry.epoch = epoch
             batches.clear()
+            entry.next_sequence = NOT_KNOWN
         last_sequence = NO_SEQUENCE if sequence == NO_SEQUENCE else (sequence + delta) & _INT32_MAX
         if len(batches) >= BATCHES_REMEMBERED:
             del batches[0]
         batches.append(new_tuple(WrittenBatch, (last_sequence, last_offset, delta, timestamp_ms)))
+        if sequence == entry.next_sequence and sequence <= last_sequence:
+            entry.next_sequence = last_sequence + 1
+        else:
+            entry.next_sequence = next_sequence(batches)
         entry.last_timestamp_ms = timestamp_ms
         if attributes & TRANSACTIONAL and entry.transaction_first_offset < 0:
             entry.transaction_first_offset = base_offset
@@ -251,6 +280,7 @@ class ProducerState:
         if entry.epoch != header.producer_epoch:
             entry.epoch = header.producer_epoch
             entry.batches.clear()
+            entry.next_sequence = NOT_KNOWN
         entry.last_timestamp_ms = marker.timestamp
         first_offset, entry.transaction_first_offset = entry.transaction_first_offset, -1
         if first_offset < 0:

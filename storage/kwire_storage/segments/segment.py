@@ -289,7 +289,7 @@ class Segment:
         """Write batches at the end, in one gathered write. On StorageError the segment is as it was."""
         if self._torn:
             self._cut_back()
-        descriptor = self._file.descriptor(create=True)
+        descriptor = self._file.descriptor(True)
         position = self.size
         try:
             if len(batches) == 1:
