@@ -221,7 +221,8 @@ class ProducerState:
         if attributes & CONTROL:
             return None
         if origin is _CLIENT and known_epoch != NO_PRODUCER_EPOCH:
-            if sequence != (last + 1 if epoch == known_epoch else 0) and (sequence or last != _INT32_MAX):
+            expected = last + 1 if epoch == known_epoch else 0
+            if sequence != expected and (sequence or last != _INT32_MAX):
                 return ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
         if entry.transaction_first_offset >= 0 and not attributes & TRANSACTIONAL:
             return ErrorCode.INVALID_TXN_STATE
