@@ -113,6 +113,10 @@ class Cluster:
             found = self._open(image, index)
         return found
 
+    def opened(self, topic_name: str, index: int) -> Partition | None:
+        """The partition, if someone has asked for it before."""
+        return self._partitions.get((topic_name, index))
+
     def reach(self, topic_name: str, index: int) -> Partition | ErrorCode:
         """The partition for a client's request, or why there is none: UNKNOWN_TOPIC_OR_PARTITION, or
         KAFKA_STORAGE_ERROR and one log line where its files cannot be opened.

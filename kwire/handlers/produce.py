@@ -61,18 +61,39 @@ def at_once(ctx: Context, request: Produce.Request) -> Any:
     all_usual: list[tuple[Partition, list[ValidBatch], ProduceRules]] = []
     for topic in request.topic_data:
         name: str | None = cluster.topic_name(topic.topic_id) if version >= 13 else topic.name
+        rules: ProduceRules | None = None
         for data in topic.partition_data:
             records = data.records
             if name is None or records is None or len(all_usual) == MOST_AT_ONCE:
                 return handle(ctx, request)
-            found = usual(cluster, node_id, version, acks, name, data.index, records, now_ms)
-            if found is None:
+            partition = cluster.opened(name, data.index)
+            if partition is None or not partition.takes(node_id, acks):
                 return handle(ctx, request)
-            all_usual.append(found)
+            if rules is None:
+                rules = cluster.produce_rules(name, version)
+            checked = checked_at_once(records, rules, now_ms)
+            if checked is None:
+                return handle(ctx, request)
+            all_usual.append((partition, checked, rules))
+    if acks not in VALID_ACKS:
+        return handle(ctx, request)
     results = []
     for partition, checked, rules in all_usual:
-        results.append(partition.append_batches(checked, rules, now_ms=now_ms))
+        results.append(partition.append_batches(checked, rules, now_ms))
     return _answer(ctx, request, results)
+
+
+def checked_at_once(records: memoryview, rules: ProduceRules, now_ms: int) -> list[ValidBatch] | None:
+    """What to append, if nothing speaks against it and no time is lost by doing it now; else None, and
+    nothing has changed.
+    """
+    if rules.log_append_time:  # which is written into what might have to be looked at again
+        return None
+    checked = accept_usual(records, rules, now_ms)
+    # What is usual and in no transaction is nothing that `_refusal_of_all` objects to.
+    if checked is None or checked[0].header.attributes & record_batch.TRANSACTIONAL:
+        return None
+    return checked
 
 
 def usual(
@@ -85,21 +106,15 @@ def usual(
     records: memoryview,
     now_ms: int,
 ) -> tuple[Partition, list[ValidBatch], ProduceRules] | None:
-    """What to append where, if nothing speaks against it and no time is lost by doing it now; else None, and
+    """What to append where, as `at_once` would find it for the only partition of a request; else None, and
     nothing has changed.
     """
-    partition = _partition(cluster, node_id, acks, topic, index)
-    # The first append makes files.
-    if not isinstance(partition, Partition) or not partition.log.log_end_offset:
+    partition = cluster.opened(topic, index)
+    if partition is None or acks not in VALID_ACKS or not partition.takes(node_id, acks):
         return None
     rules = cluster.produce_rules(topic, version)
-    if rules.log_append_time:  # which is written into what might have to be looked at again
-        return None
-    checked = accept_usual(records, rules, now_ms)
-    # What is usual and in no transaction is nothing that `_refusal_of_all` objects to.
-    if checked is None or checked[0].header.attributes & record_batch.TRANSACTIONAL:
-        return None
-    return partition, checked, rules
+    checked = checked_at_once(records, rules, now_ms)
+    return None if checked is None else (partition, checked, rules)
 
 
 async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | None:
@@ -132,16 +147,17 @@ def _answer(
         partitions = []
         for data in topic.partition_data:
             result = next(following)
-            if result.error_code:
-                failure = failure or result.error_code
+            error_code, base_offset, append_time_ms, log_start_offset, _, _, _ = result
+            if error_code:
+                failure = failure or error_code
                 partitions.append(_failed(ctx, topic, data.index, result, leader_ids))
             else:
                 partitions.append(
                     partition_answer(
                         index=data.index,
-                        base_offset=result.base_offset,
-                        log_append_time_ms=result.log_append_time_ms,
-                        log_start_offset=result.log_start_offset,
+                        base_offset=base_offset,
+                        log_append_time_ms=append_time_ms,
+                        log_start_offset=log_start_offset,
                     )
                 )
         topics.append(

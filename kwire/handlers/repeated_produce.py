@@ -142,7 +142,7 @@ class RepeatedProduce:
         partition, checked, rules = found
         if partition.topic_id is not self._topic_id and self._version >= 13:
             return None  # the topic's name has passed on to another one
-        result = partition.append_batches(checked, rules, now_ms=now_ms)
+        result = partition.append_batches(checked, rules, now_ms)
         if result.error_code:
             return None  # nothing was appended, and nothing will be
         numbers = (index, 0, result.base_offset, result.log_append_time_ms, result.log_start_offset)

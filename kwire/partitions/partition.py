@@ -123,6 +123,18 @@ class Partition:
         """
         return self.log.log_end_offset if self._held_at is None else self._held_at
 
+    def takes(self, node_id: int, acks: int) -> bool:
+        """Whether nothing speaks against a client's append on this node now, nor makes it a long one: a
+        partition's first batch makes its files.
+        """
+        return (
+            self.leader_id == node_id
+            and node_id in self.replicas
+            and not self.is_internal
+            and (acks != -1 or self._held_at is None)
+            and self.log.log_end_offset > 0
+        )
+
     @property
     def is_under_min_isr(self) -> bool:
         """Whether fewer replicas are in sync than min.insync.replicas wants."""
@@ -167,7 +179,7 @@ class Partition:
                 ValidBatch(records[position : position + header.size], header)
                 for position, header in record_batch.walk(records)
             ]
-            return self.append_batches(batches, rules, origin)
+            return self.append_batches(batches, rules, origin=origin)
         now_ms = self.now_ms()
         checked: list[ValidBatch] | Refusal | None = accept_usual(records, rules, now_ms)
         if checked is None:
@@ -186,15 +198,14 @@ class Partition:
                 record_errors=checked.record_errors,
                 log_start_offset=self.log.log_start_offset if checked.with_log_start_offset else -1,
             )
-        return self.append_batches(checked, rules, now_ms=now_ms)
+        return self.append_batches(checked, rules, now_ms)
 
     def append_batches(
         self,
         batches: Sequence[ValidBatch],
         rules: ProduceRules,
-        origin: Origin = Origin.CLIENT,
-        *,
         now_ms: int | None = None,
+        origin: Origin = Origin.CLIENT,
     ) -> AppendResult:
         """Appends validated batches in one write: sequences checked, offsets and epoch stamped, waiters
         woken.
@@ -210,15 +221,15 @@ class Partition:
             now_ms = self.now_ms()
         offset = first_offset = log.log_end_offset
         leader_epoch = self.leader_epoch
+        producers = log.producers
         stamped = []
         size = 0
-        for batch in batches:
-            data, header = batch.buffer, batch.header
+        for data, header in batches:
             if header.attributes & TRANSACTIONAL and origin is Origin.CLIENT:
                 # No transaction can be open while there is no transaction coordinator.
                 return AppendResult(ErrorCode.INVALID_TXN_STATE, log_start_offset=log.log_start_offset)
             if header.producer_id >= 0:
-                verdict = log.producers.check(header, now_ms)
+                verdict = producers.check(header, now_ms)
                 if verdict is not None:
                     return self._refused(verdict)
             header = record_batch.place(data, header, offset, leader_epoch)

@@ -33,7 +33,7 @@ class PartitionLog:
 
     def append(self, batches: Sequence[ValidBatch]) -> ErrorCode:
         """Append whole batches, all or none."""
-        return self.partition.append_batches(batches, _RULES, Origin.COORDINATOR).error_code
+        return self.partition.append_batches(batches, _RULES, origin=Origin.COORDINATOR).error_code
 
     async def read(self, offset: int, max_bytes: int) -> Sequence[memoryview] | ErrorCode:
         """Whole batches from the one that holds `offset`; what is not in the page cache is read in a

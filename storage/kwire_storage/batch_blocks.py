@@ -24,13 +24,13 @@ BATCH_OVERHEAD_BYTES = 128  # three list entries and their ints
 
 
 class _Block:
-    __slots__ = ("charged", "filled", "owned", "start", "view")
+    __slots__ = ("charged", "filled", "room", "start", "view")
 
-    def __init__(self, view: memoryview, start: int, filled: int, *, owned: bool, charged: int) -> None:
+    def __init__(self, view: memoryview, start: int, filled: int, *, room: int, charged: int) -> None:
         self.view = view
         self.start = start  # where its first byte lies in the run of all bytes ever appended
         self.filled = filled
-        self.owned = owned
+        self.room = room  # bytes that may still be put into it: none into what is not our own
         self.charged = charged
 
     @property
@@ -41,7 +41,15 @@ class _Block:
 class BatchBlocks:
     """An unbroken run of batches in memory."""
 
-    __slots__ = ("_base_offsets", "_blocks", "_ends", "_last_offsets", "_position", "charged_bytes")
+    __slots__ = (
+        "_base_offsets",
+        "_blocks",
+        "_ends",
+        "_last_offsets",
+        "_position",
+        "budgeted_bytes",
+        "charged_bytes",
+    )
 
     def __init__(self) -> None:
         self._base_offsets: list[int] = []
@@ -50,6 +58,8 @@ class BatchBlocks:
         self._blocks: list[_Block] = []
         self._position = 0
         self.charged_bytes = 0
+        self.budgeted_bytes = 0
+        """As much of that as a `TailBudget` has counted: for that to keep."""
 
     def __len__(self) -> int:
         """Batches held."""
@@ -69,11 +79,13 @@ class BatchBlocks:
         """Add a batch, copying it unless it is most of the buffer that it lies in."""
         size = len(batch)
         if size >= KEEP_AS_IT_IS_BYTES and (pinned := memoryview(batch.obj).nbytes) <= 2 * size:
-            self._add_block(_Block(batch, self._position, size, owned=False, charged=pinned))
+            self._add_block(_Block(batch, self._position, size, room=0, charged=pinned))
         else:
-            block = self._blocks[-1] if self._blocks else None
-            if block is None or not block.owned or len(block.view) - block.filled < size:
+            blocks = self._blocks
+            block = blocks[-1] if blocks else None
+            if block is None or block.room < size:
                 block = self._new_block(size)
+            block.room -= size
             start = block.filled
             block.filled = end = start + size
             block.view[start:end] = batch
@@ -88,7 +100,7 @@ class BatchBlocks:
         if self._blocks:
             room = min(2 * len(self._blocks[-1].view), BLOCK_BYTES)
         room = max(room, at_least)
-        block = _Block(memoryview(bytearray(room)), self._position, 0, owned=True, charged=room)
+        block = _Block(memoryview(bytearray(room)), self._position, 0, room=room, charged=room)
         self._add_block(block)
         return block
 
@@ -168,7 +180,7 @@ class BatchBlocks:
             # another one.
             block = self._blocks[-1]
             block.filled = end - block.start
-            block.owned = False
+            block.room = 0
 
     def clear(self) -> None:
         """Let go of everything."""

@@ -12,7 +12,7 @@ import errno
 import fcntl
 import os
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .engine import StorageError
 
@@ -212,23 +212,25 @@ class OpenFile:
     lets go.
     """
 
-    __slots__ = ("_closing", "_descriptor", "_files", "_open_files", "path", "pinned")
+    __slots__ = ("_closing", "_descriptor", "_files", "_open_files", "_used", "path", "pinned")
 
     def __init__(self, path: str, open_files: "OpenFiles") -> None:
         self.path = path
         self.pinned = 0
         self._open_files = open_files
+        self._used = open_files.used
         self._files = open_files.files
         self._descriptor = -1
         self._closing = False
 
-    def descriptor(self, *, create: bool = False) -> int:
+    def descriptor(self, create: bool = False) -> int:
         """The descriptor, opening the file if need be."""
-        if self._descriptor < 0:
+        descriptor = self._descriptor
+        if descriptor < 0:
             self._open(os.O_RDWR | (os.O_CREAT if create else 0))
-        else:
-            self._open_files.used(self)
-        return self._descriptor
+            return self._descriptor
+        self._used(self)
+        return descriptor
 
     @property
     def is_open(self) -> bool:
@@ -331,6 +333,8 @@ class OpenFiles:
         self.files = files
         self.limit = limit
         self._open: OrderedDict[OpenFile, None] = OrderedDict()
+        self.used: Callable[[OpenFile], None] = self._open.move_to_end
+        """To be told of an open file that it is used."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -342,9 +346,6 @@ class OpenFiles:
                 if candidate is not file and not candidate.pinned:
                     candidate.close()
                     break
-
-    def used(self, file: OpenFile) -> None:
-        self._open.move_to_end(file)
 
     def closed(self, file: OpenFile) -> None:
         self._open.pop(file, None)

@@ -18,7 +18,7 @@ Of the five batches only the newest is in it.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
@@ -62,6 +62,8 @@ class Origin(Enum):
 
 
 _CLIENT = Origin.CLIENT
+NOT_KNOWN = -2
+"""No batch has this sequence."""
 
 
 class Duplicate(NamedTuple):
@@ -111,6 +113,7 @@ class ProducerEntry:
         "coordinator_epoch",
         "epoch",
         "last_timestamp_ms",
+        "next_sequence",
         "producer_id",
         "transaction_first_offset",
     )
@@ -130,6 +133,8 @@ class ProducerEntry:
         self.last_timestamp_ms = last_timestamp_ms
         self.transaction_first_offset = transaction_first_offset
         self.batches: list[WrittenBatch] = [] if batches is None else batches
+        self.next_sequence = next_sequence(self.batches)
+        """As the function says; kept, since nearly every batch has it."""
 
     @property
     def last_sequence(self) -> int:
@@ -138,12 +143,24 @@ class ProducerEntry:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ProducerEntry):
             return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+        compared = [name for name in self.__slots__ if name != "next_sequence"]
+        return all(getattr(self, name) == getattr(other, name) for name in compared)
 
     def __repr__(self) -> str:
         return f"ProducerEntry({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__slots__)})"
 
     __hash__ = None  # type: ignore[assignment]  # mutable, compared by value in tests
+
+
+def next_sequence(batches: Sequence[WrittenBatch]) -> int:
+    """The sequence after the newest batch's, where none of the batches can be one that begins with it;
+    NOT_KNOWN where sequences wrapped or went back.
+    """
+    if not batches:
+        return NOT_KNOWN
+    newest = batches[-1].last_sequence
+    ascend = all(0 <= written.base_sequence <= written.last_sequence <= newest for written in batches)
+    return newest + 1 if ascend else NOT_KNOWN
 
 
 class ProducerState:
@@ -177,10 +194,18 @@ class ProducerState:
         Kafka: UnifiedLog.analyzeAndValidateProducerState and ProducerAppendInfo. `now_ms` is for later
         rules about time.
         """
-        producer_id = header.producer_id
+        producer_id, epoch, sequence = header.producer_id, header.producer_epoch, header.base_sequence
         if producer_id < 0:
             return None
-        entry, epoch, attributes = self._entries.get(producer_id), header.producer_epoch, header.attributes
+        entry, attributes = self._entries.get(producer_id), header.attributes
+        if (
+            entry is not None
+            and entry.next_sequence == sequence
+            and entry.epoch == epoch
+            and entry.transaction_first_offset < 0
+            and not attributes & CONTROL
+        ):
+            return None  # as everything below would say
         if entry is None:
             return ErrorCode.INVALID_PRODUCER_EPOCH if epoch < NO_PRODUCER_EPOCH else None
         known_epoch = entry.epoch
@@ -191,13 +216,13 @@ class ProducerState:
             sought = header.last_sequence
             for written in entry.batches:
                 last = written.last_sequence
-                if last == sought and written.base_sequence == header.base_sequence:
+                if last == sought and written.base_sequence == sequence:
                     return Duplicate(written.base_offset, written.last_offset, written.timestamp_ms)
         if attributes & CONTROL:
             return None
         if origin is _CLIENT and known_epoch != NO_PRODUCER_EPOCH:
-            sequence = header.base_sequence
-            if sequence != (last + 1 if epoch == known_epoch else 0) and (sequence or last != _INT32_MAX):
+            expected = last + 1 if epoch == known_epoch else 0
+            if sequence != expected and (sequence or last != _INT32_MAX):
                 return ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
         if entry.transaction_first_offset >= 0 and not attributes & TRANSACTIONAL:
             return ErrorCode.INVALID_TXN_STATE
@@ -207,27 +232,33 @@ class ProducerState:
         """Take in a batch that is now in the log; `buffer` is its bytes (a marker's record is decoded from
         them).
         """
-        delta, producer_id = header.last_offset_delta, header.producer_id
-        last_offset = header.base_offset + delta
+        base_offset, _, _, _, _, attributes, delta, _, timestamp_ms, producer_id, epoch, sequence, _ = header
+        last_offset = base_offset + delta
         self.end_offset = last_offset + 1
         if producer_id < 0:
             return None
-        entry, attributes = self._entries.get(producer_id), header.attributes
+        entry = self._entries.get(producer_id)
         if entry is None:
             entry = self._entries[producer_id] = ProducerEntry(producer_id)
         if attributes & CONTROL:
             return self._append_marker(entry, header, buffer)
-        epoch, batches, timestamp_ms = header.producer_epoch, entry.batches, header.max_timestamp
+        batches = entry.batches
         if entry.epoch != epoch:
             entry.epoch = epoch
             batches.clear()
-        batches.append(new_tuple(WrittenBatch, (header.last_sequence, last_offset, delta, timestamp_ms)))
-        if len(batches) > BATCHES_REMEMBERED:
+            entry.next_sequence = NOT_KNOWN
+        last_sequence = NO_SEQUENCE if sequence == NO_SEQUENCE else (sequence + delta) & _INT32_MAX
+        if len(batches) >= BATCHES_REMEMBERED:
             del batches[0]
+        batches.append(new_tuple(WrittenBatch, (last_sequence, last_offset, delta, timestamp_ms)))
+        if sequence == entry.next_sequence and sequence <= last_sequence:
+            entry.next_sequence = last_sequence + 1
+        else:
+            entry.next_sequence = next_sequence(batches)
         entry.last_timestamp_ms = timestamp_ms
         if attributes & TRANSACTIONAL and entry.transaction_first_offset < 0:
-            entry.transaction_first_offset = header.base_offset
-            self._open_transactions[header.base_offset] = header.producer_id
+            entry.transaction_first_offset = base_offset
+            self._open_transactions[base_offset] = producer_id
         return None
 
     def _append_marker(
@@ -250,6 +281,7 @@ class ProducerState:
         if entry.epoch != header.producer_epoch:
             entry.epoch = header.producer_epoch
             entry.batches.clear()
+            entry.next_sequence = NOT_KNOWN
         entry.last_timestamp_ms = marker.timestamp
         first_offset, entry.transaction_first_offset = entry.transaction_first_offset, -1
         if first_offset < 0:

@@ -18,27 +18,34 @@ class TailBudget:
         self.log_bytes = log_bytes
         self.total_bytes = total_bytes
         self.charged_bytes = 0
-        self._charges: OrderedDict[BatchBlocks, int] = OrderedDict()
+        self._kept: OrderedDict[BatchBlocks, None] = OrderedDict()
+        """Whose batches are counted here, the one appended to the longest ago first."""
+        self._moved_last = self._kept.move_to_end
 
     def grown(self, blocks: BatchBlocks) -> None:
         """`blocks` have been appended to: make room, from them first, then from others."""
         while blocks.charged_bytes > self.log_bytes:
             blocks.drop_oldest_block()
-        charges, charged = self._charges, blocks.charged_bytes
-        self.charged_bytes += charged - charges.get(blocks, 0)
-        charges[blocks] = charged
-        charges.move_to_end(blocks)
+        charged = blocks.charged_bytes
+        if not blocks.budgeted_bytes:
+            self._kept[blocks] = None
+        self._moved_last(blocks)
+        self.charged_bytes += charged - blocks.budgeted_bytes
+        blocks.budgeted_bytes = charged
         while self.charged_bytes > self.total_bytes:
-            oldest = next(iter(self._charges))
+            oldest = next(iter(self._kept))
             oldest.clear()
             self.forget(oldest)
 
     def shrunk(self, blocks: BatchBlocks) -> None:
         """`blocks` have given something up."""
-        if blocks in self._charges:
-            self.charged_bytes += blocks.charged_bytes - self._charges[blocks]
-            self._charges[blocks] = blocks.charged_bytes
+        if blocks in self._kept:
+            self.charged_bytes += blocks.charged_bytes - blocks.budgeted_bytes
+            blocks.budgeted_bytes = blocks.charged_bytes
 
     def forget(self, blocks: BatchBlocks) -> None:
         """`blocks` are no longer kept."""
-        self.charged_bytes -= self._charges.pop(blocks, 0)
+        if blocks in self._kept:
+            del self._kept[blocks]
+            self.charged_bytes -= blocks.budgeted_bytes
+            blocks.budgeted_bytes = 0

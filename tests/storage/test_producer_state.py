@@ -71,6 +71,25 @@ def test_batches_in_sequence_are_taken(writer: Writer) -> None:
     assert [writer.send(0, 3), writer.send(3), writer.send(4, 10), writer.send(14)] == [0, 3, 4, 14]
 
 
+def test_a_new_epoch_begins_at_zero_wherever_the_old_one_ended(writer: Writer) -> None:
+    writer.send(0, 3, epoch=1)
+    assert writer.send(3, epoch=2) is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+    assert writer.send(3, epoch=0) is ErrorCode.INVALID_PRODUCER_EPOCH
+    assert writer.send(0, 3, epoch=2) == 3
+    assert writer.send(3, epoch=2) == 6
+
+
+def test_a_batch_of_all_sequences_sent_again_is_known() -> None:
+    """What follows it is where it began: only a hostile client can say so, and it gets one answer."""
+    state = ProducerState()
+    first = batch(0, 5, producer_id=7, producer_epoch=0, base_sequence=0).header
+    state.append(first, memoryview(b""))
+    whole = first._replace(base_offset=5, base_sequence=5, last_offset_delta=LAST_SEQUENCE)
+    assert state.check(whole, 0) is None
+    state.append(whole, memoryview(b""))
+    assert isinstance(state.check(whole, 0), Duplicate)
+
+
 def test_a_batch_sent_again_is_answered_with_where_it_is(writer: Writer) -> None:
     writer.send(0, 3)
     writer.send(3, 2)

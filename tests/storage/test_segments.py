@@ -350,6 +350,16 @@ def test_all_logs_together_keep_within_the_budget(tmp_path: Path) -> None:
     assert tails.charged_bytes == 0
 
 
+def test_the_log_appended_to_the_longest_ago_gives_up_its_batches(tmp_path: Path) -> None:
+    dirs = LogDirs([str(tmp_path)], node_id=1, new_uuid=uuids(), tails=TailBudget(24000, 24000))
+    first, second, third = (dirs.open("topic", at, TOPIC_ID, LogConfig()) for at in range(3))
+    for log in (first, second, first, third):
+        fill(log, 1, value=b"x" * 5000)
+    assert isinstance(second.read(0, 100).parts[0], FileSlice)
+    assert isinstance(first.read(1, 100).parts[0], memoryview)
+    dirs.close(clean=False)
+
+
 def test_a_frame_is_not_kept_alive_by_a_small_batch(tmp_path: Path) -> None:
     log = open_log(tmp_path, LogConfig(), tail=1 << 20)
     made = batch(0, value=b"x" * 40000)

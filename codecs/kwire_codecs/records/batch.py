@@ -249,9 +249,9 @@ def place(
     buffer: bytearray | memoryview, header: BatchHeader, base_offset: int, leader_epoch: int
 ) -> BatchHeader:
     """As `stamp`, of the batch that `buffer` begins with and whose header is given; gives the new header."""
-    batch_length = header.batch_length
+    batch_length = header[1]
     _PLACE.pack_into(buffer, 0, base_offset, batch_length, leader_epoch)
-    return new_tuple(BatchHeader, (base_offset, batch_length, leader_epoch, *header[3:]))
+    return new_tuple(BatchHeader, (base_offset, batch_length, leader_epoch) + header[3:])  # noqa: RUF005
 
 
 def stamp_append_time(

@@ -39,7 +39,7 @@ from .flush import FlushPlan
 from .offset_index import MAX_RELATIVE_OFFSET
 from .recovery import LoadedLog
 from .retention import SegmentFacts, segments_to_delete
-from .segment import Place, Room, Segment, Shared
+from .segment import Place, Placed, Room, Segment, Shared
 from .snapshots import Snapshots
 
 log = logging.getLogger("kwire.storage")
@@ -82,8 +82,9 @@ class SegmentedLog:
         self.log_end_offset = loaded.log_end_offset
         self._size_bytes = sum(segment.size for segment in self._segments)
         self._tail = BatchBlocks()
+        self._tails = shared.tails
         self._room: Room | None = None
-        """As far as the last segment is known to be appended to."""
+        """The last segment, and as far as it is known that it may be appended to."""
         self._generation = 0
         self._names_version = 0
         self._names_synced = 0
@@ -125,17 +126,28 @@ class SegmentedLog:
         if not batches:
             return
         end, size, newest_timestamp, epoch = self.log_end_offset, 0, -1, 0
-        for batch in batches:
-            header = batch.header
-            base_offset, max_timestamp = header.base_offset, header.max_timestamp
+        placed: list[Placed] = []
+        for buffer, header in batches:
+            base_offset, _, epoch, _, _, _, delta, _, max_timestamp, _, _, _, _ = header
             if base_offset < end:
                 check_ascending(batches, self.log_end_offset)
-            end = base_offset + header.last_offset_delta + 1
-            size += len(batch.buffer)
+            last_offset = base_offset + delta
+            end = last_offset + 1
+            batch_size = len(buffer)
+            size += batch_size
             if max_timestamp > newest_timestamp:
                 newest_timestamp = max_timestamp
-            epoch = header.partition_leader_epoch
-        segment = self._segment_for(size, end - 1, newest_timestamp, now_ms)
+            placed.append((buffer, batch_size, base_offset, last_offset, max_timestamp, header))
+        room = self._room
+        if (
+            room is not None
+            and room.segment.size + size <= room.size
+            and last_offset <= room.last_offset
+            and newest_timestamp <= room.timestamp
+        ):
+            segment = room.segment
+        else:
+            segment = self._segment_for(size, last_offset, newest_timestamp, now_ms)
         # Epochs come first, as in Kafka: an epoch without a record does no harm, a record without its epoch
         # does.
         if epoch > self.epochs.latest:
@@ -144,31 +156,22 @@ class SegmentedLog:
                     self.epochs.assign(header.partition_leader_epoch, header.base_offset)
         if not self._epochs_saved:
             self._save_epochs()
-        segment.append(batches)
+        segment.append(placed)
         self._size_bytes += size
         self.log_end_offset = end
         tail, producers = self._tail, self.producers
-        for batch in batches:
-            buffer, header = batch.buffer, batch.header
-            base_offset = header.base_offset
-            tail.append(base_offset, base_offset + header.last_offset_delta, buffer)
+        for buffer, _, base_offset, last_offset, _, header in placed:
+            tail.append(base_offset, last_offset, buffer)
             producers.append(header, buffer)
-        self._shared.tails.grown(tail)
+        self._tails.grown(tail)
 
     def _segment_for(self, size: int, last_offset: int, newest_timestamp: int, now_ms: int) -> Segment:
-        """The segment that an append goes to, a new one if the last is full or old (Kafka:
+        """The segment that an append beyond the `_room` goes to, a new one if the last is full or old (Kafka:
         UnifiedLog.maybeRoll).
         """
         if not self._segments:
             return self._roll(max(self.log_end_offset, last_offset - MAX_RELATIVE_OFFSET), now_ms)
-        active, config, room = self._segments[-1], self._config, self._room
-        if (
-            room is not None
-            and active.size + size <= room.size
-            and last_offset <= room.last_offset
-            and newest_timestamp <= room.timestamp
-        ):
-            return active
+        active, config = self._segments[-1], self._config
         if active.has_room(size, last_offset, config.segment_bytes, config.segment_index_bytes):
             waited_ms = active.waited_ms(now_ms, newest_timestamp) if active.size else 0
             most_ms = config.segment_ms - self._jitter_ms(active)

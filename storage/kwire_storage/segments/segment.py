@@ -15,13 +15,14 @@ import logging
 import os
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import HEADER_SIZE, LOG_OVERHEAD, BatchHeader, CorruptBatch
 
 from ..alike import AlikeFiles
-from ..engine import FileSlice, StorageError, ValidBatch
+from ..engine import FileSlice, StorageError
 from ..files import Files, OpenFile, OpenFiles, storing
 from ..tail import TailBudget
 from . import file_names, offset_index, time_index
@@ -49,11 +50,13 @@ class Shared(NamedTuple):
     alike: AlikeFiles
 
 
-class Room(NamedTuple):
-    """An append is within it if it leaves the segment no larger than `size`, up to `last_offset`, with no
+@dataclass(frozen=True, slots=True)
+class Room:
+    """An append is within it if it leaves `segment` no larger than `size`, up to `last_offset`, with no
     timestamp above `timestamp`.
     """
 
+    segment: "Segment"
     size: int
     last_offset: int
     timestamp: int
@@ -71,6 +74,12 @@ class Place(NamedTuple):
     @property
     def end(self) -> int:
         return self.position + self.size
+
+
+Placed = tuple[memoryview, int, int, int, int, BatchHeader]
+"""A batch that is appended: its bytes and how many, base offset, last offset, max timestamp, header. A plain
+tuple: every append makes one, and takes it apart twice.
+"""
 
 
 class Segment:
@@ -100,6 +109,7 @@ class Segment:
         self.max_timestamp_offset = base_offset
         self._directory = directory
         self._shared = shared
+        self._files = shared.files
         self._file = OpenFile(self.path(file_names.LOG), shared.open_files)
         self._offsets: OffsetIndex | None = None
         self._times: TimeIndex | None = None
@@ -184,11 +194,14 @@ class Segment:
         if max_timestamp > self.max_timestamp:
             self.max_timestamp, self.max_timestamp_offset = max_timestamp, last_offset
         if self._unindexed_bytes > self.index_interval_bytes:
-            self.offsets.append(last_offset, position)
-            self.times.maybe_append(self.max_timestamp, self.max_timestamp_offset)
-            self._unsaved = True
-            self._unindexed_bytes = 0
+            self._add_entries(last_offset, position)
         self._unindexed_bytes += size
+
+    def _add_entries(self, last_offset: int, position: int) -> None:
+        self.offsets.append(last_offset, position)
+        self.times.maybe_append(self.max_timestamp, self.max_timestamp_offset)
+        self._unsaved = True
+        self._unindexed_bytes = 0
 
     def load_max_timestamp(self) -> int:
         """Make sure that `max_timestamp` and its offset are known, and give the first of them."""
@@ -258,7 +271,7 @@ class Segment:
             return None
         entries = max_index_bytes // time_index.ENTRY_BYTES - 2 - max(len(self.offsets), len(self.times))
         size = min(max_bytes, LARGEST_SEGMENT_BYTES, self.size + entries * HEADER_SIZE)
-        return Room(size, self.base_offset + MAX_RELATIVE_OFFSET, self._first_timestamp + most_ms)
+        return Room(self, size, self.base_offset + MAX_RELATIVE_OFFSET, self._first_timestamp + most_ms)
 
     def waited_ms(self, now_ms: int, newest_timestamp: int) -> int:
         """How long this segment has been in use, by the records' time: from its first batch to
@@ -272,14 +285,19 @@ class Segment:
             return newest_timestamp - self._first_timestamp
         return now_ms - self.created_ms
 
-    def append(self, batches: Sequence[ValidBatch]) -> None:
+    def append(self, batches: Sequence[Placed]) -> None:
         """Write batches at the end, in one gathered write. On StorageError the segment is as it was."""
         if self._torn:
             self._cut_back()
-        descriptor = self._file.descriptor(create=True)
-        buffers = [batches[0].buffer] if len(batches) == 1 else [batch.buffer for batch in batches]
+        descriptor = self._file.descriptor(True)
+        position = self.size
         try:
-            self._shared.files.write_all(descriptor, buffers, self.size)
+            if len(batches) == 1:
+                buffers = (batches[0][0],)
+                if self._files.pwritev(descriptor, buffers, position) != batches[0][1]:
+                    self._files.write_all(descriptor, buffers, position)
+            else:
+                self._files.write_all(descriptor, [placed[0] for placed in batches], position)
         except OSError as error:
             self._torn = True
             try:
@@ -287,13 +305,16 @@ class Segment:
             except StorageError:
                 log.warning("what a failed append left in %s can't be cut off now", self._file.path)
             raise StorageError(f"appending to {self._file.path} failed: {error.strerror or error}") from error
-        position = last_offset = self.size
+        last_offset = self.end_offset
         if position == 0:
-            self._first_timestamp = max(header.max_timestamp for _, header in batches)
-        for batch in batches:
-            size, header = len(batch.buffer), batch.header
-            last_offset = header.base_offset + header.last_offset_delta
-            self._take_in(position, size, last_offset, header.max_timestamp)
+            self._first_timestamp = max(placed[4] for placed in batches)
+        for _, size, _, last_offset, max_timestamp, _ in batches:
+            # As `_take_in`, without the call.
+            if max_timestamp > self.max_timestamp:
+                self.max_timestamp, self.max_timestamp_offset = max_timestamp, last_offset
+            if self._unindexed_bytes > self.index_interval_bytes:
+                self._add_entries(last_offset, position)
+            self._unindexed_bytes += size
             position += size
         self.size = position
         self.end_offset = last_offset + 1
