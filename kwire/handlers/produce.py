@@ -20,8 +20,7 @@ from kwire_codecs.apis.produce import Produce
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.wire import maker
-from kwire_storage.engine import ValidBatch
-from kwire_storage.validation import ProduceRules, accept_usual
+from kwire_storage.validation import Fields, ProduceRules, usual_fields
 
 from kwire.handlers.context import CloseConnection, Context
 from kwire.handlers.leaders import newer_leaders
@@ -50,6 +49,7 @@ FIRST_APPEND = 30
 """A partition's first batch makes its files: that takes as long as this many later ones."""
 NOT_NAMED = PartitionAnswer.CurrentLeader()
 NOTHING = memoryview(b"")
+ATTRIBUTES = record_batch.BatchHeader._fields.index("attributes")
 FIRST_FIELDS = struct.Struct(">8xi4xB5xB")
 """Of a batch of magic 2: its length, magic, and the low byte of its attributes."""
 
@@ -58,7 +58,7 @@ def at_once(ctx: Context, request: Produce.Request) -> Any:
     """`handle`, without a coroutine where every batch is a usual one, which is most of the time."""
     cluster, node_id, version, acks = ctx.cluster, ctx.node.id, ctx.version, request.acks
     now_ms = cluster.clock.now_ms()
-    all_usual: list[tuple[Partition, list[ValidBatch], ProduceRules]] = []
+    all_usual: list[tuple[Partition, memoryview, Fields]] = []
     for topic in request.topic_data:
         name: str | None = cluster.topic_name(topic.topic_id) if version >= 13 else topic.name
         rules: ProduceRules | None = None
@@ -71,29 +71,29 @@ def at_once(ctx: Context, request: Produce.Request) -> Any:
                 return handle(ctx, request)
             if rules is None:
                 rules = cluster.produce_rules(name, version)
-            checked = checked_at_once(records, rules, now_ms)
-            if checked is None:
+            fields = fields_at_once(records, rules, now_ms)
+            if fields is None:
                 return handle(ctx, request)
-            all_usual.append((partition, checked, rules))
+            all_usual.append((partition, records, fields))
     if acks not in VALID_ACKS:
         return handle(ctx, request)
     results = []
-    for partition, checked, rules in all_usual:
-        results.append(partition.append_batches(checked, rules, now_ms))
+    for partition, records, fields in all_usual:
+        results.append(partition.append_usual(records, fields, now_ms))
     return _answer(ctx, request, results)
 
 
-def checked_at_once(records: memoryview, rules: ProduceRules, now_ms: int) -> list[ValidBatch] | None:
-    """What to append, if nothing speaks against it and no time is lost by doing it now; else None, and
-    nothing has changed.
+def fields_at_once(records: memoryview, rules: ProduceRules, now_ms: int) -> Fields | None:
+    """The header's fields of the batch to append, if nothing speaks against it and no time is lost by doing
+    it now; else None, and nothing has changed.
     """
     if rules.log_append_time:  # which is written into what might have to be looked at again
         return None
-    checked = accept_usual(records, rules, now_ms)
+    fields = usual_fields(records, rules, now_ms)
     # What is usual and in no transaction is nothing that `_refusal_of_all` objects to.
-    if checked is None or checked[0].header.attributes & record_batch.TRANSACTIONAL:
+    if fields is None or fields[ATTRIBUTES] & record_batch.TRANSACTIONAL:
         return None
-    return checked
+    return fields
 
 
 def usual(
@@ -105,16 +105,16 @@ def usual(
     index: int,
     records: memoryview,
     now_ms: int,
-) -> tuple[Partition, list[ValidBatch], ProduceRules] | None:
-    """What to append where, as `at_once` would find it for the only partition of a request; else None, and
+) -> tuple[Partition, Fields] | None:
+    """Where to append what, as `at_once` would find it for the only partition of a request; else None, and
     nothing has changed.
     """
     partition = cluster.opened(topic, index)
     if partition is None or acks not in VALID_ACKS or not partition.takes(node_id, acks):
         return None
     rules = cluster.produce_rules(topic, version)
-    checked = checked_at_once(records, rules, now_ms)
-    return None if checked is None else (partition, checked, rules)
+    fields = fields_at_once(records, rules, now_ms)
+    return None if fields is None else (partition, fields)
 
 
 async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | None:

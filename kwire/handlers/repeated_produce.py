@@ -134,15 +134,16 @@ class RepeatedProduce:
             return None
         cluster = self._cluster
         now_ms = cluster.clock.now_ms()
+        records = frame[start:stop]
         found = produce.usual(
-            cluster, self._node_id, self._version, self._acks, self._name, index, frame[start:stop], now_ms
+            cluster, self._node_id, self._version, self._acks, self._name, index, records, now_ms
         )
         if found is None:
             return None
-        partition, checked, rules = found
+        partition, fields = found
         if partition.topic_id is not self._topic_id and self._version >= 13:
             return None  # the topic's name has passed on to another one
-        result = partition.append_batches(checked, rules, now_ms)
+        result = partition.append_usual(records, fields, now_ms)
         if result.error_code:
             return None  # nothing was appended, and nothing will be
         numbers = (index, 0, result.base_offset, result.log_append_time_ms, result.log_start_offset)

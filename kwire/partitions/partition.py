@@ -18,10 +18,18 @@ from uuid import UUID
 
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
-from kwire_codecs.records.batch import TRANSACTIONAL, new_tuple
+from kwire_codecs.records.batch import LOG_OVERHEAD, PLACE, TRANSACTIONAL, BatchHeader, new_tuple
 from kwire_storage.engine import LogRead, OffsetOutOfRange, PartitionLog, StorageError
 from kwire_storage.producer_state import Duplicate
-from kwire_storage.validation import ProduceRules, Refusal, ValidBatch, accept_usual, takes_long, validate
+from kwire_storage.validation import (
+    Fields,
+    ProduceRules,
+    Refusal,
+    ValidBatch,
+    accept_usual,
+    takes_long,
+    validate,
+)
 
 from kwire.coordinators.metadata.image import NO_LEADER, PartitionImage
 from kwire.coordinators.metadata.partition_changes import RECOVERING
@@ -34,6 +42,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("kwire.partitions")
 
 NO_ERROR = ErrorCode.NONE
+place_in = PLACE.pack_into
 
 
 class Origin(enum.Enum):
@@ -236,6 +245,55 @@ class Partition:
             stamped.append(new_tuple(ValidBatch, (data, header)))
             offset += header.last_offset_delta + 1
             size += len(data)
+        append_time_ms = batches[-1].header.max_timestamp if rules.log_append_time else -1
+        return self._write(stamped, now_ms, size, first_offset, offset - 1, append_time_ms)
+
+    def append_usual(self, records: memoryview, fields: Fields, now_ms: int) -> AppendResult:
+        """As `append_batches`, for one batch of a client's, in no transaction, that keeps its times: `fields`
+        are what `usual_fields` found.
+        """
+        log = self.log
+        offset, leader_epoch = log.log_end_offset, self.leader_epoch
+        _, length, _, magic, crc, attributes, delta, base_time, max_time, producer_id, epoch, first, count = (
+            fields
+        )
+        header = new_tuple(
+            BatchHeader,
+            (
+                offset,
+                length,
+                leader_epoch,
+                magic,
+                crc,
+                attributes,
+                delta,
+                base_time,
+                max_time,
+                producer_id,
+                epoch,
+                first,
+                count,
+            ),
+        )
+        if producer_id >= 0:
+            verdict = log.producers.check(header, now_ms)
+            if verdict is not None:
+                return self._refused(verdict)
+        place_in(records, 0, offset, length, leader_epoch)
+        batch = new_tuple(ValidBatch, (records, header))
+        return self._write([batch], now_ms, length + LOG_OVERHEAD, offset, offset + delta, -1)
+
+    def _write(
+        self,
+        stamped: Sequence[ValidBatch],
+        now_ms: int,
+        size: int,
+        first_offset: int,
+        last_offset: int,
+        append_time_ms: int,
+    ) -> AppendResult:
+        """Appends what may be appended, and tells who waits for it."""
+        log = self.log
         try:
             log.append(stamped, now_ms)
         except StorageError as error:
@@ -243,9 +301,9 @@ class Partition:
             return AppendResult(ErrorCode.KAFKA_STORAGE_ERROR)
         if self._waiters:
             self._arrived(size)
-        append_time_ms = batches[-1].header.max_timestamp if rules.log_append_time else -1
         return new_tuple(
-            AppendResult, (NO_ERROR, first_offset, append_time_ms, log.log_start_offset, None, (), offset - 1)
+            AppendResult,
+            (NO_ERROR, first_offset, append_time_ms, log.log_start_offset, None, (), last_offset),
         )
 
     def _refused(self, verdict: Duplicate | ErrorCode) -> AppendResult:

@@ -35,7 +35,20 @@ from kwire_codecs.records.record import SMALLEST_RECORD
 
 from .engine import ValidBatch
 
-__all__ = ["ProduceRules", "Refusal", "ValidBatch", "accept_usual", "needs_records", "takes_long", "validate"]
+__all__ = [
+    "Fields",
+    "ProduceRules",
+    "Refusal",
+    "ValidBatch",
+    "accept_usual",
+    "needs_records",
+    "takes_long",
+    "usual_fields",
+    "validate",
+]
+
+Fields = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int]
+"""A `BatchHeader`'s, in their order."""
 
 INT64_MAX = 0x7FFFFFFFFFFFFFFF
 QUICK_BYTES = 64 * 1024
@@ -160,10 +173,21 @@ def accept_usual(records: memoryview, rules: ProduceRules, now_ms: int) -> list[
 
     Whatever is not beyond doubt is None: left to `validate`, which alone refuses, and which must agree.
     """
+    fields = usual_fields(records, rules, now_ms)
+    if fields is None:
+        return None
+    header = new_tuple(BatchHeader, fields)
+    if rules.log_append_time:
+        header = record_batch.stamp_append_time(records, 0, header, now_ms)
+    return [new_tuple(ValidBatch, (records, header))]
+
+
+def usual_fields(records: memoryview, rules: ProduceRules, now_ms: int) -> Fields | None:
+    """The header's fields of what `accept_usual` accepts, before anything is stamped."""
     size = len(records)
     if size < HEADER_SIZE:
         return None
-    fields = _unpack_header(records)
+    fields: Fields = _unpack_header(records)
     offset, length, _, magic, crc, attributes, delta, _, timestamp, producer_id, _, sequence, count = fields
     codec = attributes & 7
     if not (
@@ -184,10 +208,7 @@ def accept_usual(records: memoryview, rules: ProduceRules, now_ms: int) -> list[
         and crc32c(records[ATTRIBUTES_POSITION:]) == crc
     ):
         return None
-    header = new_tuple(BatchHeader, fields)
-    if rules.log_append_time:
-        header = record_batch.stamp_append_time(records, 0, header, now_ms)
-    return [new_tuple(ValidBatch, (records, header))]
+    return fields
 
 
 _UNUSUAL = record_batch.CONTROL | record_batch.APPEND_TIME

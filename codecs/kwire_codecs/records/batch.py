@@ -81,7 +81,8 @@ _INT64 = struct.Struct(">q")
 _INT32 = struct.Struct(">i")
 _INT16 = struct.Struct(">h")
 _UINT32 = struct.Struct(">I")
-_PLACE = struct.Struct(">qii")
+PLACE = struct.Struct(">qii")
+"""What `place` writes: base offset, batch length (as it is), leader epoch."""
 _LEAST_LENGTH = HEADER_SIZE - LOG_OVERHEAD
 
 new_tuple = tuple.__new__
@@ -250,7 +251,7 @@ def place(
 ) -> BatchHeader:
     """As `stamp`, of the batch that `buffer` begins with and whose header is given; gives the new header."""
     batch_length = header[1]
-    _PLACE.pack_into(buffer, 0, base_offset, batch_length, leader_epoch)
+    PLACE.pack_into(buffer, 0, base_offset, batch_length, leader_epoch)
     return new_tuple(BatchHeader, (base_offset, batch_length, leader_epoch) + header[3:])  # noqa: RUF005
 
 
