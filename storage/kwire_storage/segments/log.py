@@ -125,7 +125,7 @@ class SegmentedLog:
     def append(self, batches: Sequence[ValidBatch], now_ms: int) -> None:
         if not batches:
             return
-        end, size, newest_timestamp, epoch = self.log_end_offset, 0, -1, 0
+        end, size, newest_timestamp, epoch, last_offset = self.log_end_offset, 0, -1, 0, -1
         placed: list[Placed] = []
         for buffer, header in batches:
             base_offset, _, epoch, _, _, _, delta, _, max_timestamp, _, _, _, _ = header
