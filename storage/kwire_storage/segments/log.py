@@ -142,12 +142,12 @@ class SegmentedLog:
         if (
             room is not None
             and room.segment.size + size <= room.size
-            and last_offset <= room.last_offset
+            and end - 1 <= room.last_offset
             and newest_timestamp <= room.timestamp
         ):
             segment = room.segment
         else:
-            segment = self._segment_for(size, last_offset, newest_timestamp, now_ms)
+            segment = self._segment_for(size, end - 1, newest_timestamp, now_ms)
         # Epochs come first, as in Kafka: an epoch without a record does no harm, a record without its epoch
         # does.
         if epoch > self.epochs.latest:
