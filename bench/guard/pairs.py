@@ -1,8 +1,9 @@
-"""A network of socket pairs: the broker's real transports, with the client in the same process and task.
+"""A network of socket pairs: the broker's real transports, watched by its real epoll, with the client in the
+same process and task.
 
 Rules: bytes that one end sends are there for the other at once, so nothing depends on when the kernel
-delivers them. The client acts inside the broker's own wait (`wait_readable` of the transport): it needs no
-task of its own, whose cost would be counted with the broker's.
+delivers them. The client acts as soon as the broker has sent, within the broker's own call: it needs no task
+of its own, whose cost would be counted with the broker's. The epoll's turns never end, as no clock does.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Sequence
 from itertools import repeat
-from typing import cast
+from typing import Any, cast
 
 import trio
 
+from kwire.server import readiness
 from kwire.server.transport import Address, Listening, SocketTransport, Transport
 
 HOST = "127.0.0.1"
@@ -60,16 +62,18 @@ class PairNetwork:
     def __init__(self) -> None:
         self.now: Callable[[], float] = repeat(1.0).__next__
         self._listening = _Listening()
+        readiness.TURN_SECONDS = float("inf")
+        self._readiness = readiness.Readiness()
 
     async def attend(self) -> None:
-        """Nothing: its clients act inside of the broker's waits."""
+        await self._readiness.run()
 
     def listen(self, host: str, port: int) -> Sequence[Listening]:
         return [self._listening]
 
     def connect(self, act: Callable[[socket.socket], None]) -> None:
-        """Connects a client: `act(client's socket)` is called each time that the broker is about to wait for
-        it, and must send the next request, or keep silent for good.
+        """Connects a client: `act(client's socket)` is called now, and each time that the broker has sent an
+        answer; it must send the next request, or keep silent for good.
         """
         ours, theirs = socket.socketpair()
         for end in (ours, theirs):
@@ -77,12 +81,14 @@ class PairNetwork:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
         broker_end = _End(fileno=theirs.detach())
         broker_end.setblocking(False)
-        transport = SocketTransport(broker_end)
-        wait_readable = transport.wait_readable
+        transport = SocketTransport(broker_end, self._readiness)
+        send = transport.sendmsg
 
-        async def client_acts() -> None:
+        def send_and_let_act(buffers: Sequence[Any]) -> int:
+            sent = send(buffers)
             act(ours)
-            await wait_readable()
+            return sent
 
-        transport.wait_readable = client_acts
+        transport.sendmsg = send_and_let_act
+        act(ours)
         self._listening.connect(cast("Transport", transport))
