@@ -92,6 +92,15 @@ def test_a_figure_stands_beside_the_machines_limit(results: Results) -> None:
     assert limits(results)[1:] == [["produce", "500", "one socket", "2,000", "MB/s", "25%"]]
 
 
+def test_a_latency_is_told_beside_that_of_one_byte(results: Results) -> None:
+    results.add_rows([Row("roundtrips/1/p99", "one-record produce, p99", "ms")])
+    results.add(0, "kwire", "roundtrips/1/p99", 0.8)
+    results.limits = {"round_trip_p99_seconds": 0.0002}
+    assert limits(results)[1:] == [
+        ["one-record produce, p99", "0.8", "one byte there and back, p99", "0.2", "ms", "25%"]
+    ]
+
+
 def test_results_are_read_as_they_were_kept(results: Results, tmp_path: Path) -> None:
     results.save(tmp_path / "folder" / "run.json")
     assert load(tmp_path / "folder" / "run.json") == results
