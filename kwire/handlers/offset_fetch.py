@@ -149,19 +149,6 @@ async def _fetch_single(ctx: Context, request: OffsetFetch.Request, turns: Turns
     )
 
 
-def _single_partitions(fetched: Sequence[FetchedOffset]) -> list[SinglePartition]:
-    return [
-        SinglePartition(
-            partition_index=index,
-            committed_offset=offset,
-            committed_leader_epoch=leader_epoch,
-            metadata=metadata,
-            error_code=error_code,
-        )
-        for index, offset, leader_epoch, metadata, error_code in fetched
-    ]
-
-
 async def _failed(topics: Sequence[SingleAsked], error_code: ErrorCode, turns: Turns) -> list[SingleTopic]:
     failed = partial(_failed_partitions, error_code)
     return [
@@ -232,9 +219,15 @@ def _unknown_partitions(indexes: Sequence[int]) -> list[GroupPartition]:
     ]
 
 
-def _group_partitions(fetched: Sequence[FetchedOffset]) -> list[GroupPartition]:
+def _group_answer(group_id: str, result: OffsetFetchResult, topics: list[GroupTopic]) -> GroupAnswer:
+    if result.error_code:
+        return GroupAnswer(group_id=group_id, topics=[], error_code=result.error_code)
+    return GroupAnswer(group_id=group_id, topics=topics)
+
+
+def _told(partition: Callable[..., A], fetched: Sequence[FetchedOffset]) -> list[A]:
     return [
-        GroupPartition(
+        partition(
             partition_index=index,
             committed_offset=offset,
             committed_leader_epoch=leader_epoch,
@@ -245,10 +238,8 @@ def _group_partitions(fetched: Sequence[FetchedOffset]) -> list[GroupPartition]:
     ]
 
 
-def _group_answer(group_id: str, result: OffsetFetchResult, topics: list[GroupTopic]) -> GroupAnswer:
-    if result.error_code:
-        return GroupAnswer(group_id=group_id, topics=[], error_code=result.error_code)
-    return GroupAnswer(group_id=group_id, topics=topics)
+_single_partitions = partial(_told, SinglePartition)
+_group_partitions = partial(_told, GroupPartition)
 
 
 async def _in_turns(make: Callable[[Sequence[T]], list[A]], partitions: Sequence[T], turns: Turns) -> list[A]:
