@@ -152,6 +152,16 @@ async def test_what_comes_while_a_request_is_worked_on_is_not_missed() -> None:
         assert peer.answered == [1, 2]
 
 
+@pytest.mark.parametrize("first", [hello(1), nothing_to_read(1)], ids=["by its task", "at once"])
+async def test_what_is_answered_goes_out_before_a_request_that_waits(first: bytes) -> None:
+    async with told() as (running, peer, _):
+        await create_topic(running, "t")
+        waits, _ = frame_request(fetch_request("t", 0, max_wait_ms=60_000), 4, 2, "tests")
+        peer.comes(first + b"".join(bytes(part) for part in waits))
+        await trio.testing.wait_all_tasks_blocked()
+        assert peer.answered == [1]
+
+
 async def test_more_than_one_read_takes_is_read_to_its_end() -> None:
     async with told() as (_, peer, _ended):
         peer.comes(hello(1, padding=200_000) + hello(2, padding=200_000) + hello(3))

@@ -39,7 +39,6 @@ __all__ = [
     "Reason",
     "Record",
     "TimestampType",
-    "add_to_sequence",
     "body",
     "build",
     "crc_is_valid",
@@ -159,11 +158,6 @@ class BatchHeader(NamedTuple):
     def delete_horizon(self) -> int | None:
         """When compaction may drop this batch's tombstones and markers (ms), if it has been decided."""
         return self.base_timestamp if self.attributes & DELETE_HORIZON else None
-
-
-def add_to_sequence(sequence: int, increment: int) -> int:
-    """`sequence` + `increment`, where 2^31 - 1 is followed by 0."""
-    return (sequence + increment) & _INT32_MAX
 
 
 def magic_at(buffer: ReadableBuffer, position: int = 0) -> int:
