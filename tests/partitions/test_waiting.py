@@ -12,11 +12,15 @@ from kwire.partitions.waiting import SWEPT_FROM, Deadlines, Waiter
 
 
 def in_its_own_time(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
-    """Time passes when everybody waits for it."""
+    """Time passes when everybody waits for it, up to an hour: who waits longer waits for good."""
+
+    async def within_an_hour() -> None:
+        with trio.fail_after(3600):
+            await test()
 
     @wraps(test)
     def run() -> None:
-        trio.run(test, clock=trio.testing.MockClock(autojump_threshold=0))
+        trio.run(within_an_hour, clock=trio.testing.MockClock(autojump_threshold=0))
 
     del run.__wrapped__  # or it would be taken for the coroutine that it runs
     return run
