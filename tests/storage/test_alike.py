@@ -67,6 +67,15 @@ def test_a_second_file_of_the_same_bytes_is_another_name_of_the_first(tmp_path: 
     assert {path.stat().st_ino for path in tmp_path.iterdir()} == {(tmp_path / "a").stat().st_ino}
 
 
+def test_a_file_that_was_written_anew_is_alike_to_what_it_holds_now(tmp_path: Path) -> None:
+    alike = AlikeFiles(Files())
+    first, second = tmp_path / "first", tmp_path / "second"
+    alike.write(str(first), b"old")
+    alike.write(str(first), b"new")
+    alike.write(str(second), b"old")
+    assert (first.read_bytes(), second.read_bytes()) == (b"new", b"old")
+
+
 def test_where_there_are_no_hard_links_files_are_written(tmp_path: Path) -> None:
     alike = AlikeFiles(NoMoreNames(1))
     for name in ("a", "b"):
