@@ -329,16 +329,7 @@ def _refused(asked: FetchedPartition, error_code: ErrorCode, partition: Partitio
 
 def _elsewhere(asked: FetchedPartition, partition: Partition, replica: int) -> Any:
     """The answer of a leader whose reader is nearer to another replica: it shall read from that one."""
-    return PartitionData(
-        partition_index=asked.index,
-        error_code=ErrorCode.NONE,
-        high_watermark=partition.high_watermark,
-        last_stable_offset=partition.last_stable_offset,
-        log_start_offset=partition.log_start_offset,
-        aborted_transactions=None,
-        preferred_read_replica=replica,
-        records=_EMPTY,
-    )
+    return _without_records(asked, partition, preferred_read_replica=replica)
 
 
 def _divergence(partition: Partition, asked: FetchedPartition) -> Any | None:
@@ -349,13 +340,19 @@ def _divergence(partition: Partition, asked: FetchedPartition) -> Any | None:
     epoch, end_offset = found
     if epoch >= asked.last_fetched_epoch and end_offset >= asked.fetch_offset:
         return None
+    diverging = EpochEndOffset(epoch=epoch, end_offset=end_offset)
+    return _without_records(asked, partition, diverging_epoch=diverging)
+
+
+def _without_records(asked: FetchedPartition, partition: Partition, **what_else: Any) -> Any:
+    """An answer that sends the reader on, with the partition's offsets as they are."""
     return PartitionData(
         partition_index=asked.index,
         error_code=ErrorCode.NONE,
         high_watermark=partition.high_watermark,
         last_stable_offset=partition.last_stable_offset,
         log_start_offset=partition.log_start_offset,
-        diverging_epoch=EpochEndOffset(epoch=epoch, end_offset=end_offset),
         aborted_transactions=None,
         records=_EMPTY,
+        **what_else,
     )

@@ -176,19 +176,11 @@ class Partition:
             return ErrorCode.NOT_LEADER_OR_FOLLOWER
         return NO_ERROR
 
-    async def append(
-        self, records: memoryview, rules: ProduceRules, *, origin: Origin = Origin.CLIENT
-    ) -> AppendResult:
+    async def append(self, records: memoryview, rules: ProduceRules) -> AppendResult:
         """Appends what a Produce request carries for this partition.
 
         `records` is writable: offsets, epoch and, under LogAppendTime, timestamps are set in place.
         """
-        if origin is Origin.COORDINATOR:
-            batches = [
-                ValidBatch(records[position : position + header.size], header)
-                for position, header in record_batch.walk(records)
-            ]
-            return self.append_batches(batches, rules, origin=origin)
         now_ms = self.now_ms()
         checked: list[ValidBatch] | Refusal | None = accept_usual(records, rules, now_ms)
         if checked is None:

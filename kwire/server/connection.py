@@ -27,6 +27,7 @@ from kwire_storage.engine import StorageError
 
 from kwire.partitions.threads import run_in_thread
 from kwire.server.outbox import Outbox
+from kwire.server.readiness import TURN_SECONDS
 from kwire.server.requests import LOGGED_CHARACTERS, Answer, Later, Requests
 from kwire.server.strangers import looks_like
 
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from kwire.server.transport import Transport
 
 logger = logging.getLogger("kwire.server")
-
-TURN_SECONDS = 0.001
-"""How long a connection that always has work may hold the loop before the others get a turn."""
 
 
 class Step(enum.Enum):

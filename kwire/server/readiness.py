@@ -18,7 +18,9 @@ from collections.abc import Callable
 import trio
 
 TURN_SECONDS = 0.001
-"""How long connections are told, one after the other, before other tasks get a turn."""
+"""How long a connection that always has work, or the telling of many, may hold the loop before the others get
+a turn.
+"""
 MOST_AT_ONCE = 256
 LINGER_SECONDS = 0.0002
 """How long the next request is waited for while nothing else is to be done."""

@@ -80,7 +80,10 @@ Way: TypeAlias = "tuple[Handler, Callable[[memoryview, int], tuple[Any, int]], i
 
 
 class Requests:
-    """Answers frames for one cluster. Holds no state of a request; one serves all connections."""
+    """Answers frames for one cluster; one serves all connections.
+
+    Of a connection it remembers its last produce (`handlers/repeated_produce.py`) until it is closed.
+    """
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster

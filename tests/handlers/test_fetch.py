@@ -10,6 +10,7 @@ from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch, legacy
 from kwire_codecs.records.compression import Compression
 from kwire_codecs.wire import ZERO_UUID
+from kwire_storage.engine import ValidBatch
 
 from kwire.coordinators.metadata.records import remove_topic_record
 from kwire.coordinators.outcome import Outcome
@@ -178,11 +179,10 @@ async def test_rule_33_control_batches_are_read_over_however_many_there_are(vers
             b"\0\0\0\0\0\0", is_control=True, is_transactional=True, producer_id=7, producer_epoch=0
         )
         for _ in range(5):
-            await partition.append(
-                memoryview(bytearray(marker)),
-                running.cluster.produce_rules("t", 9),
-                origin=Origin.COORDINATOR,
-            )
+            written = memoryview(bytearray(marker))
+            batches = [ValidBatch(written, header) for _, header in batch.walk(written)]
+            rules = running.cluster.produce_rules("t", 9)
+            assert not partition.append_batches(batches, rules, origin=Origin.COORDINATOR).error_code
         nothing = one_partition(await client.ask(fetch_request("t", 0, max_bytes=100), version))
         assert (nothing.error_code, bytes(nothing.records)) == (ErrorCode.NONE, b"")
         await produce(client, "t", b"a")

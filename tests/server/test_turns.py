@@ -9,7 +9,8 @@ from kwire_codecs.apis.api_versions import ApiVersions
 from kwire_codecs.apis.fetch import Fetch
 from kwire_codecs.framing import Frames, frame_request
 
-from kwire.server.connection import TURN_SECONDS, Connection
+from kwire.server.connection import Connection
+from kwire.server.readiness import TURN_SECONDS
 from kwire.server.requests import Requests
 from tests.broker_client import serving
 
