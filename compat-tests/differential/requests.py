@@ -196,6 +196,7 @@ def commit(
     instance: str | None = None,
     metadata: str | None = "note",
     epoch: int = -1,
+    retention_time_ms: int = -1,
 ) -> Fields:
     one = {"partition_index": partition, "committed_offset": offset, "committed_metadata": metadata}
     one |= {"committed_leader_epoch": epoch, "commit_timestamp": -1}
@@ -204,7 +205,7 @@ def commit(
         "generation_id_or_member_epoch": generation,
         "member_id": member,
         "group_instance_id": instance,
-        "retention_time_ms": -1,
+        "retention_time_ms": retention_time_ms,
         "topics": [{"name": topic, "topic_id": id_of(topic), "partitions": [one]}],
     }
 

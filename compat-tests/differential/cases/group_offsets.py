@@ -28,6 +28,7 @@ CASES = [
     Case("OffsetCommit", "1-10", "by a member", "topic member", commit(G, 5, generation=GEN, member=M), then=KEPT),
     Case("OffsetCommit", "1-10", "over an older one", "topic ready committed(3)", commit(G, 9), then=KEPT),
     Case("OffsetCommit", "1-10", "back to zero", "topic ready committed(3)", commit(G, 0), then=KEPT),
+    Case("OffsetCommit", "2-4", "for longer than any clock runs", "topic ready", commit(G, 5, retention_time_ms=2**63 - 1), then=KEPT),
     Case("OffsetCommit", "1-10", "without a note", "topic ready", commit(G, 5, metadata=None), then=KEPT),
     Case("OffsetCommit", "1-10", "with an empty note", "topic ready", commit(G, 5, metadata=""), then=KEPT),
     Case("OffsetCommit", "6-10", "with a leader epoch", "topic ready", commit(G, 5, epoch=3), then=KEPT),
