@@ -164,8 +164,11 @@ async def run_broker(
             directories = open_directories(
                 settings.data, [node.id for node in nodes], rng, settings.files, settings.cluster_id
             )
-        except (ForeignDirectory, LockedError, StorageError) as refusal:
+        except (ForeignDirectory, LockedError) as refusal:
             raise CannotStart(str(refusal)) from refusal
+        except StorageError as failure:
+            advice = "name a directory that can be written to: --data DIR, or log.dirs"
+            raise CannotStart(f"{failure}; {advice}") from failure
         cluster = Cluster(config, nodes, directories, clock, rng)
         running = Running(cluster, server, addresses)
         clean = False

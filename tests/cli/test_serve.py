@@ -163,6 +163,13 @@ def test_an_unwritable_data_directory_is_refused(tmp_path: Path) -> None:
     assert str(tmp_path / "file") in refused("--port", "0", "--data", str(tmp_path / "file" / "data"))
 
 
+def test_a_file_in_the_place_of_the_data_directory_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    message = refused("--port", "0", "--data", str(tmp_path / "file"))
+    assert f"{tmp_path}/file failed: File exists" in message
+    assert "name a directory that can be written to: --data DIR, or log.dirs" in message
+
+
 def test_data_of_another_node_is_refused(tmp_path: Path) -> None:
     with running("--port", "0", "--data", str(tmp_path)):
         pass
