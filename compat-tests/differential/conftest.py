@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -42,17 +43,19 @@ def recording(request: pytest.FixtureRequest) -> Iterator[Recording]:
 
 
 @pytest.fixture(scope="session")
-def ask_kafka() -> Iterator[Callable[[Trial], tuple[Outcome, str]]]:
-    """Play a trial on the Kafka that knows its answer, once; a Kafka is started at its first use."""
+def ask_kafka() -> Iterator[Callable[..., tuple[Outcome, str]]]:
+    """Play a trial on the Kafka that knows its answer, once, or once more where the answer is wanted `afresh`;
+    a Kafka is started at its first use."""
     bootstraps: dict[str, str] = {}
     outcomes: dict[str, tuple[Outcome, str]] = {}
     with ExitStack() as running:
 
-        def ask(trial: Trial) -> tuple[Outcome, str]:
+        def ask(trial: Trial, *, afresh: bool = False) -> tuple[Outcome, str]:
             if trial.oracle not in bootstraps:
                 bootstraps[trial.oracle] = running.enter_context(peers.kafka(trial.oracle))
-            if trial.id not in outcomes:
-                outcomes[trial.id] = trial.play(bootstraps[trial.oracle])
+            if afresh or trial.id not in outcomes:
+                outcome, verdict = trial.play(bootstraps[trial.oracle])
+                outcomes[trial.id] = json.loads(json.dumps(outcome)), verdict
             return outcomes[trial.id]
 
         yield ask

@@ -26,7 +26,8 @@ STEP_VERSIONS = {
     "ApiVersions": 3, "CreatePartitions": 3, "CreateTopics": 7, "DeleteGroups": 2, "DeleteRecords": 2,
     "DeleteTopics": 5, "DescribeGroups": 5, "DescribeConfigs": 4, "Fetch": 12, "FindCoordinator": 3,
     "Heartbeat": 4,
-    "IncrementalAlterConfigs": 1, "InitProducerId": 4, "JoinGroup": 7, "LeaveGroup": 4, "ListOffsets": 7,
+    "IncrementalAlterConfigs": 1, "InitProducerId": 4, "JoinGroup": 7, "LeaveGroup": 4, "ListGroups": 4,
+    "ListOffsets": 7,
     "Metadata": 12, "OffsetCommit": 8, "OffsetFetch": 7, "Produce": 9, "SyncGroup": 5,
 }  # fmt: skip
 
@@ -309,6 +310,10 @@ def _pending(scene: Scene) -> None:
     """{pending} is a member id given out with MEMBER_ID_REQUIRED and not used yet."""
     answer = scene.ask("JoinGroup", requests.join("{group}", "", None), "second")
     scene.variables["pending"] = answer["member_id"]
+    # Kafka answers before it has committed the record of the new group, and lists only what is committed.
+    mine = scene.variables["group"]
+    listed = requests.list_groups()
+    scene.until("ListGroups", listed, lambda found: mine in {each["group_id"] for each in found["groups"]})
 
 
 def _left(scene: Scene) -> None:
