@@ -67,7 +67,7 @@ def at_once(ctx: Context, request: Produce.Request) -> Any:
             if name is None or records is None or len(all_usual) == MOST_AT_ONCE:
                 return handle(ctx, request)
             partition = cluster.opened(name, data.index)
-            if partition is None or not partition.takes(node_id, acks):
+            if partition is None or not partition.takes(node_id, acks, len(records)):
                 return handle(ctx, request)
             if rules is None:
                 rules = cluster.produce_rules(name, version)
@@ -110,7 +110,7 @@ def usual(
     nothing has changed.
     """
     partition = cluster.opened(topic, index)
-    if partition is None or acks not in VALID_ACKS or not partition.takes(node_id, acks):
+    if partition is None or acks not in VALID_ACKS or not partition.takes(node_id, acks, len(records)):
         return None
     rules = cluster.produce_rules(topic, version)
     fields = fields_at_once(records, rules, now_ms)

@@ -2,9 +2,9 @@
 
 Rules: there is one `Partition` object a partition of the cluster, whatever the number of its replicas; a
 replica is a cursor over the one log: at its end while it is in sync, left behind where it went out of the
-ISR. `append` completes without suspending for a local log of ordinary
-batches, but no caller may assume so. Batches get their offsets and leader epoch here, in place, in the order
-of the appends. Expected refusals are error codes in the results; `StorageError` from the engine becomes
+ISR. `append` completes without suspending for a local log of ordinary batches, unless these would wait for
+the disk, but no caller may assume so. Batches get their offsets and leader epoch here, in place, in the
+order of the appends. Expected refusals are error codes in the results; `StorageError` from the engine becomes
 KAFKA_STORAGE_ERROR and one log line.
 """
 
@@ -16,10 +16,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
+import trio
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import LOG_OVERHEAD, PLACE, TRANSACTIONAL, BatchHeader, new_tuple
-from kwire_storage.engine import LogRead, OffsetOutOfRange, PartitionLog, StorageError
+from kwire_storage.engine import LogRead, OffsetOutOfRange, PartitionLog, StorageError, total_size
 from kwire_storage.producer_state import Duplicate
 from kwire_storage.validation import (
     Fields,
@@ -30,11 +31,12 @@ from kwire_storage.validation import (
     takes_long,
     validate,
 )
+from kwire_storage.write_pressure import LARGE_BYTES
 
 from kwire.coordinators.metadata.image import NO_LEADER, PartitionImage
 from kwire.coordinators.metadata.partition_changes import RECOVERING
 from kwire.coordinators.metadata.topic_names import is_internal
-from kwire.partitions.threads import decode_in_thread
+from kwire.partitions.threads import decode_in_thread, write_in_thread
 
 if TYPE_CHECKING:
     from kwire.partitions.waiting import Watcher
@@ -73,6 +75,7 @@ class Partition:
         "_cursors",
         "_held_at",
         "_waiters",
+        "_writing",
         "index",
         "is_internal",
         "leader_epoch",
@@ -106,6 +109,8 @@ class Partition:
         self.leader_epoch = state.leader_epoch
         self.replicas: Sequence[int] = state.replicas
         self._waiters: dict[Watcher, None] = {}  # in the order in which they came
+        self._writing: trio.Event | None = None
+        """There while a thread writes an append: the next one follows it."""
         self._cursors: dict[int, int] = {}
         """Where the replicas that are not in sync went out of the ISR."""
         self._held_at: int | None = None
@@ -132,16 +137,18 @@ class Partition:
         """
         return self.log.log_end_offset if self._held_at is None else self._held_at
 
-    def takes(self, node_id: int, acks: int) -> bool:
-        """Whether nothing speaks against a client's append on this node now, nor makes it a long one: a
-        partition's first batch makes its files.
+    def takes(self, node_id: int, acks: int, size: int) -> bool:
+        """Whether nothing speaks against a client's append of `size` bytes on this node now, nor makes it a
+        long one: a partition's first batch makes its files, a large one may have to wait for the disk.
         """
         return (
             self.leader_id == node_id
             and node_id in self.replicas
             and not self.is_internal
             and (acks != -1 or self._held_at is None)
+            and self._writing is None
             and self.log.log_end_offset > 0
+            and (size < LARGE_BYTES or not self.log.waits_for_disk)
         )
 
     @property
@@ -199,6 +206,13 @@ class Partition:
                 record_errors=checked.record_errors,
                 log_start_offset=self.log.log_start_offset if checked.with_log_start_offset else -1,
             )
+        leader = (self.leader_id, self.leader_epoch)
+        while self._writing is not None:
+            await self._writing.wait()
+        if leader != (self.leader_id, self.leader_epoch):
+            return AppendResult(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        if total_size(checked) >= LARGE_BYTES and self.log.waits_for_disk:
+            return await self._append_in_thread(checked, rules, now_ms)
         return self.append_batches(checked, rules, now_ms)
 
     def append_batches(
@@ -220,11 +234,24 @@ class Partition:
             return AppendResult(ErrorCode.NONE, log_start_offset=log.log_start_offset)
         if now_ms is None:
             now_ms = self.now_ms()
-        offset = first_offset = log.log_end_offset
+        stamped = self._stamped(batches, now_ms, origin)
+        if isinstance(stamped, AppendResult):
+            return stamped
+        append_time_ms = batches[-1].header.max_timestamp if rules.log_append_time else -1
+        first, last = stamped[0].header, stamped[-1].header
+        return self._write(
+            stamped, now_ms, total_size(stamped), first.base_offset, last.last_offset, append_time_ms
+        )
+
+    def _stamped(
+        self, batches: Sequence[ValidBatch], now_ms: int, origin: Origin
+    ) -> list[ValidBatch] | AppendResult:
+        """The batches with the offsets and the epoch that they get, or what speaks against them."""
+        log = self.log
+        offset = log.log_end_offset
         leader_epoch = self.leader_epoch
         producers = log.producers
         stamped = []
-        size = 0
         for data, header in batches:
             if header.attributes & TRANSACTIONAL and origin is Origin.CLIENT:
                 # No transaction can be open while there is no transaction coordinator.
@@ -236,9 +263,43 @@ class Partition:
             header = record_batch.place(data, header, offset, leader_epoch)
             stamped.append(new_tuple(ValidBatch, (data, header)))
             offset += header.last_offset_delta + 1
-            size += len(data)
-        append_time_ms = batches[-1].header.max_timestamp if rules.log_append_time else -1
-        return self._write(stamped, now_ms, size, first_offset, offset - 1, append_time_ms)
+        return stamped
+
+    async def _append_in_thread(
+        self, batches: Sequence[ValidBatch], rules: ProduceRules, now_ms: int
+    ) -> AppendResult:
+        """As `append_batches`, for a client's batches that would make the loop wait for the disk."""
+        log, leader = self.log, (self.leader_id, self.leader_epoch)
+        stamped = self._stamped(batches, now_ms, Origin.CLIENT)
+        if isinstance(stamped, AppendResult):
+            return stamped
+        self._writing = trio.Event()
+        try:
+            job = log.plan_append(stamped, now_ms)
+            stays = False
+            try:
+                with trio.CancelScope(shield=True):
+                    await write_in_thread(job.work)
+                stays = leader == (self.leader_id, self.leader_epoch)
+            finally:
+                log.commit_append(job, keep=stays)
+        except StorageError as error:
+            logger.error("append of %d bytes to %s failed: %s", total_size(stamped), self, error)
+            return AppendResult(ErrorCode.KAFKA_STORAGE_ERROR)
+        finally:
+            self._writing.set()
+            self._writing = None
+        if not stays:
+            return AppendResult(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        if self._waiters:
+            self._arrived(total_size(stamped))
+        return AppendResult(
+            NO_ERROR,
+            stamped[0].header.base_offset,
+            batches[-1].header.max_timestamp if rules.log_append_time else -1,
+            log.log_start_offset,
+            last_offset=stamped[-1].header.last_offset,
+        )
 
     def append_usual(self, records: memoryview, fields: Fields, now_ms: int) -> AppendResult:
         """As `append_batches`, for one batch of a client's, in no transaction, that keeps its times: `fields`

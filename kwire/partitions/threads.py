@@ -3,8 +3,9 @@
 Rules: what may decompress to much or takes long goes through `decode_in_thread`, a few at a time: a batch may
 come to a hundred times its size, so the number that are open at once bounds the memory that hostile clients
 can take; more threads than cores would gain nothing anyway, since most of the work holds the interpreter's
-lock. Disks are waited for in `run_in_thread`. A run of trio in which no thread may be (a simulation: threads
-are ordered by nobody) names, in `instead_of_threads`, what is done with a job there.
+lock. Disks are waited for in `run_in_thread`; by those who write, a few at a time, in `write_in_thread`. A
+run of trio in which no thread may be (a simulation: threads are ordered by nobody) names, in
+`instead_of_threads`, what is done with a job there.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from typing import Any, Final, TypeAlias, TypeVar, TypeVarTuple
 import trio
 
 AT_ONCE = 2
+WRITES_AT_ONCE = 4
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
 Runner: TypeAlias = "Callable[[Callable[[], Any], trio.CapacityLimiter | None], Awaitable[Any]]"
 
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("decoding limiter")
+_write_limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("writing limiter")
 instead_of_threads: Final[trio.lowlevel.RunVar[Runner | None]] = trio.lowlevel.RunVar(
     "instead of threads", None
 )
@@ -41,9 +44,18 @@ async def run_in_thread(
 
 async def decode_in_thread(decode: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
     """`decode(*arguments)` in a thread, once one of the few is free."""
+    return await run_in_thread(decode, *arguments, limiter=_limiter_of(_limiter, AT_ONCE))
+
+
+async def write_in_thread(write: Callable[[], None]) -> None:
+    """`write()` in a thread, once one of the few is free."""
+    await run_in_thread(write, limiter=_limiter_of(_write_limiter, WRITES_AT_ONCE))
+
+
+def _limiter_of(kept: trio.lowlevel.RunVar[trio.CapacityLimiter], tokens: int) -> trio.CapacityLimiter:
     try:
-        limiter = _limiter.get()
+        return kept.get()
     except LookupError:
-        limiter = trio.CapacityLimiter(AT_ONCE)
-        _limiter.set(limiter)
-    return await run_in_thread(decode, *arguments, limiter=limiter)
+        limiter = trio.CapacityLimiter(tokens)
+        kept.set(limiter)
+        return limiter

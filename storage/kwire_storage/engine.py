@@ -216,6 +216,23 @@ class PartitionLog(Protocol):
         """
         ...
 
+    @property
+    def waits_for_disk(self) -> bool:
+        """Whether a large append would wait for the disk now; `plan_append` is the same in three steps."""
+        ...
+
+    def plan_append(self, batches: Sequence[ValidBatch], now_ms: int) -> "AppendJob":
+        """`append`, of which the job's `work()` does the writing, in a thread; then `commit_append`. Whatever
+        else changes the log's end in between makes the job void.
+        """
+        ...
+
+    def commit_append(self, job: "AppendJob", *, keep: bool = True) -> None:
+        """The job's work is done: readers see its batches when this returns. StorageError if it failed, or is
+        void. Without `keep`, or where the work was not done, all is as if nothing had been written.
+        """
+        ...
+
     def read(
         self, offset: int, max_bytes: int, *, max_offset: int | None = None, at_least_one: bool = True
     ) -> LogRead:
@@ -283,6 +300,12 @@ class PartitionLog(Protocol):
         snapshot).
         """
         ...
+
+
+class AppendJob(Protocol):
+    """Batches to be written; `work` may be called in a thread, once, and raises nothing."""
+
+    def work(self) -> None: ...
 
 
 class FlushJob(Protocol):

@@ -27,6 +27,7 @@ from .segments.flush import FlushPlan
 from .segments.log import SegmentedLog
 from .segments.segment import Shared
 from .tail import TailBudget
+from .write_pressure import WritePressure
 
 __all__ = ["ForeignDirectory", "LockedError", "LogDirs", "SealedFlush"]
 
@@ -83,7 +84,7 @@ class LogDirs:
         open_files = OpenFiles(self._files, max_open_files)
         self._alike = AlikeFiles(self._files)
         tails = tails if tails is not None else TailBudget()
-        self._shared = Shared(self._files, open_files, tails, self._alike)
+        self._shared = Shared(self._files, open_files, tails, self._alike, WritePressure(self._files))
         self._directories = [LogDirectory(path, self._files) for path in directories]
         self._open: dict[Partition, _Open] = {}
         self._doomed: list[str] = []

@@ -10,18 +10,35 @@ from kwire_codecs.records.batch import BatchHeader
 
 from .batch_blocks import BatchBlocks
 from .engine import (
+    AppendJob,
     FileSlice,
     FlushJob,
     LogConfig,
     LogRead,
     OffsetOutOfRange,
     Slice,
+    StorageError,
     TimestampOffset,
     ValidBatch,
 )
 from .leader_epochs import LeaderEpochs
 from .producer_state import ProducerState
 from .timestamps import check_ascending, first_record_at_or_after, first_record_with_max_timestamp
+
+
+class _NothingToWrite:
+    """An append that needs no thread."""
+
+    __slots__ = ("batches", "end_offset", "is_done", "now_ms")
+
+    def __init__(self, batches: Sequence[ValidBatch], now_ms: int, end_offset: int) -> None:
+        self.batches = batches
+        self.now_ms = now_ms
+        self.end_offset = end_offset
+        self.is_done = False
+
+    def work(self) -> None:
+        self.is_done = True
 
 
 class MemoryLog:
@@ -60,6 +77,21 @@ class MemoryLog:
                 self.epochs.assign(header.partition_leader_epoch, header.base_offset)
             self.producers.append(header, buffer)
             self._log_end_offset = header.next_offset
+
+    @property
+    def waits_for_disk(self) -> bool:
+        return False
+
+    def plan_append(self, batches: Sequence[ValidBatch], now_ms: int) -> AppendJob:
+        check_ascending(batches, self._log_end_offset)
+        return _NothingToWrite(batches, now_ms, self._log_end_offset)
+
+    def commit_append(self, job: AppendJob, *, keep: bool = True) -> None:
+        assert isinstance(job, _NothingToWrite)
+        if keep:
+            if not job.is_done or job.end_offset != self._log_end_offset:
+                raise StorageError("the log was changed while batches were written to it")
+            self.append(job.batches, job.now_ms)
 
     def read(
         self, offset: int, max_bytes: int, *, max_offset: int | None = None, at_least_one: bool = True

@@ -5,7 +5,14 @@ A subclass makes logs; everything here goes through `PartitionLog` only.
 
 import pytest
 from kwire_codecs.records.batch import TimestampType
-from kwire_storage.engine import LogConfig, LogRead, OffsetOutOfRange, PartitionLog, TimestampOffset
+from kwire_storage.engine import (
+    LogConfig,
+    LogRead,
+    OffsetOutOfRange,
+    PartitionLog,
+    StorageError,
+    TimestampOffset,
+)
 
 from tests.storage.batches import batch, fill, offsets, offsets_in, read_all
 
@@ -254,6 +261,63 @@ class LogContract:
         assert log.retain(1 << 40) == 30
         fill(log, 1)
         assert offsets(log) == [(30, 30)]
+
+    def test_an_append_in_steps_comes_to_what_one_at_once_does(self, log: PartitionLog) -> None:
+        fill(log, 3)
+        end = log.log_end_offset
+        batches = [batch(3, 2, producer_id=5, producer_epoch=0, base_sequence=0, leader_epoch=2)]
+        batches.append(batch(5, leader_epoch=2))
+        job = log.plan_append(batches, 0)
+        job.work()
+        assert (log.log_end_offset, offsets(log)[-1]) == (end, (2, 2)), "nobody sees it yet"
+        log.commit_append(job)
+        fill(log, 1, leader_epoch=2)
+        assert offsets(log) == [(0, 0), (1, 1), (2, 2), (3, 4), (5, 5), (6, 6)]
+        assert read_all(log, 3).startswith(bytes(batches[0].buffer))
+        assert log.epochs.entries() == [(0, 0), (2, 3)]
+        entry = log.producers.get(5)
+        assert entry is not None
+        assert entry.last_sequence == 1
+
+    def test_an_append_that_is_not_kept_leaves_nothing(self, log: PartitionLog) -> None:
+        fill(log, 2)
+        job = log.plan_append([batch(2, 3, value=b"not kept")], 0)
+        job.work()
+        log.commit_append(job, keep=False)
+        fill(log, 2, value=b"kept")
+        assert offsets(log) == [(0, 0), (1, 1), (2, 2), (3, 3)]
+        assert b"not kept" not in read_all(log)
+
+    def test_an_append_whose_work_was_never_done_is_refused(self, log: PartitionLog) -> None:
+        fill(log, 2)
+        job = log.plan_append([batch(2)], 0)
+        with pytest.raises(StorageError):
+            log.commit_append(job)
+        fill(log, 1)
+        assert offsets(log) == [(0, 0), (1, 1), (2, 2)]
+
+    @pytest.mark.parametrize("change", ["append", "truncate"])
+    @pytest.mark.parametrize("worked", ["before", "after"])
+    def test_an_append_is_void_where_the_end_changed_meanwhile(
+        self, log: PartitionLog, change: str, worked: str
+    ) -> None:
+        fill(log, 3)
+        job = log.plan_append([batch(3, value=b"void" * 20)], 0)
+        if worked == "before":
+            job.work()
+        if change == "append":
+            fill(log, 1, value=b"came first")
+        else:
+            log.truncate_to(2)
+        if worked == "after":
+            job.work()
+        found = read_all(log)
+        with pytest.raises(StorageError, match="changed while"):
+            log.commit_append(job)
+        assert read_all(log) == found
+        fill(log, 1, value=b"goes on")
+        assert read_all(log).startswith(found)
+        assert b"void" not in read_all(log)
 
     def test_closing_and_flushing_are_quiet(self, log: PartitionLog) -> None:
         fill(log, 3)

@@ -20,6 +20,7 @@ from zlib import crc32
 from ..batch_blocks import BatchBlocks
 from ..checkpoints import encode_epochs
 from ..engine import (
+    AppendJob,
     FileSlice,
     FlushJob,
     LogConfig,
@@ -34,7 +35,9 @@ from ..files import storing
 from ..leader_epochs import LeaderEpochs
 from ..producer_state import ProducerState
 from ..timestamps import check_ascending, first_record_at_or_after, first_record_with_max_timestamp
+from ..write_pressure import LARGE_BYTES
 from . import file_names
+from .append_job import SegmentAppend
 from .flush import FlushPlan
 from .offset_index import MAX_RELATIVE_OFFSET
 from .recovery import LoadedLog
@@ -85,6 +88,8 @@ class SegmentedLog:
         self._tails = shared.tails
         self._room: Room | None = None
         """The last segment, and as far as it is known that it may be appended to."""
+        self._job: SegmentAppend | None = None
+        """The append that is being written."""
         self._generation = 0
         self._names_version = 0
         self._names_synced = 0
@@ -125,6 +130,22 @@ class SegmentedLog:
     def append(self, batches: Sequence[ValidBatch], now_ms: int) -> None:
         if not batches:
             return
+        segment, placed, size, end = self._place(batches, now_ms)
+        if size < LARGE_BYTES:
+            segment.append(placed)
+        else:
+            files = self._shared.files
+            began = files.now()
+            segment.append(placed)
+            self._shared.pressure.wrote(size, files.now() - began)
+        self._take_in(placed, size, end)
+
+    def _place(
+        self, batches: Sequence[ValidBatch], now_ms: int
+    ) -> tuple[Segment, Sequence[Placed], int, int]:
+        """The segment that batches go to, made ready; their places, their size, and the log's end then."""
+        if self._job is not None:
+            self._stop_job()
         end, size, newest_timestamp, epoch, last_offset = self.log_end_offset, 0, -1, 0, -1
         placed: list[Placed] = []
         for buffer, header in batches:
@@ -156,7 +177,10 @@ class SegmentedLog:
                     self.epochs.assign(header.partition_leader_epoch, header.base_offset)
         if not self._epochs_saved:
             self._save_epochs()
-        segment.append(placed)
+        return segment, placed, size, end
+
+    def _take_in(self, placed: Sequence[Placed], size: int, end: int) -> None:
+        """The last segment has taken batches in: from now on they can be read."""
         self._size_bytes += size
         self.log_end_offset = end
         tail, producers = self._tail, self.producers
@@ -164,6 +188,39 @@ class SegmentedLog:
             tail.append(base_offset, last_offset, buffer)
             producers.append(header, buffer)
         self._tails.grown(tail)
+
+    @property
+    def waits_for_disk(self) -> bool:
+        return self._shared.pressure.is_high
+
+    def plan_append(self, batches: Sequence[ValidBatch], now_ms: int) -> SegmentAppend:
+        segment, placed, size, end = self._place(batches, now_ms)
+        self._job = SegmentAppend(self._shared.files, segment, placed, size, end)
+        return self._job
+
+    def commit_append(self, job: AppendJob, *, keep: bool = True) -> None:
+        assert isinstance(job, SegmentAppend)
+        job.stop()
+        is_void = self._job is not job
+        if not is_void:
+            self._job = None
+            if keep and job.is_done and job.error is None:
+                self._shared.pressure.wrote(job.size, job.seconds)
+                job.segment.take_in(job.placed)
+                self._take_in(job.placed, job.size, job.end_offset)
+                return
+            job.segment.forget_what_lies_behind()
+        if keep:
+            if job.error is not None:
+                raise job.segment.append_failed(job.error) from job.error
+            raise StorageError(f"{self.directory} was changed while batches were written to it")
+
+    def _stop_job(self) -> None:
+        """The log's end is about to change: an append that is being written does not count."""
+        job, self._job = self._job, None
+        if job is not None:
+            job.stop()
+            job.segment.forget_what_lies_behind()
 
     def _segment_for(self, size: int, last_offset: int, newest_timestamp: int, now_ms: int) -> Segment:
         """The segment that an append beyond the `_room` goes to, a new one if the last is full or old (Kafka:
@@ -192,6 +249,7 @@ class SegmentedLog:
             self._roll(self.log_end_offset, now_ms)
 
     def _roll(self, base_offset: int, now_ms: int) -> Segment:
+        self._stop_job()
         self._room = None
         if not self._on_disk:
             self._make_directory()
@@ -317,6 +375,7 @@ class SegmentedLog:
     def truncate_to(self, offset: int) -> None:
         if offset >= self.log_end_offset:
             return
+        self._stop_job()
         offset = max(offset, self.log_start_offset)
         self._generation += 1
         self._room = None
@@ -472,6 +531,7 @@ class SegmentedLog:
         self.commit_flush(plan)
 
     def close(self, *, clean: bool) -> None:
+        self._stop_job()
         try:
             if clean and self._segments:
                 self.flush()
@@ -488,6 +548,9 @@ class SegmentedLog:
 
     def remove_files(self) -> None:
         """Let go of all files, without writing anything more: the directory is about to be removed."""
+        if self._job is not None:
+            self._job.stop()
+            self._job = None
         for segment in self._segments:
             segment.close()
         self._shared.tails.forget(self._tail)

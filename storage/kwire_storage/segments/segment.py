@@ -25,6 +25,7 @@ from ..alike import AlikeFiles
 from ..engine import FileSlice, StorageError
 from ..files import Files, OpenFile, OpenFiles, storing
 from ..tail import TailBudget
+from ..write_pressure import WritePressure
 from . import file_names, offset_index, time_index
 from .offset_index import MAX_RELATIVE_OFFSET, OffsetIndex
 from .time_index import NO_TIMESTAMP, TimeIndex
@@ -48,6 +49,7 @@ class Shared(NamedTuple):
     open_files: OpenFiles
     tails: TailBudget
     alike: AlikeFiles
+    pressure: WritePressure
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,12 +301,32 @@ class Segment:
             else:
                 self._files.write_all(descriptor, [placed[0] for placed in batches], position)
         except OSError as error:
-            self._torn = True
-            try:
-                self._cut_back()
-            except StorageError:
-                log.warning("what a failed append left in %s can't be cut off now", self._file.path)
-            raise StorageError(f"appending to {self._file.path} failed: {error.strerror or error}") from error
+            self.forget_what_lies_behind()
+            raise self.append_failed(error) from error
+        self.take_in(batches)
+
+    def writable(self) -> FileSlice:
+        """The file, held open for a write behind the segment's end; nothing lies there."""
+        if self._torn:
+            self._cut_back()
+        self._file.descriptor(create=True)
+        return FileSlice(self._file, self.size, 0)
+
+    def append_failed(self, error: OSError) -> StorageError:
+        """What is said of a write that failed."""
+        return StorageError(f"appending to {self._file.path} failed: {error.strerror or error}")
+
+    def forget_what_lies_behind(self) -> None:
+        """A write did not become part of the segment: cut it off, now or before the next one."""
+        self._torn = True
+        try:
+            self._cut_back()
+        except StorageError:
+            log.warning("what a failed append left in %s can't be cut off now", self._file.path)
+
+    def take_in(self, batches: Sequence[Placed]) -> None:
+        """Batches have been written at the end: from now on they count."""
+        position = self.size
         last_offset = self.end_offset
         if position == 0:
             self._first_timestamp = max(placed[4] for placed in batches)
