@@ -44,8 +44,9 @@ def recording(request: pytest.FixtureRequest) -> Iterator[Recording]:
 
 @pytest.fixture(scope="session")
 def ask_kafka() -> Iterator[Callable[..., tuple[Outcome, str]]]:
-    """Play a trial on the Kafka that knows its answer, once, or once more where the answer is wanted `afresh`;
-    a Kafka is started at its first use."""
+    """Play a trial on the Kafka that knows its answer, once, or again where that is wanted `afresh`; a Kafka
+    is started at its first use.
+    """
     bootstraps: dict[str, str] = {}
     outcomes: dict[str, tuple[Outcome, str]] = {}
     with ExitStack() as running:

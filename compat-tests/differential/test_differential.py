@@ -14,8 +14,9 @@ from differential.recording import Recording
 
 AskKafka = Callable[..., tuple[Outcome, str]]
 ASKINGS = 3
-"""A few of Kafka's answers depend on its threads' order. Where one is not as expected, it is asked again; what
-stands is that Kafka can give the answer, and that kwire gives one of Kafka's."""
+"""A few of Kafka's answers depend on its threads' order. Where one is not as expected, it is asked again:
+what stands is that Kafka can give the answer, and that kwire gives one of Kafka's.
+"""
 
 each_trial = pytest.mark.parametrize("trial", TRIALS, ids=lambda trial: trial.id)
 

@@ -106,8 +106,8 @@ def usual(
     records: memoryview,
     now_ms: int,
 ) -> tuple[Partition, Fields] | None:
-    """Where to append what, as `at_once` would find it for the only partition of a request; else None, and
-    nothing has changed.
+    """Where to append what, as `at_once` would find it for one partition of a request; else None, and nothing
+    has changed.
     """
     partition = cluster.opened(topic, index)
     if partition is None or acks not in VALID_ACKS or not partition.takes(node_id, acks, len(records)):
@@ -121,15 +121,25 @@ async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | N
     """Appends each partition's batches in request order; every acks waits for the append."""
     if ctx.answer_is_large:
         check_size(*(1 + len(topic.partition_data) for topic in request.topic_data))
+    cluster, node_id, version, acks = ctx.cluster, ctx.node.id, ctx.version, request.acks
     refusal = _refusal_of_all(request)
     results = []
     turns = Turns(ctx)
+    now_ms = cluster.clock.now_ms()
     for topic in request.topic_data:
-        name: str | None = ctx.cluster.topic_name(topic.topic_id) if ctx.version >= 13 else topic.name
+        name: str | None = cluster.topic_name(topic.topic_id) if version >= 13 else topic.name
         for data in topic.partition_data:
-            result = refusal or await _append(ctx, request, name, data)
+            records, result = data.records, refusal
+            if result is None and name is not None and records is not None:
+                found = usual(cluster, node_id, version, acks, name, data.index, records, now_ms)
+                if found is not None:
+                    partition, fields = found
+                    result = partition.append_usual(records, fields, now_ms)
+            if result is None:
+                result = await _append(ctx, request, name, data)
             if turns.is_due(1, FIRST_APPEND if result.base_offset == 0 else 1):
                 await turns.give_one()
+                now_ms = cluster.clock.now_ms()
             results.append(result)
     return _answer(ctx, request, results)
 
