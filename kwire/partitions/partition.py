@@ -234,21 +234,22 @@ class Partition:
             return AppendResult(ErrorCode.NONE, log_start_offset=log.log_start_offset)
         if now_ms is None:
             now_ms = self.now_ms()
-        stamped = self._stamped(batches, now_ms, origin)
-        if isinstance(stamped, AppendResult):
-            return stamped
+        first_offset = log.log_end_offset
+        placed = self._stamped(batches, now_ms, origin)
+        if isinstance(placed, AppendResult):
+            return placed
+        stamped, size, end_offset = placed
         append_time_ms = batches[-1].header.max_timestamp if rules.log_append_time else -1
-        first, last = stamped[0].header, stamped[-1].header
-        return self._write(
-            stamped, now_ms, total_size(stamped), first.base_offset, last.last_offset, append_time_ms
-        )
+        return self._write(stamped, now_ms, size, first_offset, end_offset - 1, append_time_ms)
 
     def _stamped(
         self, batches: Sequence[ValidBatch], now_ms: int, origin: Origin
-    ) -> list[ValidBatch] | AppendResult:
-        """The batches with the offsets and the epoch that they get, or what speaks against them."""
+    ) -> tuple[list[ValidBatch], int, int] | AppendResult:
+        """The batches with the offsets and the epoch that they get, their size, and where the log ends then;
+        or what speaks against them.
+        """
         log = self.log
-        offset = log.log_end_offset
+        offset, size = log.log_end_offset, 0
         leader_epoch = self.leader_epoch
         producers = log.producers
         stamped = []
@@ -263,16 +264,19 @@ class Partition:
             header = record_batch.place(data, header, offset, leader_epoch)
             stamped.append(new_tuple(ValidBatch, (data, header)))
             offset += header.last_offset_delta + 1
-        return stamped
+            size += len(data)
+        return stamped, size, offset
 
     async def _append_in_thread(
         self, batches: Sequence[ValidBatch], rules: ProduceRules, now_ms: int
     ) -> AppendResult:
         """As `append_batches`, for a client's batches that would make the loop wait for the disk."""
         log, leader = self.log, (self.leader_id, self.leader_epoch)
-        stamped = self._stamped(batches, now_ms, Origin.CLIENT)
-        if isinstance(stamped, AppendResult):
-            return stamped
+        first_offset = log.log_end_offset
+        placed = self._stamped(batches, now_ms, Origin.CLIENT)
+        if isinstance(placed, AppendResult):
+            return placed
+        stamped, size, end_offset = placed
         self._writing = trio.Event()
         try:
             job = log.plan_append(stamped, now_ms)
@@ -284,7 +288,7 @@ class Partition:
             finally:
                 log.commit_append(job, keep=stays)
         except StorageError as error:
-            logger.error("append of %d bytes to %s failed: %s", total_size(stamped), self, error)
+            logger.error("append of %d bytes to %s failed: %s", size, self, error)
             return AppendResult(ErrorCode.KAFKA_STORAGE_ERROR)
         finally:
             self._writing.set()
@@ -292,13 +296,13 @@ class Partition:
         if not stays:
             return AppendResult(ErrorCode.NOT_LEADER_OR_FOLLOWER)
         if self._waiters:
-            self._arrived(total_size(stamped))
+            self._arrived(size)
         return AppendResult(
             NO_ERROR,
-            stamped[0].header.base_offset,
+            first_offset,
             batches[-1].header.max_timestamp if rules.log_append_time else -1,
             log.log_start_offset,
-            last_offset=stamped[-1].header.last_offset,
+            last_offset=end_offset - 1,
         )
 
     def append_usual(self, records: memoryview, fields: Fields, now_ms: int) -> AppendResult:
