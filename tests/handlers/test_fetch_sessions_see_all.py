@@ -201,7 +201,7 @@ def plain(answer: Fetch.Response) -> object:
 
 
 @pytest.mark.parametrize("version", [9, 12, 18])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(steps=st.lists(STEP, min_size=5, max_size=40))
 def test_a_session_answers_as_one_that_looks_at_everything(
     version: int, steps: list[tuple[str, Any]]
