@@ -17,18 +17,45 @@ wanted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple, ParamSpec, TypeVar, dataclass_transform
-from uuid import UUID
+from typing import Any, ClassVar, NamedTuple, dataclass_transform
 
+from .constructors import constructor, default_instance, maker
 from .errors import ErrorCode
+from .values import ALL_VERSIONS, NEWEST, NO_VERSIONS, ZERO_UUID, Buffer, Chunks, Encoded, Records, Versions
 
-P = ParamSpec("P")
-S = TypeVar("S")
-
-Buffer = bytes | bytearray | memoryview
-ZERO_UUID = UUID(int=0)
-NEWEST = 0x7FFF
+__all__ = [
+    "ALL_VERSIONS",
+    "NEWEST",
+    "NO_VERSIONS",
+    "ZERO_UUID",
+    "Api",
+    "Buffer",
+    "Chunks",
+    "Encoded",
+    "Field",
+    "Message",
+    "Records",
+    "Root",
+    "Struct",
+    "Versions",
+    "array",
+    "boolean",
+    "bytes_",
+    "default_instance",
+    "error_code",
+    "float64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "maker",
+    "records",
+    "string",
+    "struct",
+    "uint16",
+    "uint32",
+    "uuid",
+]
 
 
 class _Required:
@@ -39,76 +66,6 @@ class _Required:
 
 
 REQUIRED: Any = _Required()
-
-
-class Versions(NamedTuple):
-    """An unbroken range of versions, both ends included; `first > last` is the empty range."""
-
-    first: int
-    last: int
-
-    @classmethod
-    def parse(cls, text: str) -> Versions:
-        """Read `"3"`, `"0-4"`, `"3+"` or `"none"`."""
-        if text == "none":
-            return NO_VERSIONS
-        if text.endswith("+"):
-            return cls(int(text[:-1]), NEWEST)
-        first, dash, last = text.partition("-")
-        return cls(int(first), int(last if dash else first))
-
-    def __contains__(self, version: object) -> bool:
-        return isinstance(version, int) and self.first <= version <= self.last
-
-    def __str__(self) -> str:
-        if self.first > self.last:
-            return "none"
-        if self.last == NEWEST:
-            return f"{self.first}+"
-        return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
-
-
-NO_VERSIONS = Versions(0, -1)
-ALL_VERSIONS = Versions(0, NEWEST)
-
-
-class Chunks:
-    """The value of a `records` field that is sent from several places: its parts travel in order, as they
-    are.
-
-    `size` is the sum of the parts' sizes in bytes and is believed. A part may be any object that the
-    connection knows how to send (a buffer, a slice of a file).
-    """
-
-    __slots__ = ("parts", "size")
-
-    def __init__(self, size: int, parts: Sequence[object]) -> None:
-        self.size = size
-        self.parts = parts
-
-    def __repr__(self) -> str:
-        return f"Chunks({self.size} bytes in {len(self.parts)} parts)"
-
-
-Records = Buffer | Chunks
-
-
-class Encoded:
-    """The value of an array whose elements were encoded before (`compile.encode_element`), in the version of
-    the message that they go into. Only for arrays that are declared `reusable`.
-    """
-
-    __slots__ = ("count", "data")
-
-    def __init__(self, count: int, data: bytes | bytearray) -> None:
-        self.count = count
-        self.data = data
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __repr__(self) -> str:
-        return f"Encoded({self.count} elements in {len(self.data)} bytes)"
 
 
 class Field:
@@ -390,9 +347,9 @@ class Struct(metaclass=_StructType):
     def __init__(self, **values: Any) -> None:
         # The first object of a class builds the class's own constructor; most classes never get that far.
         cls = type(self)
-        constructor = _constructor(cls)
-        cls.__init__ = constructor  # type: ignore[method-assign]
-        constructor(self, **values)
+        build = constructor(cls)
+        cls.__init__ = build  # type: ignore[method-assign]
+        build(self, **values)
 
     def __eq__(self, other: object) -> bool:
         # A shared default is of a subclass of its class.
@@ -466,67 +423,3 @@ class Api:
         if cls.key == 18:
             return 0
         return 1 if version in cls.flexible else 0
-
-
-def default_instance(cls: type[Struct]) -> Struct:
-    """The object of `cls` with nothing but defaults: one for all, so it refuses to be changed."""
-    found = _default_instances.get(cls)
-    if found is None:
-        values = {field.name: field.make_default() for field in cls.__fields__ if field.required}
-        found = cls(**values)
-        frozen = _StructType(cls.__name__, (cls,), {"__slots__": (), "__setattr__": _refuse_change})
-        object.__setattr__(found, "__class__", frozen)
-        _default_instances[cls] = found
-    return found
-
-
-_default_instances: dict[type[Struct], Struct] = {}
-
-
-def _refuse_change(self: Struct, name: str, value: object) -> None:
-    raise AttributeError(f"{self!r} is the shared default: build a new {type(self).__name__} to set {name}")
-
-
-_NEW_LIST: Any = object()
-
-
-def maker(cls: Callable[P, S]) -> Callable[P, S]:
-    """A function that makes a struct as its class does when it is called, at a third of the price: for
-    answers that are given very often.
-    """
-    assert isinstance(cls, type)
-    made: Callable[P, S] = _build(cls, "make")
-    return made
-
-
-def _constructor(cls: type[Struct]) -> Callable[..., None]:
-    """Build `__init__` for `cls`: keyword arguments only, one store a field."""
-    return _build(cls, "__init__")
-
-
-def _build(cls: type[Struct], function: str) -> Callable[..., Any]:
-    names: dict[str, Any] = {"NEW": _NEW_LIST}
-    parameters, stores = [], []
-    for field in cls.__fields__:
-        if field.required:
-            parameters.append(field.name)
-        else:
-            default = field.make_default()
-            names[f"default_{field.name}"] = _NEW_LIST if isinstance(default, list) else default
-            parameters.append(f"{field.name}=default_{field.name}")
-            if isinstance(default, list):
-                stores.append(f"    self.{field.name} = [] if {field.name} is NEW else {field.name}")
-                continue
-        stores.append(f"    self.{field.name} = {field.name}")
-    parameters.append("unknown_tags=None")
-    stores.append("    self.unknown_tags = unknown_tags")
-    given = ", ".join(parameters)
-    if function == "make":
-        names.update(new=object.__new__, cls=cls)
-        first, stores = f"def make(*, {given}):", ["    self = new(cls)", *stores, "    return self"]
-    else:
-        first = f"def __init__(self, *, {given}):"
-    exec("\n".join([first, *stores]), names)
-    built: Callable[..., Any] = names[function]
-    built.__qualname__ = f"{cls.__qualname__}.{function}"
-    return built

@@ -155,13 +155,32 @@ class BatchBlocks:
         del self._base_offsets[:gone], self._last_offsets[:gone], self._ends[:gone]
         self.charged_bytes -= block.charged + gone * BATCH_OVERHEAD_BYTES
 
+    def batches_before(self, offset: int) -> int:
+        """How many batches `drop_before` lets go of."""
+        gone = 0
+        for block in self._blocks:
+            behind = bisect_right(self._ends, block.end)
+            if self._last_offsets[behind - 1] >= offset:
+                break
+            gone = behind
+        return gone
+
     def drop_before(self, offset: int) -> None:
         """Let go of blocks that hold nothing at or above `offset`."""
-        while self._blocks:
-            last = bisect_right(self._ends, self._blocks[0].end) - 1
-            if self._last_offsets[last] >= offset:
-                return
+        kept = len(self) - self.batches_before(offset)
+        while len(self) > kept:
             self.drop_oldest_block()
+
+    def end_of(self, found: LogRead, bytes_behind: int = 0) -> int | None:
+        """The offset behind what `read` has just given, and `bytes_behind` more; None when that is not
+        here.
+        """
+        if not self._base_offsets or found.first_base_offset < self._base_offsets[0]:
+            return None
+        first = bisect_left(self._base_offsets, found.first_base_offset)
+        start = self._ends[first - 1] if first else self._blocks[0].start
+        at = bisect_left(self._ends, start + found.size + bytes_behind)
+        return self._last_offsets[at] + 1 if at < len(self._ends) else None
 
     def truncate(self, offset: int) -> None:
         """Drop every batch that holds `offset` or anything above."""

@@ -27,12 +27,17 @@ if TYPE_CHECKING:
     from .files import OpenFile
     from .leader_epochs import LeaderEpochs
     from .producer_state import ProducerState
+    from .transaction_index import AbortedTransaction
 
 
 class StorageError(Exception):
     """A disk or file failed (full, unreadable, gone): what was tried, on which file, and why. Answered as
     KAFKA_STORAGE_ERROR.
     """
+
+
+class Overtaken(StorageError):
+    """The log's end was changed while an append was written: nothing of it counts; it may be tried again."""
 
 
 class OffsetOutOfRange(Exception):
@@ -228,8 +233,9 @@ class PartitionLog(Protocol):
         ...
 
     def commit_append(self, job: "AppendJob", *, keep: bool = True) -> None:
-        """The job's work is done: readers see its batches when this returns. StorageError if it failed, or is
-        void. Without `keep`, or where the work was not done, all is as if nothing had been written.
+        """The job's work is done: readers see its batches when this returns. StorageError if it failed,
+        Overtaken if it is void. Without `keep`, or where the work was not done, all is as if nothing had been
+        written.
         """
         ...
 
@@ -245,6 +251,28 @@ class PartitionLog(Protocol):
 
     def read_bytes(self, part: Slice) -> memoryview:
         """One part's bytes; may wait for the disk when it is a FileSlice."""
+        ...
+
+    @property
+    def has_aborted(self) -> bool:
+        """Whether there may be aborted transactions at all. Most logs have none: nothing more is asked of
+        them.
+        """
+        ...
+
+    def bound_behind(self, offset: int, found: LogRead) -> int:
+        """An offset that lies behind all that `read` has just found at `offset`, not the smallest: where the
+        next entry of the offset index is, else the next segment, else the log's end. Kafka tells a reader of
+        the transactions that were aborted up to there (LocalLog.addAbortedTransactions).
+        """
+        ...
+
+    def aborted_transactions(self, start_offset: int, end_offset: int) -> "list[AbortedTransaction]":
+        """The aborted transactions that have a part in [start_offset, end_offset), in the order of their
+        markers.
+
+        Exact where `start_offset` is not below the log's start. Kafka: UnifiedLog.collectAbortedTransactions.
+        """
         ...
 
     def offset_for_timestamp(self, timestamp_ms: int) -> TimestampOffset | None:

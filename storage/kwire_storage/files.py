@@ -191,6 +191,17 @@ class Files:
         if sync:
             self.sync_directory(os.path.dirname(path))
 
+    def write_in_place(self, path: str, data: bytes, *, sync: bool) -> None:
+        """Put `data` into a file, which is made if need be; a crash may leave it half written."""
+        descriptor = self.open(path, os.O_WRONLY | os.O_CREAT)
+        try:
+            self.write_all(descriptor, [data] if data else [], 0)
+            self.truncate(descriptor, len(data))
+            if sync:
+                self.fdatasync(descriptor)
+        finally:
+            self.close(descriptor)
+
     def remove(self, path: str) -> bool:
         """Unlink a file if it is there; gives whether it was."""
         try:

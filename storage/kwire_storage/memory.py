@@ -4,6 +4,7 @@ Held to the same contract as the segment engine. Trimming frees memory block by 
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import BatchHeader
@@ -16,14 +17,15 @@ from .engine import (
     LogConfig,
     LogRead,
     OffsetOutOfRange,
+    Overtaken,
     Slice,
-    StorageError,
     TimestampOffset,
     ValidBatch,
 )
 from .leader_epochs import LeaderEpochs
 from .producer_state import ProducerState
 from .timestamps import check_ascending, first_record_at_or_after, first_record_with_max_timestamp
+from .transaction_index import AbortedTransaction, TransactionIndex
 
 
 class _NothingToWrite:
@@ -51,6 +53,9 @@ class MemoryLog:
         self._log_end_offset = 0
         self._appended_ms = 0
         self.producers = ProducerState(config.producer_id_expiration_ms)
+        self._producers_before = ProducerState(config.producer_id_expiration_ms)
+        """As they were before the oldest batch that is held: what a truncation starts again from."""
+        self._aborted = TransactionIndex()
         self.epochs = LeaderEpochs()
 
     @property
@@ -75,8 +80,10 @@ class MemoryLog:
             self._blocks.append(header.base_offset, header.last_offset, buffer)
             if header.partition_leader_epoch > self.epochs.latest:
                 self.epochs.assign(header.partition_leader_epoch, header.base_offset)
-            self.producers.append(header, buffer)
             self._log_end_offset = header.next_offset
+            done = self.producers.append(header, buffer)
+            if done is not None and (aborted := done.aborted) is not None:
+                self._aborted.append(aborted)
 
     @property
     def waits_for_disk(self) -> bool:
@@ -90,7 +97,7 @@ class MemoryLog:
         assert isinstance(job, _NothingToWrite)
         if keep:
             if not job.is_done or job.end_offset != self._log_end_offset:
-                raise StorageError("the log was changed while batches were written to it")
+                raise Overtaken("the log was changed while batches were written to it")
             self.append(job.batches, job.now_ms)
 
     def read(
@@ -108,6 +115,20 @@ class MemoryLog:
 
     def read_bytes(self, part: Slice) -> memoryview:
         return part.read() if isinstance(part, FileSlice) else part
+
+    @property
+    def has_aborted(self) -> bool:
+        return len(self._aborted) > 0
+
+    def bound_behind(self, offset: int, found: LogRead) -> int:
+        # There is no index: as if it had an entry about where it would have one.
+        bound = self._blocks.end_of(found, self._config.index_interval_bytes)
+        return self._log_end_offset if bound is None else bound
+
+    def aborted_transactions(self, start_offset: int, end_offset: int) -> list[AbortedTransaction]:
+        found: list[AbortedTransaction] = []
+        self._aborted.collect(start_offset, end_offset, found)
+        return found
 
     def _batches(self, from_offset: int) -> Iterator[tuple[BatchHeader, memoryview]]:
         for _, view in self._blocks.batches_from(from_offset):
@@ -135,11 +156,12 @@ class MemoryLog:
             return
         self._blocks.truncate(max(offset, self._log_start_offset))
         end = self._log_start_offset
-        self.producers.clear(end)
+        self.producers.become((entry.copy() for entry in self._producers_before), end)
         for header, view in self._batches(0):
             self.producers.append(header, view)
             end = max(end, header.next_offset)
         self._log_end_offset = self.producers.end_offset = end
+        self._aborted.truncate(end)
         self.epochs.truncate_from_end(end)
 
     def advance_log_start(self, offset: int) -> None:
@@ -148,8 +170,18 @@ class MemoryLog:
         if offset > self._log_end_offset:
             raise OffsetOutOfRange(offset, self._log_start_offset, self._log_end_offset)
         self._log_start_offset = offset
-        self._blocks.drop_before(offset)
+        self._drop_before(offset)
+        self._aborted.drop_before(offset)
         self.epochs.truncate_from_start(offset)
+
+    def _drop_before(self, offset: int) -> None:
+        before = self._producers_before
+        for header, view in islice(self._batches(0), self._blocks.batches_before(offset)):
+            before.append(header, view)
+        self._blocks.drop_before(offset)
+        if len(before) > len(self.producers):
+            kept = [entry for entry in before if self.producers.get(entry.producer_id) is not None]
+            before.become(iter(kept), before.end_offset)
 
     def retain(self, now_ms: int) -> int:
         # Batch by batch: there are no segments whose youngest record keeps the others.

@@ -4,6 +4,7 @@ kwire/coordinators/groups/records.py puts together by hand has to be the same.
 
 from __future__ import annotations
 
+from kwire_codecs.errors import Malformed
 from kwire_codecs.internal import group_records as codec
 from kwire_codecs.internal.coordinator import encode_key, encode_value
 
@@ -24,3 +25,28 @@ def offset_bytes(key: OffsetKey, value: OffsetValue | None) -> tuple[bytes, byte
         topic_id=value.topic_id,
     )
     return key_bytes, encode_value(declared, 4 if value.expire_timestamp_ms == -1 else 1)
+
+
+def read_offset(key: bytes, value: bytes | None) -> tuple[OffsetKey, OffsetValue | None] | str:
+    """The offset in a record's key and value, or what else these are: "unreadable", "unknown", "another"."""
+    try:
+        found = codec.decode_record(key, value)
+    except Malformed:
+        return "unreadable"
+    if isinstance(found, codec.UnknownRecord):
+        return "unknown"
+    if not isinstance(found.key, codec.OffsetCommitKey):
+        return "another"
+    offset_key = OffsetKey(found.key.group, found.key.topic, found.key.partition)
+    if found.value is None:
+        return offset_key, None
+    read = found.value
+    assert isinstance(read, codec.OffsetCommitValue)
+    return offset_key, OffsetValue(
+        read.offset,
+        read.leader_epoch,
+        read.metadata,
+        read.commit_timestamp,
+        read.expire_timestamp,
+        read.topic_id,
+    )

@@ -37,12 +37,18 @@ def batch(
 
 
 def marker(
-    base_offset: int, *, commit: bool, producer_id: int, producer_epoch: int, leader_epoch: int = 0
+    base_offset: int,
+    *,
+    commit: bool,
+    producer_id: int,
+    producer_epoch: int,
+    leader_epoch: int = 0,
+    coordinator_epoch: int = 7,
 ) -> ValidBatch:
     """A transaction's end."""
     key = b"\0\0" + (b"\0\1" if commit else b"\0\0")
     built = record_batch.build(
-        [Record(key, b"\0\0\0\0\0\7", 5000)],
+        [Record(key, b"\0\0" + coordinator_epoch.to_bytes(4, "big"), 5000)],
         base_offset=base_offset,
         leader_epoch=leader_epoch,
         producer_id=producer_id,

@@ -13,8 +13,9 @@ from kwire_storage.engine import (
     StorageError,
     TimestampOffset,
 )
+from kwire_storage.transaction_index import AbortedTransaction
 
-from tests.storage.batches import batch, fill, offsets, offsets_in, read_all
+from tests.storage.batches import batch, fill, marker, offsets, offsets_in, read_all
 
 
 class LogContract:
@@ -247,6 +248,124 @@ class LogContract:
         log.truncate_to(0)
         assert log.producers.get(9) is None
 
+    # Transactions
+
+    def begin(self, log: PartitionLog, producer_id: int, count: int = 1) -> int:
+        """A transactional batch; gives its offset."""
+        offset = log.log_end_offset
+        made = batch(
+            offset,
+            count,
+            producer_id=producer_id,
+            producer_epoch=0,
+            base_sequence=0,
+            is_transactional=True,
+        )
+        log.append([made], 0)
+        return offset
+
+    def end(self, log: PartitionLog, producer_id: int, *, commit: bool = False) -> int:
+        """A marker; gives its offset."""
+        offset = log.log_end_offset
+        log.append([marker(offset, commit=commit, producer_id=producer_id, producer_epoch=0)], 0)
+        return offset
+
+    def test_nothing_was_aborted_in_a_log_without_transactions(self, log: PartitionLog) -> None:
+        assert log.aborted_transactions(0, 0) == []
+        fill(log, 20)
+        assert log.aborted_transactions(0, 20) == []
+
+    def test_what_was_aborted_is_told_in_the_order_of_the_markers(self, log: PartitionLog) -> None:
+        assert [self.begin(log, 1, 3), self.begin(log, 2), self.begin(log, 3)] == [0, 3, 4]
+        assert [self.end(log, 2), self.end(log, 1, commit=True), self.end(log, 3)] == [5, 6, 7]
+        assert self.end(log, 4) == 8  # which had begun nothing
+        assert log.aborted_transactions(0, 9) == [(2, 3, 5, 0), (3, 4, 7, 8)]
+
+    def test_only_what_has_a_part_in_the_range_is_told(self, log: PartitionLog) -> None:
+        expected = []
+        for at in range(0, 60, 3):
+            first, _, last = self.begin(log, 1), self.begin(log, 1), self.end(log, 1)
+            assert (first, last) == (at, at + 2)
+            expected.append(AbortedTransaction(1, first, last, last + 1))
+        for start in range(0, 60, 7):
+            for end in (start, start + 1, start + 10, 60):
+                told = [one for one in expected if one.last_offset >= start and one.first_offset < end]
+                assert log.aborted_transactions(start, end) == told
+
+    def test_a_transaction_that_spans_segments_is_told_in_all_of_them(self, log: PartitionLog) -> None:
+        self.begin(log, 1)
+        fill(log, 30)
+        marker_at = self.end(log, 1)
+        fill(log, 10)
+        for start in range(marker_at + 1):
+            assert log.aborted_transactions(start, start + 1) == [(1, 0, marker_at, marker_at + 1)]
+        assert log.aborted_transactions(marker_at + 1, 42) == []
+
+    @pytest.mark.parametrize("cut", range(0, 13))
+    def test_truncation_makes_undone_what_it_cuts_off(self, log: PartitionLog, cut: int) -> None:
+        for at in (0, 4, 8):
+            assert [self.begin(log, 1), self.begin(log, 2), self.end(log, 1), self.end(log, 2)][0] == at
+        log.truncate_to(cut)
+        told = [(1, at, at + 2, at + 1) for at in (0, 4, 8) if at + 2 < cut]
+        told += [(2, at + 1, at + 3, at + 4) for at in (0, 4, 8) if at + 3 < cut]
+        assert log.aborted_transactions(0, 12) == sorted(told, key=lambda aborted: aborted[2])
+        undecided = {0: None, 1: 0, 2: 0, 3: 1}[cut % 4]
+        first = None if undecided is None else cut - cut % 4 + undecided
+        assert log.producers.first_undecided_offset == first
+        for _ in range(3):
+            self.begin(log, 3)
+            self.end(log, 3)
+        assert len(log.aborted_transactions(0, 20)) == len(told) + 3
+
+    def test_a_transaction_stays_open_when_what_it_began_with_is_deleted(self, log: PartitionLog) -> None:
+        self.begin(log, 1)
+        fill(log, 60, value=b"v" * 500)
+        log.advance_log_start(50)
+        assert log.producers.first_undecided_offset == 0
+        fill(log, 1)
+        for _ in range(2):
+            log.truncate_to(61)
+            assert log.producers.first_undecided_offset == 0
+            self.end(log, 1)
+            assert log.producers.first_undecided_offset is None
+            assert log.aborted_transactions(50, 62) == [(1, 0, 61, 62)]
+
+    def test_a_transaction_stays_open_when_retention_takes_all_of_it(self, log: PartitionLog) -> None:
+        self.begin(log, 1)
+        fill(log, 20)
+        log.configure(LogConfig(segment_bytes=400, retention_ms=100))
+        assert log.retain(1 << 40) == 21
+        assert log.producers.expire(1 << 60) == 0
+        assert log.producers.first_undecided_offset == 0
+        assert self.end(log, 1) == 21
+        assert log.producers.first_undecided_offset is None
+        assert log.aborted_transactions(21, 22) == [(1, 0, 21, 22)]
+
+    def test_what_was_aborted_below_the_log_start_is_told_to_nobody(self, log: PartitionLog) -> None:
+        self.begin(log, 1)
+        self.end(log, 1)
+        fill(log, 20, value=b"v" * 50)
+        self.begin(log, 1)
+        self.end(log, 1)
+        log.advance_log_start(20)
+        assert log.aborted_transactions(20, 24) == [(1, 22, 23, 24)]
+
+    @pytest.mark.parametrize("max_bytes", [0, 1, 300, 1000, 1 << 20])
+    def test_the_bound_of_a_read_lies_behind_all_of_it(self, log: PartitionLog, max_bytes: int) -> None:
+        fill(log, 40)
+        for start in range(40):
+            found = log.read(start, max_bytes)
+            data = b"".join(map(log.read_bytes, found.parts))
+            assert offsets_in(data)[-1][1] < log.bound_behind(start, found) <= 40
+        nothing = log.read(3, 0, at_least_one=False)
+        assert 3 <= log.bound_behind(3, nothing) <= 40
+
+    def test_the_bound_of_a_read_is_near_its_end(self, log: PartitionLog) -> None:
+        fill(log, 4000)
+        found = log.read(0, 1)
+        interval = max(self.config.index_interval_bytes, len(batch(0).buffer))
+        assert log.bound_behind(0, found) <= 3 * interval // len(batch(0).buffer) + 3
+
     def test_retention_removes_the_old_and_the_surplus(self, log: PartitionLog) -> None:
         log.configure(LogConfig(segment_bytes=400, retention_ms=-1))
         fill(log, 30)
@@ -325,3 +444,11 @@ class LogContract:
         log.configure(LogConfig())
         fill(log, 3)
         log.close(clean=True)
+
+    def test_a_log_knows_whether_anything_was_aborted(self, log: PartitionLog) -> None:
+        self.begin(log, 1)
+        self.end(log, 1, commit=True)
+        assert not log.has_aborted
+        self.begin(log, 1)
+        self.end(log, 1)
+        assert log.has_aborted

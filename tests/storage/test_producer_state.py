@@ -7,15 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kwire_codecs.errors import ErrorCode
-from kwire_storage.producer_state import (
-    CorruptSnapshot,
-    Duplicate,
-    Origin,
-    ProducerEntry,
-    ProducerState,
-    WrittenBatch,
-    decode_snapshot,
-)
+from kwire_storage.producer_entry import ProducerEntry, WrittenBatch
+from kwire_storage.producer_snapshot import CorruptSnapshot, decode_snapshot
+from kwire_storage.producer_state import Duplicate, Origin, ProducerState, Verification
 
 from tests.storage.batches import batch, marker
 
@@ -38,6 +32,7 @@ class Writer:
         producer_id: int = 7,
         transactional: bool = False,
         origin: Origin = Origin.CLIENT,
+        verified: Verification | bool = True,
     ) -> int | Duplicate | ErrorCode:
         """The base offset that the batch got, or why it got none."""
         sent = batch(
@@ -48,16 +43,32 @@ class Writer:
             base_sequence=sequence,
             is_transactional=transactional,
         )
-        verdict = self.state.check(sent.header, 0, origin=origin)
+        verdict = self.state.check(sent.header, 0, origin=origin, verified=verified)
         if verdict is not None:
             return verdict
         self.state.append(sent.header, sent.buffer)
         self.end_offset += count
         return sent.header.base_offset
 
-    def end(self, *, commit: bool, producer_id: int = 7, epoch: int = 0) -> object:
-        sent = marker(self.end_offset, commit=commit, producer_id=producer_id, producer_epoch=epoch)
-        assert self.state.check(sent.header, 0, origin=Origin.COORDINATOR) is None
+    def end(
+        self,
+        *,
+        commit: bool,
+        producer_id: int = 7,
+        epoch: int = 0,
+        coordinator_epoch: int = 7,
+        transaction_version: int = 0,
+    ) -> object:
+        refusal = self.state.check_marker(producer_id, epoch, coordinator_epoch, transaction_version)
+        if refusal is not None:
+            return refusal
+        sent = marker(
+            self.end_offset,
+            commit=commit,
+            producer_id=producer_id,
+            producer_epoch=epoch,
+            coordinator_epoch=coordinator_epoch,
+        )
         self.end_offset += 1
         return self.state.append(sent.header, sent.buffer)
 
@@ -227,6 +238,156 @@ def test_after_a_marker_of_a_new_epoch_sequences_begin_at_0(writer: Writer) -> N
     writer.end(commit=False, epoch=1)
     assert writer.send(5, epoch=1, transactional=True) is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
     assert writer.send(0, epoch=1, transactional=True) == 6
+
+
+@pytest.mark.parametrize("transaction_version", [0, 1, 2])
+def test_a_marker_of_an_older_epoch_is_refused(writer: Writer, transaction_version: int) -> None:
+    writer.send(0, epoch=3, transactional=True)
+    ended = writer.end(commit=True, epoch=2, transaction_version=transaction_version)
+    assert ended is ErrorCode.INVALID_PRODUCER_EPOCH
+    assert writer.state.first_undecided_offset == 0
+
+
+def test_under_version_2_a_marker_of_the_transactions_own_epoch_is_late(writer: Writer) -> None:
+    writer.send(0, epoch=3, transactional=True)
+    assert writer.end(commit=True, epoch=3, transaction_version=2) is ErrorCode.INVALID_PRODUCER_EPOCH
+    assert writer.end(commit=True, epoch=4, transaction_version=2) == (7, 0, 1, False, 2)
+
+
+def test_under_version_2_a_marker_may_be_written_again_until_something_was_begun(writer: Writer) -> None:
+    writer.send(0, epoch=3, transactional=True)
+    writer.end(commit=True, epoch=4, transaction_version=2)
+    assert writer.end(commit=True, epoch=4, transaction_version=2) is None
+    assert writer.send(0, epoch=4, transactional=True) == 3
+    assert writer.end(commit=True, epoch=4, transaction_version=2) is ErrorCode.INVALID_PRODUCER_EPOCH
+
+
+def test_at_the_largest_epoch_a_marker_is_taken_also_under_version_2(writer: Writer) -> None:
+    writer.send(0, epoch=0x7FFF, transactional=True)
+    assert writer.end(commit=False, epoch=0x7FFF, transaction_version=2) == (7, 0, 1, True, 2)
+
+
+def test_before_version_2_a_marker_has_the_transactions_epoch(writer: Writer) -> None:
+    writer.send(0, epoch=3, transactional=True)
+    assert writer.end(commit=True, epoch=3, transaction_version=1) == (7, 0, 1, False, 2)
+
+
+@pytest.mark.parametrize("transaction_version", [0, 1, 2])
+def test_a_coordinator_of_an_older_epoch_is_fenced(writer: Writer, transaction_version: int) -> None:
+    writer.end(commit=True, epoch=3, coordinator_epoch=5)
+    writer.send(0, epoch=3, transactional=True)
+    ended = writer.end(commit=True, epoch=4, coordinator_epoch=4, transaction_version=transaction_version)
+    assert ended is ErrorCode.TRANSACTION_COORDINATOR_FENCED
+    ended = writer.end(commit=True, epoch=4, coordinator_epoch=5, transaction_version=transaction_version)
+    assert ended == (7, 1, 2, False, 3)
+
+
+@pytest.mark.parametrize("transaction_version", [0, 1, 2])
+def test_a_marker_may_come_for_a_producer_that_is_not_known(writer: Writer, transaction_version: int) -> None:
+    assert writer.end(commit=False, epoch=0, transaction_version=transaction_version) is None
+    entry = writer.state.get(7)
+    assert entry is not None
+    assert (entry.epoch, entry.coordinator_epoch, entry.last_timestamp_ms) == (0, 7, 5000)
+
+
+# Verification
+
+
+def test_a_batch_begins_a_transaction_only_if_the_coordinator_was_asked(writer: Writer) -> None:
+    assert writer.send(0, transactional=True, verified=False) is ErrorCode.INVALID_TXN_STATE
+    assert writer.send(0, transactional=True, verified=True) == 0
+    assert writer.send(1, transactional=True, verified=False) == 1
+    writer.end(commit=True)
+    assert writer.send(2, transactional=True, verified=False) is ErrorCode.INVALID_TXN_STATE
+
+
+def test_a_coordinators_own_batch_begins_a_transaction_unasked(writer: Writer) -> None:
+    assert writer.send(-1, transactional=True, origin=Origin.COORDINATOR, verified=False) == 0
+    assert writer.state.first_undecided_offset == 0
+
+
+def test_an_answer_is_good_for_the_verification_that_it_belongs_to(writer: Writer) -> None:
+    older = started(writer, 0)
+    writer.end(commit=False)
+    assert writer.send(0, transactional=True, verified=older) is ErrorCode.INVALID_TXN_STATE
+    newer = started(writer, 0)
+    assert newer is not older
+    assert writer.send(0, transactional=True, verified=older) is ErrorCode.INVALID_TXN_STATE
+    assert writer.send(0, transactional=True, verified=newer) == 1
+
+
+def test_batches_that_wait_for_one_answer_share_it_until_the_first_is_there(writer: Writer) -> None:
+    first, second = started(writer, 0), started(writer, 1)
+    assert first is second
+    assert writer.send(0, transactional=True, verified=first) == 0
+    assert writer.send(1, transactional=True, verified=second) == 1
+    assert writer.state.start_verification(7, 0, 2, supports_epoch_bump=False, now_ms=0) is None
+
+
+def test_the_marker_of_the_transaction_before_leaves_the_verification_of_the_next_one(writer: Writer) -> None:
+    """Under version 2 both have one epoch."""
+    writer.send(0, epoch=3, transactional=True)
+    verification = started(writer, 0, epoch=4, supports_epoch_bump=True)
+    writer.end(commit=True, epoch=4, transaction_version=2)
+    assert writer.send(0, epoch=4, transactional=True, verified=verification) == 2
+
+
+def test_no_batch_overtakes_the_lowest_sequence_that_waits_for_an_answer(writer: Writer) -> None:
+    started(writer, 5)
+    verification = started(writer, 3)
+    sent = writer.send(5, transactional=True, verified=verification)
+    assert sent is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+    assert writer.send(3, 2, transactional=True, verified=verification) == 0
+    assert writer.send(5, transactional=True, verified=False) == 2
+
+
+def test_the_lowest_sequence_begins_again_with_an_epoch(writer: Writer) -> None:
+    started(writer, 0, epoch=1)
+    verification = started(writer, 2, epoch=2)
+    assert (verification.epoch, verification.lowest_sequence) == (2, 2)
+    started(writer, 0, epoch=1)
+    assert verification.lowest_sequence == 2
+
+
+@pytest.mark.parametrize(("supports_epoch_bump", "expected"), [(True, None), (False, 0)])
+def test_under_version_2_a_producer_that_is_not_known_begins_at_0(
+    writer: Writer, supports_epoch_bump: bool, expected: int | None
+) -> None:
+    verification = started(writer, 4, supports_epoch_bump=supports_epoch_bump)
+    sent = writer.send(4, transactional=True, verified=verification)
+    assert sent == (ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER if expected is None else expected)
+
+
+def test_plain_batches_too_wait_for_what_is_being_verified(writer: Writer) -> None:
+    """Only a client that mixes them notices."""
+    writer.send(0)
+    started(writer, 0)
+    assert writer.send(1) is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+
+
+def test_verification_of_an_older_epoch_is_not_begun(writer: Writer) -> None:
+    writer.send(0, epoch=3)
+    found = writer.state.start_verification(7, 2, 0, supports_epoch_bump=False, now_ms=0)
+    assert found is ErrorCode.INVALID_PRODUCER_EPOCH
+
+
+def test_a_verification_that_nobody_ends_expires(writer: Writer) -> None:
+    verification = started(writer, 0)
+    writer.state.expire(writer.state.expiration_ms - 1)
+    assert started(writer, 0) is verification
+    writer.state.expire(writer.state.expiration_ms)
+    assert started(writer, 0) is not verification
+
+
+def started(
+    writer: Writer, sequence: int, *, epoch: int = 0, supports_epoch_bump: bool = False
+) -> Verification:
+    """The verification that is under way now."""
+    found = writer.state.start_verification(
+        7, epoch, sequence, supports_epoch_bump=supports_epoch_bump, now_ms=0
+    )
+    assert isinstance(found, Verification)
+    return found
 
 
 def test_a_plain_batch_in_a_transaction_is_refused(writer: Writer) -> None:

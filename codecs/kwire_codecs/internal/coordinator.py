@@ -20,6 +20,9 @@ from ..records.batch import (
     HEADER,
     HEADER_SIZE,
     LOG_OVERHEAD,
+    NO_PRODUCER_EPOCH,
+    NO_PRODUCER_ID,
+    TRANSACTIONAL,
     BatchHeader,
 )
 from ..records.checksum import crc32c
@@ -96,15 +99,20 @@ class CoordinatorBatch:
     """A batch of a coordinator's records as it grows: all of one moment, none with headers.
 
     What `records.batch.build` makes of such records, which can do without reading it again: `finish` gives
-    the header as well. `size` is that of the records so far, in bytes.
+    the header as well. `size` is that of the records so far, in bytes. One with a producer belongs to that
+    producer's transaction; a coordinator writes those without sequences.
     """
 
-    __slots__ = ("_buffer", "_count", "_timestamp_ms")
+    __slots__ = ("_buffer", "_count", "_timestamp_ms", "producer_epoch", "producer_id")
 
-    def __init__(self, timestamp_ms: int) -> None:
+    def __init__(
+        self, timestamp_ms: int, producer_id: int = NO_PRODUCER_ID, producer_epoch: int = NO_PRODUCER_EPOCH
+    ) -> None:
         self._buffer = bytearray(HEADER_SIZE)
         self._count = 0
         self._timestamp_ms = timestamp_ms
+        self.producer_id = producer_id
+        self.producer_epoch = producer_epoch
 
     @property
     def size(self) -> int:
@@ -124,8 +132,12 @@ class CoordinatorBatch:
         """The whole batch, whose offsets begin at 0, and its header. There is nothing to be added then."""
         view = memoryview(self._buffer)
         length, count, now_ms = len(view) - LOG_OVERHEAD, self._count, self._timestamp_ms
-        HEADER.pack_into(view, 0, 0, length, -1, 2, 0, 0, count - 1, now_ms, now_ms, -1, -1, -1, count)
+        producer_id, epoch = self.producer_id, self.producer_epoch
+        kind = 0 if producer_id == NO_PRODUCER_ID else TRANSACTIONAL
+        HEADER.pack_into(
+            view, 0, 0, length, -1, 2, 0, kind, count - 1, now_ms, now_ms, producer_id, epoch, -1, count
+        )
         crc = crc32c(view[ATTRIBUTES_POSITION:])
         CRC.pack_into(view, CRC_POSITION, crc)
-        header = (0, length, -1, 2, crc, 0, count - 1, now_ms, now_ms, -1, -1, -1, count)
+        header = (0, length, -1, 2, crc, kind, count - 1, now_ms, now_ms, producer_id, epoch, -1, count)
         return view, tuple.__new__(BatchHeader, header)  # half the time that a call of BatchHeader takes

@@ -184,10 +184,10 @@ def read_header(buffer: ReadableBuffer, position: int = 0, *, whole: bool = True
     """
     if position < 0 or len(buffer) - position < HEADER_SIZE:
         raise CorruptBatch(Reason.LENGTH, "too few bytes for a batch header", position)
-    header = BatchHeader._make(HEADER.unpack_from(buffer, position))
-    if header.magic != 2:
-        raise CorruptBatch(Reason.MAGIC, f"magic is {header.magic}, not 2", position)
-    batch_length = header.batch_length
+    fields = HEADER.unpack_from(buffer, position)
+    _, batch_length, _, magic, _, _, last_offset_delta, _, _, _, _, _, record_count = fields
+    if magic != 2:
+        raise CorruptBatch(Reason.MAGIC, f"magic is {magic}, not 2", position)
     if batch_length < _LEAST_LENGTH:
         raise CorruptBatch(Reason.LENGTH, f"batch length {batch_length} is less than a header's", position)
     if whole and batch_length > len(buffer) - position - LOG_OVERHEAD:
@@ -195,10 +195,10 @@ def read_header(buffer: ReadableBuffer, position: int = 0, *, whole: bool = True
         raise CorruptBatch(
             Reason.LENGTH, f"batch length {batch_length} where {left} bytes are left", position
         )
-    if not 0 <= header.record_count <= header.last_offset_delta + 1 or header.last_offset_delta < 0:
-        counts = f"{header.record_count} records, last offset delta {header.last_offset_delta}"
+    if not 0 <= record_count <= last_offset_delta + 1 or last_offset_delta < 0:
+        counts = f"{record_count} records, last offset delta {last_offset_delta}"
         raise CorruptBatch(Reason.COUNT, counts, position)
-    return header
+    return new_tuple(BatchHeader, fields)
 
 
 def walk(

@@ -141,6 +141,54 @@ def decode_records(
         raise CorruptBatch(Reason.RECORD, f"{end - position} bytes behind the last record")
 
 
+def only_record(data: bytes, position: int, end: int) -> tuple[bytes, bytes | None] | None:
+    """Key and value of the one record between two places, if it is as coordinators write theirs: its time and
+    offset are its batch's, its lengths are of two bytes at most, it has a key and no headers. None for any
+    other, and for what is none: `decode_records` tells those apart.
+    """
+    try:
+        length = data[position]
+        position += 1
+        if length > 0x7F:
+            byte = data[position]
+            position += 1
+            if byte > 0x7F:
+                return None
+            length = (length & 0x7F) | byte << 7
+        if length & 1 or position + (length >> 1) != end or data[position + 1] or data[position + 2]:
+            return None
+        position += 4
+        length = data[position - 1]
+        if length > 0x7F:
+            byte = data[position]
+            position += 1
+            if byte > 0x7F:
+                return None
+            length = (length & 0x7F) | byte << 7
+        if length & 1:
+            return None
+        value_at = position + (length >> 1)
+        key = data[position:value_at]
+        length = data[value_at]
+        value_at += 1
+        if length > 0x7F:
+            byte = data[value_at]
+            value_at += 1
+            if byte > 0x7F:
+                return None
+            length = (length & 0x7F) | byte << 7
+        value_end = value_at + (length >> 1)
+        if length & 1:
+            if length != 1 or value_at + 1 != end or data[value_at]:
+                return None
+            return key, None
+        if value_end + 1 != end or data[value_end]:
+            return None
+        return key, data[value_at:value_end]
+    except IndexError:
+        return None
+
+
 def _wrapped(number: int) -> int:
     """`number` as 64-bit arithmetic, which Kafka's is, would have it."""
     return (number + _INT64_LIMIT) % (2 * _INT64_LIMIT) - _INT64_LIMIT

@@ -2,6 +2,8 @@
 noted there again.
 """
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ..engine import FileSlice
@@ -14,6 +16,8 @@ class FlushPlan:
 
     files: Files
     slices: list[FileSlice]
+    paths: list[str]
+    """Files that may be gone by then."""
     directories: list[str]
     end_offset: int
     generation: int
@@ -25,6 +29,13 @@ class FlushPlan:
         for part in self.slices:
             with storing("syncing", part.file.path):
                 files.fdatasync(part.descriptor)
+        for path in self.paths:
+            with storing("syncing", path), suppress(FileNotFoundError):
+                descriptor = files.open(path, os.O_RDWR)
+                try:
+                    files.fdatasync(descriptor)
+                finally:
+                    files.close(descriptor)
         for directory in self.directories:
             with storing("syncing", directory):
                 files.sync_directory(directory)

@@ -26,6 +26,7 @@ from ..engine import (
     LogConfig,
     LogRead,
     OffsetOutOfRange,
+    Overtaken,
     Slice,
     StorageError,
     TimestampOffset,
@@ -34,15 +35,17 @@ from ..engine import (
 from ..files import storing
 from ..leader_epochs import LeaderEpochs
 from ..producer_state import ProducerState
-from ..timestamps import check_ascending, first_record_at_or_after, first_record_with_max_timestamp
+from ..timestamps import check_ascending
+from ..transaction_index import AbortedTransaction
 from ..write_pressure import LARGE_BYTES
-from . import file_names
+from . import file_names, lookups
 from .append_job import SegmentAppend
 from .flush import FlushPlan
 from .offset_index import MAX_RELATIVE_OFFSET
+from .producer_replay import build, rebuild
 from .recovery import LoadedLog
 from .retention import SegmentFacts, segments_to_delete
-from .segment import Place, Placed, Room, Segment, Shared
+from .segment import Placed, Room, Segment, Shared
 from .snapshots import Snapshots
 
 log = logging.getLogger("kwire.storage")
@@ -101,6 +104,7 @@ class SegmentedLog:
         self.producers = ProducerState(config.producer_id_expiration_ms)
         if loaded.segments or loaded.snapshots:
             self._rebuild_producers(now_ms, trust_absence=clean)
+        self.has_aborted = not all(segment.transactions.is_empty for segment in self._segments)
 
     @property
     def size_bytes(self) -> int:
@@ -186,7 +190,10 @@ class SegmentedLog:
         tail, producers = self._tail, self.producers
         for buffer, _, base_offset, last_offset, _, header in placed:
             tail.append(base_offset, last_offset, buffer)
-            producers.append(header, buffer)
+            done = producers.append(header, buffer)
+            if done is not None and (aborted := done.aborted) is not None:
+                self._segments[-1].transactions.append(aborted, end)
+                self.has_aborted = True
         self._tails.grown(tail)
 
     @property
@@ -213,7 +220,7 @@ class SegmentedLog:
         if keep:
             if job.error is not None:
                 raise job.segment.append_failed(job.error) from job.error
-            raise StorageError(f"{self.directory} was changed while batches were written to it")
+            raise Overtaken(f"{self.directory} was changed while batches were written to it")
 
     def _stop_job(self) -> None:
         """The log's end is about to change: an append that is being written does not count."""
@@ -296,7 +303,7 @@ class SegmentedLog:
         parts: list[Slice] = []
         size = 0
         first_base_offset = offset
-        at = max(bisect_right(self._bases, offset) - 1, 0)
+        at = self._segment_at(offset)
         while at < len(self._segments):
             segment = self._segments[at]
             at += 1
@@ -320,55 +327,39 @@ class SegmentedLog:
     def read_bytes(self, part: Slice) -> memoryview:
         return part.read() if isinstance(part, FileSlice) else part
 
-    def _segments_from(self, offset: int) -> Iterator[Segment]:
-        for at in range(max(bisect_right(self._bases, offset) - 1, 0), len(self._segments)):
-            yield self._segments[at]
+    def _segment_at(self, offset: int) -> int:
+        """The place of the segment that holds an offset."""
+        return max(bisect_right(self._bases, offset) - 1, 0)
 
-    def _places_from(self, segment: Segment, offset: int) -> Iterator[Place]:
-        return (
-            place for place in segment.places(segment.offsets.lookup(offset)) if place.last_offset >= offset
-        )
+    def _segments_from(self, offset: int) -> Iterator[Segment]:
+        for at in range(self._segment_at(offset), len(self._segments)):
+            yield self._segments[at]
 
     def offset_for_timestamp(self, timestamp_ms: int) -> TimestampOffset | None:
         start = self.log_start_offset
-        for segment in self._segments_from(start):
-            if not segment.size or segment.load_max_timestamp() < timestamp_ms:
-                continue
-            for place in self._places_from(segment, max(segment.times.lookup(timestamp_ms), start)):
-                if place.max_timestamp >= timestamp_ms and place.last_offset >= start:
-                    buffer, header = segment.batch(place)
-                    found = first_record_at_or_after(buffer, header, timestamp_ms, start)
-                    if found is not None:
-                        return found
-        return None
+        return lookups.first_at_or_after(self._segments_from(start), start, timestamp_ms)
 
     def max_timestamp_offset(self) -> TimestampOffset | None:
-        newest: tuple[int, int, Segment] | None = None
         start = self.log_start_offset
-        for segment in self._segments_from(start):
-            if not segment.size:
-                continue
-            if segment.base_offset >= start:
-                timestamp, last_offset = segment.load_max_timestamp(), segment.max_timestamp_offset
-            else:  # what lies below the log start does not count, so the index is no help
-                timestamp, last_offset = max(
-                    (
-                        (place.max_timestamp, -place.last_offset)
-                        for place in self._places_from(segment, start)
-                    ),
-                    default=(-1, 0),
-                )
-                last_offset = -last_offset
-            if timestamp >= 0 and (newest is None or timestamp > newest[0]):
-                newest = timestamp, last_offset, segment
-        if newest is None:
-            return None
-        timestamp, last_offset, segment = newest
-        for place in self._places_from(segment, max(start, segment.base_offset)):
-            if place.max_timestamp == timestamp:
-                buffer, header = segment.batch(place)
-                return first_record_with_max_timestamp(buffer, header, start)
-        return None
+        return lookups.first_newest(self._segments_from(start), start)
+
+    def bound_behind(self, offset: int, found: LogRead) -> int:
+        last: FileSlice | int | None = offset
+        if found.parts:
+            part = found.parts[-1]
+            last = part if isinstance(part, FileSlice) else self._tail.end_of(found)
+        if last is None:
+            return self.log_end_offset
+        holding = found.first_base_offset if isinstance(last, FileSlice) else max(last - 1, offset)
+        return lookups.bound_behind(self._segments_from(holding), last, self.log_end_offset)
+
+    def aborted_transactions(self, start_offset: int, end_offset: int) -> list[AbortedTransaction]:
+        return lookups.aborted_transactions(
+            self._segments_from(start_offset),
+            start_offset,
+            end_offset,
+            lambda segment: build(segment, self._segments, self._snapshots),
+        )
 
     # Cutting
 
@@ -443,34 +434,15 @@ class SegmentedLog:
         self._segments[at].remove()
         del self._segments[at], self._bases[at]
 
-    # Producer state
-
     def _rebuild_producers(self, now_ms: int, *, trust_absence: bool) -> None:
-        """Derive the producers from the newest snapshot and the batches behind it, whether they can still be
-        read or not: who wrote them goes on from there, and would be out of order otherwise.
-
-        `trust_absence`: no snapshot at all means that a clean stop found no producers to write down.
-        """
-        producers = self.producers
-        producers.clear(self.first_segment_offset)
-        trust_absence = trust_absence and not len(self._snapshots)
-        self._snapshots.drop_above(self.log_end_offset)
-        if not self._snapshots.load_newest(producers, now_ms) and trust_absence:
-            producers.end_offset = self.log_end_offset
-        start = max(producers.end_offset, self.first_segment_offset)
-        if start < self.log_end_offset:
-            for segment in self._segments_from(start):
-                self._replay(segment, start)
-        producers.end_offset = self.log_end_offset
-
-    def _replay(self, segment: Segment, start: int) -> None:
-        first = segment.find(start)
-        if first is None:
-            return
-        for place, header in segment.headers(first.position):
-            if header.producer_id >= 0:
-                buffer = segment.batch_bytes(place) if header.is_control else memoryview(b"")
-                self.producers.append(header, buffer)
+        rebuild(
+            self.producers,
+            self._segments,
+            self._snapshots,
+            self.log_end_offset,
+            now_ms,
+            trust_absence=trust_absence,
+        )
 
     # Settings, durability, the end
 
@@ -506,10 +478,14 @@ class SegmentedLog:
             for segment in self._segments_from(self.recovery_point)
             if segment.size and segment.base_offset < end
         ]
-        named = self._names_version == self._names_synced
+        for segment in segments:
+            segment.transactions.save()
+        paths = [each.transactions.path for each in segments if not each.transactions.is_empty]
+        named = self._names_version == self._names_synced and not paths
         return FlushPlan(
             files=self._shared.files,
             slices=[segment.slice(0, segment.size) for segment in segments],
+            paths=paths,
             directories=[] if named else [self.directory, os.path.dirname(self.directory)],
             end_offset=end,
             generation=self._generation,

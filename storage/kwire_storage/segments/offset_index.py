@@ -66,6 +66,18 @@ class OffsetIndex:
         at = bisect_right(self._positions, position)
         return self._positions[at - 1] if at else 0
 
+    def first_from_position(self, position: int) -> int | None:
+        """The offset of the first entry whose batch does not begin before `position` (Kafka:
+        fetchUpperBoundOffset); None when there is none.
+        """
+        at = bisect_left(self._positions, position)
+        return self.base_offset + self._offsets[at] if at < len(self._offsets) else None
+
+    def first_from(self, offset: int) -> int | None:
+        """The first entry's offset that is not below `offset`; None when there is none."""
+        at = bisect_left(self._offsets, offset - self.base_offset)
+        return self.base_offset + self._offsets[at] if at < len(self._offsets) else None
+
     def truncate(self, offset: int) -> None:
         """Drop the entries at or above `offset`."""
         keep = bisect_left(self._offsets, offset - self.base_offset)

@@ -21,7 +21,9 @@ from ..files import storing
 from ..leader_epochs import EpochEntry, LeaderEpochs
 from . import file_names
 from .offset_index import MAX_RELATIVE_OFFSET
-from .segment import Place, Segment, Shared
+from .places import Place
+from .segment import Segment, Shared
+from .snapshots import Snapshots
 
 READ_BYTES = 1 << 20
 
@@ -66,6 +68,7 @@ def load(
             found.setdefault(parsed[1], []).append(parsed[0])
     bases = sorted(found.get(file_names.LOG, []))
     _remove_orphans(directory, shared, found, set(bases))
+    with_aborted = set(found.get(file_names.TRANSACTION_INDEX, []))
     segments = [
         Segment(
             directory,
@@ -75,6 +78,7 @@ def load(
             created_ms=now_ms,
             size=_file_size(directory, shared, base),
             end_offset=following,
+            has_aborted=base in with_aborted,
         )
         for base, following in zip_longest(bases, bases[1:])
     ]
@@ -101,6 +105,9 @@ def _look(loaded: LoadedLog, directory: str, shared: Shared, *, clean: bool, rec
             log.warning(
                 "all of %s lies below its log start offset %d; removed", directory, loaded.log_start_offset
             )
+            # What is known of producers goes with their records (Kafka: truncateFullyAndStartAt).
+            Snapshots(directory, shared.files, loaded.snapshots).drop_above(-1)
+            loaded.snapshots = []
         for segment in segments:
             segment.remove()
         segments.clear()
@@ -211,7 +218,8 @@ def _recover(loaded: LoadedLog, recovery_point: int, epochs: LeaderEpochs) -> No
 
 
 def recover_segment(segment: Segment, epochs: LeaderEpochs) -> int:
-    """Check every batch of a segment, cut it off before the first that is not right, build its indexes again.
+    """Check every batch of a segment, cut it off before the first that is not right, build its indexes again;
+    the transaction index, where it may have entries, must be built by whoever knows the log's producers.
 
     New leader epochs found are added to `epochs`. Gives the bytes cut off.
     """
@@ -222,6 +230,10 @@ def recover_segment(segment: Segment, epochs: LeaderEpochs) -> int:
         log.warning("segment %s %s; truncated", segment.log_path, checked.why)
         segment.cut(checked.end)
     segment.end_offset = checked.end_offset
+    if checked.has_control:
+        segment.transactions.must_be_built()
+    else:
+        segment.transactions.start_over()
     return cut
 
 
@@ -234,6 +246,8 @@ class _Checked:
         self.end = 0
         self.end_offset = segment.base_offset
         self.why = ""
+        self.has_control = False
+        """Whether there is a control batch among them."""
 
     def __iter__(self) -> Iterator[Place]:
         segment = self._segment
@@ -276,4 +290,5 @@ class _Checked:
         if header.partition_leader_epoch > self._epochs.latest:
             self._epochs.assign(header.partition_leader_epoch, header.base_offset)
         self.end_offset = header.next_offset
+        self.has_control = self.has_control or header.is_control
         return Place(self.end, header.size, header.base_offset, header.last_offset, header.max_timestamp)

@@ -1,5 +1,5 @@
-"""One segment of a log on disk: a `.log` file of batches, one after the other, and its two indexes (Kafka:
-LogSegment).
+"""One segment of a log on disk: a `.log` file of batches, one after the other, its two indexes, and its
+transaction index if it has one (Kafka: LogSegment).
 
 Rules
 - `size` is the truth about how much of the file counts; whatever lies behind it is the remains of an append
@@ -7,19 +7,16 @@ Rules
 - Index entries of the segment that is appended to are in memory and reach their files when it is sealed,
   flushed or closed. A crash loses them and recovery builds them again, from the log. Indexes of sealed
   segments are loaded when first asked for.
-- The header of a batch is never trusted to lie within the file: what does not add up raises StorageError,
-  naming file and byte.
 """
 
 import logging
 import os
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from kwire_codecs.records import batch as record_batch
-from kwire_codecs.records.batch import HEADER_SIZE, LOG_OVERHEAD, BatchHeader, CorruptBatch
+from kwire_codecs.records.batch import HEADER_SIZE, BatchHeader, CorruptBatch
 
 from ..alike import AlikeFiles
 from ..engine import FileSlice, StorageError
@@ -28,16 +25,13 @@ from ..tail import TailBudget
 from ..write_pressure import WritePressure
 from . import file_names, offset_index, time_index
 from .offset_index import MAX_RELATIVE_OFFSET, OffsetIndex
+from .places import Place, read, walk
 from .time_index import NO_TIMESTAMP, TimeIndex
+from .transaction_file import TransactionFile
 
 LARGEST_SEGMENT_BYTES = 0x7FFFFFFF  # positions in an index are 32 bits
-SCAN_BYTES = 8192
 READERS_REMEMBERED = 16
 """Of so many reads it is kept where the next one begins: of readers who go on from where they were."""
-
-# base offset, batch length, (epoch, magic, CRC, attributes), last offset delta, (base timestamp), max
-# timestamp
-_PLACE = struct.Struct(">qi11xi8xq")
 
 log = logging.getLogger("kwire.storage")
 
@@ -64,20 +58,6 @@ class Room:
     timestamp: int
 
 
-class Place(NamedTuple):
-    """Where a batch lies, and what its header says of offsets and time."""
-
-    position: int
-    size: int
-    base_offset: int
-    last_offset: int
-    max_timestamp: int
-
-    @property
-    def end(self) -> int:
-        return self.position + self.size
-
-
 Placed = tuple[memoryview, int, int, int, int, BatchHeader]
 """A batch that is appended: its bytes and how many, base offset, last offset, max timestamp, header. A plain
 tuple: every append makes one, and takes it apart twice.
@@ -97,6 +77,7 @@ class Segment:
         created_ms: int,
         size: int = 0,
         end_offset: int | None = None,
+        has_aborted: bool = False,
     ) -> None:
         self.base_offset = base_offset
         self.end_offset = base_offset if end_offset is None else end_offset
@@ -115,6 +96,9 @@ class Segment:
         self._file = OpenFile(self.path(file_names.LOG), shared.open_files)
         self._offsets: OffsetIndex | None = None
         self._times: TimeIndex | None = None
+        self.transactions = TransactionFile(
+            self.path(file_names.TRANSACTION_INDEX), base_offset, shared.files, exists=has_aborted
+        )
         self._unsaved = False
         self._torn = False
         self._max_timestamp_known = False
@@ -227,6 +211,7 @@ class Segment:
 
     def save_indexes(self, *, sync: bool = False) -> None:
         """Write the indexes to their files, the largest timestamp included, if they have changed."""
+        self.transactions.save(sync=sync)
         if self._offsets is None or self._times is None or not (self._unsaved or self._unindexed_bytes):
             return
         self._times.maybe_append(self.max_timestamp, self.max_timestamp_offset)
@@ -235,20 +220,9 @@ class Segment:
                 (file_names.OFFSET_INDEX, self._offsets.encode()),
                 (file_names.TIME_INDEX, self._times.encode()),
             ):
-                self._write_index(self.path(suffix), data, sync=sync)
+                # In place: an index that a crash leaves half written is seen to be wrong, and is built again.
+                self._files.write_in_place(self.path(suffix), data, sync=sync)
         self._unsaved = False
-
-    def _write_index(self, path: str, data: bytes, *, sync: bool) -> None:
-        # In place: an index that a crash leaves half written is seen to be wrong, and is built again.
-        files = self._shared.files
-        descriptor = files.open(path, os.O_WRONLY | os.O_CREAT)
-        try:
-            files.write_all(descriptor, [data] if data else [], 0)
-            files.truncate(descriptor, len(data))
-            if sync:
-                files.fdatasync(descriptor)
-        finally:
-            files.close(descriptor)
 
     # Appending
 
@@ -361,35 +335,11 @@ class Segment:
             yield place, self._header(chunk, at, place)
 
     def _walk(self, position: int) -> Iterator[tuple[memoryview, int, Place]]:
-        """Each batch's place, and a buffer and position in it where its header is."""
-        end = self.size
-        chunk, chunk_start, ask = memoryview(b""), position, SCAN_BYTES
-        while position < end:
-            at = position - chunk_start
-            if at + HEADER_SIZE > len(chunk):
-                chunk, chunk_start, at = self.read(position, min(ask, end - position)), position, 0
-                if len(chunk) < HEADER_SIZE:
-                    raise self._unreadable(position)
-            base_offset, length, last_delta, max_timestamp = _PLACE.unpack_from(chunk, at)
-            size = length + LOG_OVERHEAD
-            if (
-                size < HEADER_SIZE
-                or position + size > end
-                or last_delta < 0
-                or base_offset < self.base_offset
-            ):
-                raise self._unreadable(position)
-            yield chunk, at, Place(position, size, base_offset, base_offset + last_delta, max_timestamp)
-            position += size
-            ask = SCAN_BYTES if size < SCAN_BYTES else HEADER_SIZE  # one of the size of this one may follow
-
-    def _unreadable(self, position: int) -> StorageError:
-        return StorageError(f"{self._file.path} has no whole batch at byte {position} of {self.size}")
+        return walk(self._file, position, self.size, self.base_offset)
 
     def read(self, position: int, size: int) -> memoryview:
         """At most `size` bytes of the file, fewer at its end."""
-        view = memoryview(bytearray(size))
-        return view[: self._file.read_up_to(view, position)]
+        return read(self._file, position, size)
 
     def find(self, offset: int) -> Place | None:
         """The first batch that ends at or after `offset`; None when the segment has none."""
@@ -442,6 +392,14 @@ class Segment:
             del following[next(iter(following))]
         following[place.base_offset] = place
 
+    def bound_behind(self, part: FileSlice) -> int | None:
+        """The offset of the first entry of the offset index behind a part of this file; None where there is
+        none, -1 for a part of another file.
+        """
+        if part.file is not self._file:
+            return -1
+        return self.offsets.first_from_position(part.position + part.size)
+
     def slice(self, position: int, size: int) -> FileSlice:
         """A part of the file, held open."""
         return FileSlice(self._file, position, size)
@@ -474,6 +432,7 @@ class Segment:
             else:
                 with storing("truncating", self.log_path):
                     self._shared.files.truncate(self._file.descriptor(), place.position)
+            self.transactions.truncate(place.base_offset, self.end_offset)
             self.offsets.truncate(place.base_offset)
             self.times.truncate(place.base_offset)
             self.size = place.position

@@ -7,9 +7,11 @@ read is passed over.
 """
 
 import logging
+from bisect import bisect_right
 
 from ..files import Files, storing
-from ..producer_state import CorruptSnapshot, ProducerState
+from ..producer_snapshot import CorruptSnapshot
+from ..producer_state import ProducerState
 from . import file_names
 
 log = logging.getLogger("kwire.storage")
@@ -47,8 +49,8 @@ class Snapshots:
             self._drop(self._offsets[-1])
 
     def drop_up_to(self, offset: int) -> None:
-        """The log's files start at `offset`: older snapshots are of no use, but for the newest of all."""
-        while len(self._offsets) > 1 and self._offsets[0] <= offset:
+        """The log's files start at `offset`: older snapshots are of no use, but for the newest of them."""
+        while len(self._offsets) > 1 and self._offsets[1] <= offset:
             self._drop(self._offsets[0])
 
     def _drop(self, offset: int) -> None:
@@ -57,10 +59,12 @@ class Snapshots:
             self._files.remove(path)
         self._offsets.remove(offset)
 
-    def load_newest(self, producers: ProducerState, now_ms: int) -> bool:
-        """Put the newest snapshot that can be read into `producers`; whether there is one."""
-        while self._offsets:
-            offset = self._offsets[-1]
+    def load_newest(self, producers: ProducerState, now_ms: int, *, at_most: int) -> bool:
+        """Put the newest snapshot that can be read, of those not above the offset `at_most`, into
+        `producers`; whether there is one.
+        """
+        while (at := bisect_right(self._offsets, at_most)) > 0:
+            offset = self._offsets[at - 1]
             path = self._path(offset)
             with storing("reading", path):
                 data = self._files.read_file(path)

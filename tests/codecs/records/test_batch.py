@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kwire_codecs.records import batch
-from kwire_codecs.records.batch import CorruptBatch, Reason, Record, TimestampType
+from kwire_codecs.records.batch import HEADER_SIZE, CorruptBatch, Reason, Record, TimestampType
+from kwire_codecs.records.record import only_record
 
 from tests.codecs.records import golden
 
@@ -330,3 +331,48 @@ def test_a_damaged_batch_parses_or_is_corrupt(data: st.DataObject, codec: int) -
             assert header.base_offset <= found.offset <= header.last_offset
     except CorruptBatch:
         pass
+
+
+keys = st.binary(max_size=20) | st.just(bytes(200))
+values = st.none() | st.binary(max_size=20) | st.just(bytes(5_000))
+
+
+@given(keys, values)
+def test_the_only_record_of_a_batch_is_read_at_once(key: bytes, value: bytes | None) -> None:
+    data = b"before" + bytes(batch.build([Record(key, value, 5)])[HEADER_SIZE:]) + b"behind"
+    assert only_record(data, 6, len(data) - 6) == (key, value)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Record(None, b"v", 5),
+        Record(b"k", b"v", 5, ((b"h", b""),)),
+        Record(b"k", bytes(20_000), 5),
+        Record(bytes(20_000), b"v", 5),
+    ],
+)
+def test_what_coordinators_do_not_write_is_left_to_others(record: Record) -> None:
+    data = bytes(batch.build([record]))
+    assert only_record(data, HEADER_SIZE, len(data)) is None
+
+
+def test_a_record_that_is_not_at_the_start_of_its_batch_is_left_to_others() -> None:
+    data = bytes(batch.build([Record(b"k", b"v", 5, offset=2)], keep_offsets=True, last_offset=2))
+    assert only_record(data, HEADER_SIZE, len(data)) is None
+
+
+@given(keys, values, st.data())
+def test_a_damaged_record_is_read_as_it_would_be_by_others_or_left_to_them(
+    key: bytes, value: bytes | None, data: st.DataObject
+) -> None:
+    whole = batch.build([Record(key, value, 5)])
+    for _ in range(data.draw(st.integers(1, 3))):
+        whole[data.draw(st.integers(HEADER_SIZE, min(len(whole) - 1, 120)))] = data.draw(st.integers(0, 255))
+    damaged = bytes(whole[: len(whole) - data.draw(st.integers(0, 2))])
+    found = only_record(damaged, HEADER_SIZE, len(damaged))
+    if found is not None:
+        header = batch.read_header(whole)
+        [record] = batch.decode_body(damaged[HEADER_SIZE:], header)
+        assert found == (record.key, record.value)
+        assert (record.offset, record.timestamp) == (0, 5)

@@ -1,0 +1,94 @@
+"""What is looked up in a log's segments besides the batches themselves: times, aborted transactions.
+
+Everywhere `segments` are those from the one that holds the first offset of interest, in order.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from ..engine import FileSlice, TimestampOffset
+from ..timestamps import first_record_at_or_after, first_record_with_max_timestamp
+from ..transaction_index import AbortedTransaction, TransactionIndex
+from .places import Place
+from .segment import Segment
+
+
+def _places_from(segment: Segment, offset: int) -> Iterator[Place]:
+    return (place for place in segment.places(segment.offsets.lookup(offset)) if place.last_offset >= offset)
+
+
+def first_at_or_after(
+    segments: Iterable[Segment], start_offset: int, timestamp_ms: int
+) -> TimestampOffset | None:
+    """The first record from `start_offset` on whose timestamp is at least `timestamp_ms`."""
+    for segment in segments:
+        if not segment.size or segment.load_max_timestamp() < timestamp_ms:
+            continue
+        for place in _places_from(segment, max(segment.times.lookup(timestamp_ms), start_offset)):
+            if place.max_timestamp >= timestamp_ms and place.last_offset >= start_offset:
+                buffer, header = segment.batch(place)
+                found = first_record_at_or_after(buffer, header, timestamp_ms, start_offset)
+                if found is not None:
+                    return found
+    return None
+
+
+def first_newest(segments: Iterable[Segment], start_offset: int) -> TimestampOffset | None:
+    """The first record from `start_offset` on that has the largest timestamp."""
+    newest: tuple[int, Segment] | None = None
+    for segment in segments:
+        if not segment.size:
+            continue
+        if segment.base_offset >= start_offset:
+            timestamp = segment.load_max_timestamp()
+        else:  # what lies below the log start does not count, so the index is no help
+            places = _places_from(segment, start_offset)
+            timestamp = max((place.max_timestamp for place in places), default=-1)
+        if timestamp >= 0 and (newest is None or timestamp > newest[0]):
+            newest = timestamp, segment
+    if newest is None:
+        return None
+    timestamp, segment = newest
+    for place in _places_from(segment, max(start_offset, segment.base_offset)):
+        if place.max_timestamp == timestamp:
+            buffer, header = segment.batch(place)
+            return first_record_with_max_timestamp(buffer, header, start_offset)
+    return None
+
+
+def bound_behind(segments: Iterable[Segment], last: FileSlice | int, log_end_offset: int) -> int:
+    """An offset behind a part of a file, or behind an offset, that lies in one of `segments`: that of the
+    next entry of the segment's index, else where the segment, or the log, ends (Kafka:
+    fetchUpperBoundOffset).
+    """
+    following = iter(segments)
+    for segment in following:
+        bound = (
+            segment.bound_behind(last) if isinstance(last, FileSlice) else segment.offsets.first_from(last)
+        )
+        if bound is None:
+            after = next(following, None)
+            return log_end_offset if after is None else after.base_offset
+        if bound >= 0:
+            return bound
+    return log_end_offset
+
+
+def aborted_transactions(
+    segments: Iterable[Segment],
+    start_offset: int,
+    end_offset: int,
+    build: Callable[[Segment], TransactionIndex],
+) -> list[AbortedTransaction]:
+    """Those that have a part in [start_offset, end_offset), in the order of their markers; `build` makes the
+    index of a segment whose file can't be right.
+    """
+    found: list[AbortedTransaction] = []
+    for segment in segments:
+        if segment.transactions.is_empty:
+            continue
+        index = segment.transactions.entries(segment.end_offset)
+        if index is None:
+            index = build(segment)
+        if index.collect(start_offset, end_offset, found):
+            break
+    return found
