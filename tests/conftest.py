@@ -5,13 +5,14 @@ stack.
 from __future__ import annotations
 
 import inspect
+import os
 from typing import Any
 
 import pytest
 import trio
 from hypothesis import settings
 
-TEST_DEADLINE_SECONDS = 60
+TEST_DEADLINE_SECONDS = int(os.environ.get("KWIRE_TEST_DEADLINE_SECONDS", "60"))
 
 # A slow machine is no failure: what hangs is caught by the deadline above.
 settings.register_profile("kwire", deadline=None)

@@ -38,6 +38,8 @@ from kwire.partitions.threads import run_in_thread
 from kwire.partitions.waiting import Deadlines
 from kwire.runtime.group_host import group_settings
 from kwire.runtime.groups import GroupCoordinatorService
+from kwire.runtime.transaction_host import retries, transaction_settings
+from kwire.runtime.transactions import TransactionCoordinatorService
 
 if TYPE_CHECKING:
     from kwire.config import BrokerConfig
@@ -75,6 +77,7 @@ class Cluster:
             node.fetch_sessions = self._no_sessions()
         self.controller = Controller(self)
         self.groups = GroupCoordinatorService(self, group_settings(config))
+        self.transactions = TransactionCoordinatorService(self, transaction_settings(config), retries(config))
         self._partitions: dict[tuple[str, int], Partition] = {}
         self._homes: dict[tuple[str, int], int] = {}
         self._known: dict[str, TopicImage] = {}
@@ -214,6 +217,7 @@ class Cluster:
         self.controller.subscribe(self._image_changed)
         await self._recover()
         self.groups.start(nursery)
+        self.transactions.start(nursery)
         nursery.start_soon(self.clock.run)
         nursery.start_soon(self.fetch_deadlines.run)
         flush_ms = self.config.integer("log.flush.offset.checkpoint.interval.ms")
@@ -232,6 +236,7 @@ class Cluster:
         """Closes every log; `clean` leaves the marks by which the next start needs no recovery. What the disk
         refuses is logged, and the rest closed.
         """
+        self.transactions.close()
         self.groups.close()
         try:
             await self.controller.close()

@@ -122,6 +122,15 @@ class FetchedPartition:
             if session.waiter is not None:
                 session.waiter.arrived(size)
 
+    def arrived_undecided(self, size: int) -> None:
+        """`size` bytes became readable, but not for readers of committed data."""
+        session = self.session
+        if session is not None:
+            session.stirred.add(self)
+            session.changes += 1
+            if session.waiter is not None:
+                session.waiter.arrived_undecided(size)
+
     def wake(self) -> None:
         """Something else changed that its reader must hear of."""
         session = self.session

@@ -13,11 +13,19 @@ from kwire.config import node_setting
 
 ACTED_ON: Final = frozenset(
     (
+        "add.partitions.to.txn.retry.backoff.max.ms", "add.partitions.to.txn.retry.backoff.ms",
         "advertised.listeners", "auto.create.topics.enable", "auto.leader.rebalance.enable",
         "broker.id", "broker.rack",
         "compression.gzip.level", "compression.lz4.level", "compression.type", "compression.zstd.level",
         "connections.max.idle.ms", "controller.listener.names", "default.replication.factor",
-        "delete.topic.enable", "fetch.max.bytes", "group.initial.rebalance.delay.ms",
+        "delete.topic.enable", "fetch.max.bytes", "group.consumer.assignment.interval.ms",
+        "group.consumer.assignors", "group.consumer.heartbeat.interval.ms",
+        "group.consumer.max.assignment.interval.ms", "group.consumer.max.heartbeat.interval.ms",
+        "group.consumer.max.session.timeout.ms", "group.consumer.max.size",
+        "group.consumer.migration.policy", "group.consumer.min.assignment.interval.ms",
+        "group.consumer.min.heartbeat.interval.ms", "group.consumer.min.session.timeout.ms",
+        "group.consumer.regex.refresh.interval.ms", "group.consumer.session.timeout.ms",
+        "group.initial.rebalance.delay.ms",
         "group.max.session.timeout.ms", "group.max.size", "group.min.session.timeout.ms",
         "leader.imbalance.check.interval.seconds",
         "listener.security.protocol.map", "listeners", "log.cleanup.policy", "log.dir", "log.dirs",
@@ -32,8 +40,13 @@ ACTED_ON: Final = frozenset(
         "num.partitions", "offset.metadata.max.bytes", "offsets.retention.check.interval.ms",
         "offsets.retention.minutes", "offsets.topic.num.partitions", "offsets.topic.replication.factor",
         "offsets.topic.segment.bytes", "producer.id.expiration.ms", "replica.selector.class",
-        "socket.request.max.bytes",
-        "transaction.max.timeout.ms", "unclean.leader.election.enable", "unclean.leader.election.interval.ms",
+        "request.timeout.ms", "socket.request.max.bytes",
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms", "transaction.max.timeout.ms",
+        "transaction.partition.verification.enable",
+        "transaction.remove.expired.transaction.cleanup.interval.ms", "transaction.state.log.min.isr",
+        "transaction.state.log.num.partitions", "transaction.state.log.replication.factor",
+        "transaction.state.log.segment.bytes", "transactional.id.expiration.ms",
+        "unclean.leader.election.enable", "unclean.leader.election.interval.ms",
     )
 )  # fmt: skip
 

@@ -69,7 +69,7 @@ def add_broker_arguments(parser: argparse.ArgumentParser, *, port: str, data: st
         "--data",
         metavar="DIR",
         type=Path,
-        help=f"directory to keep data in (default: {data})",
+        help=f"directory to keep data in (default: {data}); an older one keeps its feature levels",
     )
     where.add_argument("--memory", action="store_true", help="keep everything in memory, nothing on disk")
     parser.add_argument(

@@ -7,6 +7,9 @@ A coordinator is a function (state, request, now_ms) -> Outcome. Rules:
   Soft state (who is waiting, session deadlines) may change while deciding; it is lost with the shard, and
   no answer may depend on that.
 - The runtime appends the records and holds the response and every completion until that append has completed.
+- A message tells the shard's owner to do something that lies outside of the machine (write a transaction's
+  markers). It leaves with the responses: after the append, and never if that fails. It may get lost with the
+  shard; `on_loaded` gives again what still has to be done.
 - Nothing here knows of clocks, tasks or sockets: a timer is a key and a moment, and the runtime calls the
   machine back with the key.
 """
@@ -17,20 +20,41 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
-K = TypeVar("K")
-V = TypeVar("V")
+K_co = TypeVar("K_co", covariant=True)
+V_co = TypeVar("V_co", covariant=True)
 R = TypeVar("R")
 Rec = TypeVar("Rec")
 
 
-class CoordinatorRecord(NamedTuple, Generic[K, V]):
+class CoordinatorRecord(NamedTuple, Generic[K_co, V_co]):
     """One record of a coordinator's log, typed. A `value` of None is a tombstone for `key`.
 
     Logs that are not keyed (`__cluster_metadata`) have `key` None.
     """
 
-    key: K
-    value: V | None
+    key: K_co
+    value: V_co | None
+
+
+class TransactionalRecord(NamedTuple, Generic[Rec]):
+    """A record that counts only once its producer's transaction is committed. It is among an outcome's
+    records, is written in a batch of that producer, and replayed by `replay_transactional`.
+    """
+
+    producer_id: int
+    producer_epoch: int
+    record: Rec
+
+
+class TransactionEnd(NamedTuple):
+    """The end of a producer's transaction in a coordinator's own log. It is among an outcome's records, is
+    written as a control batch, and replayed by `replay_transaction_end`.
+    """
+
+    producer_id: int
+    producer_epoch: int
+    coordinator_epoch: int
+    is_commit: bool
 
 
 class Ticket(Generic[R]):
@@ -95,3 +119,4 @@ class Outcome(Generic[R, Rec]):
     records: Sequence[Rec] = ()
     completions: Sequence[Completion] = ()
     timers: Sequence[Timer] = ()
+    messages: Sequence[object] = ()

@@ -46,7 +46,7 @@ def _answer(group: DescribedGroup, tells_missing: bool, operations: int) -> Desc
     message = None
     if error_code is ErrorCode.GROUP_ID_NOT_FOUND:
         if tells_missing:
-            message = f"Group {group.group_id} not found."
+            message = group.message
         else:
             error_code = ErrorCode.NONE
     return DescribeGroups.Response.Group(

@@ -22,6 +22,11 @@ _COUNTERPARTS = {
     "groups": ("groups", "group_ids"),
     "partition_responses": ("partition_data", "partitions"),
     "partitions": ("partitions", "partition_indexes", "partition_data"),
+    "results_by_topic_v3_and_below": ("v3_and_below_topics",),
+    "results_by_transaction": ("transactions",),
+    "topic_results": ("topics",),
+    "results_by_partition": ("partitions",),
+    "transaction_states": ("transactional_ids",),
 }
 """A response array's name -> the request arrays that it answers, the likeliest first."""
 

@@ -8,7 +8,9 @@ v18 replica's high watermark
 
 Versions 0 to 3 are answered in magic 0 or 1 (`down_conversion.py`). From 11 on consumers may read from a
 follower, and a leader names the one in their rack, without records, if `replica.selector.class` says so;
-older ones read from leaders only. Left out: aborted transactions (none exist yet), fetching by followers.
+older ones read from leaders only. Readers of committed data (isolation level 1) get nothing from the last
+stable offset on, and are told which transactions were aborted: they leave those out themselves. Left out:
+fetching by followers.
 """
 
 from __future__ import annotations

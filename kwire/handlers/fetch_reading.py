@@ -15,13 +15,14 @@ import trio
 from kwire_codecs.apis.fetch import Fetch
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.wire import Chunks, Records
+from kwire_storage.engine import LogRead
 
 from kwire.broker.fetch_sessions import INITIAL_EPOCH, FetchedPartition, FetchSession
 from kwire.handlers.context import Context
 from kwire.handlers.near_replicas import FROM_FOLLOWERS_SINCE, NO_PREFERENCE, near_replicas
 from kwire.handlers.turns import PARTITIONS_A_TURN, Turns
 from kwire.partitions.partition import Partition
-from kwire.partitions.waiting import Waiter
+from kwire.partitions.waiting import CommittedWaiter, Waiter
 
 READ_COMMITTED = 1
 UNLIMITED = 2**31 - 1
@@ -30,6 +31,7 @@ ZSTD_SINCE = 10
 
 PartitionData = Fetch.Response.Topic.Partition
 EpochEndOffset = PartitionData.DivergingEpoch
+AbortedTransaction = PartitionData.AbortedTransaction
 NOT_NAMED = PartitionData.CurrentLeader()
 NOWHERE = (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID)
 _EMPTY = b""
@@ -128,7 +130,7 @@ class Reading:
             missing = min_bytes - (self._available(looked) if min_bytes > 1 else looked.size)
             if missing <= 0:
                 return looked
-            waiter = Waiter(missing)
+            waiter = CommittedWaiter(missing) if self._read_committed else Waiter(missing)
             if self._named is None:
                 await self._wait_in_session(waiter, looked, deadline)
             else:
@@ -253,6 +255,7 @@ class Reading:
                     stable, high_watermark = min(stable, end), min(high_watermark, end)
             size = 0
             records: Records = _EMPTY
+            aborted: list[PartitionData.AbortedTransaction] | None = [] if read_committed else None
             if start <= offset == end:
                 if resting is not None and resting.comes_to_rest(asked, high_watermark, start):
                     continue
@@ -281,13 +284,20 @@ class Reading:
                         if len(parts) == 1 and isinstance(parts[0], memoryview)
                         else Chunks(size, parts)
                     )
+                if read_committed and offset < stable:
+                    told = _aborted(partition, offset, read)
+                    if isinstance(told, ErrorCode):
+                        answers.append((asked, _refused(asked, told), 0))
+                        looked.urgent = True
+                        continue
+                    aborted = told
             watched.append((asked, partition))
             answer = PartitionData(
                 partition_index=asked.index,
                 high_watermark=high_watermark,
                 last_stable_offset=stable,
                 log_start_offset=start,
-                aborted_transactions=[] if read_committed else None,
+                aborted_transactions=aborted,
                 records=records,
             )
             answers.append((asked, answer, size))
@@ -303,6 +313,19 @@ class Reading:
         if asked.session is not None:
             asked.follow(None if isinstance(found, ErrorCode) else found)
         return found
+
+
+def _aborted(
+    partition: Partition, offset: int, read: LogRead
+) -> list[PartitionData.AbortedTransaction] | ErrorCode:
+    """What a reader of committed data has to leave out of what was read for him."""
+    found = partition.aborted_transactions(offset, read)
+    if isinstance(found, ErrorCode):
+        return found
+    return [
+        AbortedTransaction(producer_id=aborted.producer_id, first_offset=aborted.first_offset)
+        for aborted in found
+    ]
 
 
 def _refused(asked: FetchedPartition, error_code: ErrorCode, partition: Partition | None = None) -> Any:

@@ -1,9 +1,10 @@
-"""FindCoordinator (key 10): which node coordinates a group.
+"""FindCoordinator (key 10): which node coordinates a group, or a transactional id.
 
 v1 key type, throttle time, error message (KIP-98) · v2 throttling moves to the client (KIP-219) · v3
 flexible · v4 several keys (KIP-699) · v5 TRANSACTION_ABORTABLE (KIP-890) · v6 share groups (KIP-932)
 
-Transactional ids have no coordinator yet: see transactional_ids.py. Share groups have none either:
+The first that asks for a transactional id's coordinator has `__transaction_state` made, and is answered when
+it is there. (Kafka answers COORDINATOR_NOT_AVAILABLE meanwhile.) Share groups have no coordinator:
 INVALID_REQUEST, as of a Kafka that does not run them.
 """
 
@@ -15,8 +16,10 @@ from typing import NamedTuple
 from kwire_codecs.apis.find_coordinator import FindCoordinator
 from kwire_codecs.errors import ErrorCode
 
+from kwire.coordinators.metadata import internal_topics
+from kwire.coordinators.metadata.topic_names import TRANSACTION_STATE
 from kwire.handlers.context import Context
-from kwire.handlers.transactional_ids import NO_TRANSACTIONS, NO_TRANSACTIONS_MESSAGE
+from kwire.handlers.topic_creation import create
 from kwire.handlers.turns import Turns, slices
 from kwire.runtime.soon import Soon, awaited
 
@@ -40,7 +43,23 @@ class _Found(NamedTuple):
 
 
 def at_once(ctx: Context, request: FindCoordinator.Request) -> Soon[FindCoordinator.Response]:
-    """Looks up each key; nothing is created, so this never waits, but for the others' turns."""
+    """Looks up each key; waits for the others' turns, and once for the transactions' topic."""
+    if request.key_type == TRANSACTION and TRANSACTION_STATE not in ctx.cluster.image.topics:
+        return _with_topic(ctx, request)
+    return _look_up(ctx, request)
+
+
+async def handle(ctx: Context, request: FindCoordinator.Request) -> FindCoordinator.Response:
+    """What `at_once` gives, waited for."""
+    return await awaited(at_once(ctx, request))
+
+
+async def _with_topic(ctx: Context, request: FindCoordinator.Request) -> FindCoordinator.Response:
+    await create(ctx, [internal_topics.transaction_state(ctx.cluster.image, ctx.cluster.config)])
+    return await awaited(_look_up(ctx, request))
+
+
+def _look_up(ctx: Context, request: FindCoordinator.Request) -> Soon[FindCoordinator.Response]:
     if ctx.version < 4:
         found = _find(ctx, request.key_type, request.key)
         return FindCoordinator.Response(
@@ -54,11 +73,6 @@ def at_once(ctx: Context, request: FindCoordinator.Request) -> Soon[FindCoordina
     if len(request.coordinator_keys) > MOST_AT_ONCE:
         return _in_turns(ctx, request)
     return FindCoordinator.Response(coordinators=_answers(ctx, request.key_type, request.coordinator_keys))
-
-
-async def handle(ctx: Context, request: FindCoordinator.Request) -> FindCoordinator.Response:
-    """What `at_once` gives, waited for."""
-    return await awaited(at_once(ctx, request))
 
 
 async def _in_turns(ctx: Context, request: FindCoordinator.Request) -> FindCoordinator.Response:
@@ -88,13 +102,14 @@ def _answers(ctx: Context, key_type: int, keys: Sequence[str]) -> list[Answer]:
 
 
 def _find(ctx: Context, key_type: int, key: str) -> _Found:
-    if key_type == TRANSACTION:
-        return _Found(NO_TRANSACTIONS, NO_TRANSACTIONS_MESSAGE)
-    if key_type != GROUP:
+    if key_type == GROUP:
+        node_id = ctx.cluster.groups.coordinator_of(key)
+    elif key_type == TRANSACTION:
+        node_id = ctx.cluster.transactions.coordinator_of(key)
+    else:
         return _Found(
             ErrorCode.INVALID_REQUEST, "" if key_type == SHARE else ErrorCode.INVALID_REQUEST.message
         )
-    node_id = ctx.cluster.groups.coordinator_of(key)
     address = None if node_id == NO_NODE else ctx.advertised(node_id)
     if address is None:
         error = ErrorCode.COORDINATOR_NOT_AVAILABLE

@@ -22,6 +22,7 @@ from kwire.runtime.soon import Soon, awaited, then
 
 API = JoinGroup
 VERSIONS = (0, 9)
+FIRST_WITH_REBALANCE_TIMEOUT = 1
 
 
 def client_host(host: str) -> str:
@@ -38,7 +39,7 @@ def at_once(ctx: Context, request: JoinGroup.Request) -> Soon[JoinGroup.Response
     """Asks the group's coordinator, and waits with it for the other members."""
     check_changes(len(request.protocols))
     rebalance_timeout_ms = request.rebalance_timeout_ms
-    if rebalance_timeout_ms < 0:
+    if ctx.version < FIRST_WITH_REBALANCE_TIMEOUT:
         rebalance_timeout_ms = request.session_timeout_ms
     joined = ctx.cluster.groups.join(
         ctx.node.id,

@@ -117,12 +117,12 @@ def _refused(index: int, error_code: ErrorCode) -> Any:
 def _offset_for(ctx: Context, request: ListOffsets.Request, asked: Any, partition: Partition) -> Any:
     timestamp = asked.timestamp
     index = asked.partition_index
-    if request.isolation_level == READ_COMMITTED:
-        end = partition.last_stable_offset
-    elif request.replica_id == CONSUMER_REPLICA:
-        end = partition.high_watermark
-    else:
+    if request.replica_id != CONSUMER_REPLICA:  # for those the isolation level means nothing
         end = partition.log_end_offset
+    elif request.isolation_level == READ_COMMITTED:
+        end = partition.last_stable_offset
+    else:
+        end = partition.high_watermark
     found: tuple[int, int, int] = (-1, -1, -1)
     if timestamp == LATEST:
         found = (-1, end, partition.leader_epoch)

@@ -6,8 +6,8 @@ v7 require stable (KIP-447) · v8 several groups (KIP-709) · v9 member id and e
 (KIP-848)
 
 A partition without an offset is -1 and no error. v0 is answered as Kafka without ZooKeeper does (3.9 in
-KRaft mode). No offset is ever pending while there are no transactions, so `require_stable` changes nothing.
-Member id and epoch are looked at in groups of the consumer protocol only.
+KRaft mode). An offset that a transaction may yet change is UNSTABLE_OFFSET_COMMIT to who requires stable
+ones. Member id and epoch are looked at in groups of the consumer protocol only.
 """
 
 from __future__ import annotations
@@ -52,12 +52,13 @@ def at_once(ctx: Context, request: OffsetFetch.Request) -> Soon[OffsetFetch.Resp
     if not FIRST_WITH_GROUPS <= version < FIRST_WITH_IDS:
         if not 0 < version < FIRST_WITH_GROUPS or not _are_few(ctx, request.topics):
             return handle(ctx, request)
-        return then(_asked(ctx, request.group_id, request.topics), partial(_single_answer, request, version))
+        asked = _asked(ctx, request.group_id, request.topics, request.require_stable)
+        return then(asked, partial(_single_answer, request, version))
     groups = request.groups
     if len(groups) != 1 or not _are_few(ctx, groups[0].topics):
         return handle(ctx, request)
-    group_id = groups[0].group_id
-    return then(_asked(ctx, group_id, groups[0].topics), partial(_only_group_answer, group_id))
+    asked = _asked_by_member(ctx, groups[0], request.require_stable)
+    return then(asked, partial(_only_group_answer, groups[0].group_id))
 
 
 async def handle(ctx: Context, request: OffsetFetch.Request) -> OffsetFetch.Response:
@@ -80,7 +81,7 @@ async def handle(ctx: Context, request: OffsetFetch.Request) -> OffsetFetch.Resp
     groups = []
     for group in request.groups:
         await turns.one_more()
-        groups.append(await fetch_group(ctx, group, turns))
+        groups.append(await fetch_group(ctx, group, request.require_stable, turns))
     return OffsetFetch.Response(groups=groups)
 
 
@@ -93,8 +94,20 @@ def _are_few(ctx: Context, topics: Sequence[SingleAsked | GroupAsked] | None) ->
     return count <= MOST_AT_ONCE
 
 
+def _asked_by_member(
+    ctx: Context, group: OffsetFetch.Request.Group, require_stable: bool
+) -> Soon[OffsetFetchResult]:
+    """From v9 on, members of a consumer group say who they are, and are held to it."""
+    return _asked(ctx, group.group_id, group.topics, require_stable, group.member_id, group.member_epoch)
+
+
 def _asked(
-    ctx: Context, group_id: str, topics: Sequence[SingleAsked | GroupAsked] | None
+    ctx: Context,
+    group_id: str,
+    topics: Sequence[SingleAsked | GroupAsked] | None,
+    require_stable: bool,
+    member_id: str | None = None,
+    member_epoch: int = -1,
 ) -> Soon[OffsetFetchResult]:
     """What the group has for topics that are named; None is everything."""
     known = ctx.cluster.controller.image.topics
@@ -105,7 +118,14 @@ def _asked(
             found = known.get(topic.name)
             named = TopicPartitions(topic.name, topic.partition_indexes)
             wanted.append((named, ZERO_UUID if found is None else found.id))
-    return ctx.cluster.groups.fetch_offsets(ctx.node.id, group_id, wanted)
+    return ctx.cluster.groups.fetch_offsets(
+        ctx.node.id,
+        group_id,
+        wanted,
+        require_stable=require_stable,
+        member_id=member_id,
+        member_epoch=member_epoch,
+    )
 
 
 # Before v8: one group
@@ -134,7 +154,7 @@ def _single_answer(
 
 
 async def _fetch_single(ctx: Context, request: OffsetFetch.Request, turns: Turns) -> OffsetFetch.Response:
-    result = await awaited(_asked(ctx, request.group_id, request.topics))
+    result = await awaited(_asked(ctx, request.group_id, request.topics, request.require_stable))
     if result.error_code:
         if ctx.version >= FIRST_WITH_TOP_LEVEL_ERROR:
             return OffsetFetch.Response(error_code=result.error_code)
@@ -175,8 +195,10 @@ def _only_group_answer(group_id: str, result: OffsetFetchResult) -> OffsetFetch.
     return OffsetFetch.Response(groups=[_group_answer(group_id, result, topics)])
 
 
-async def _fetch_by_name(ctx: Context, group: OffsetFetch.Request.Group, turns: Turns) -> GroupAnswer:
-    result = await awaited(_asked(ctx, group.group_id, group.topics))
+async def _fetch_by_name(
+    ctx: Context, group: OffsetFetch.Request.Group, require_stable: bool, turns: Turns
+) -> GroupAnswer:
+    result = await awaited(_asked_by_member(ctx, group, require_stable))
     topics = [
         GroupTopic(name=topic.topic, partitions=await _in_turns(_group_partitions, topic.partitions, turns))
         for topic in result.topics
@@ -184,7 +206,9 @@ async def _fetch_by_name(ctx: Context, group: OffsetFetch.Request.Group, turns: 
     return _group_answer(group.group_id, result, topics)
 
 
-async def _fetch_by_id(ctx: Context, group: OffsetFetch.Request.Group, turns: Turns) -> GroupAnswer:
+async def _fetch_by_id(
+    ctx: Context, group: OffsetFetch.Request.Group, require_stable: bool, turns: Turns
+) -> GroupAnswer:
     image = ctx.cluster.controller.image
     unknown: list[GroupTopic] = []
     asked: list[tuple[TopicPartitions, UUID]] | None = None
@@ -197,7 +221,15 @@ async def _fetch_by_id(ctx: Context, group: OffsetFetch.Request.Group, turns: Tu
                 unknown.append(GroupTopic(topic_id=topic.topic_id, partitions=partitions))
             else:
                 asked.append((TopicPartitions(found.name, topic.partition_indexes), topic.topic_id))
-    result = await awaited(ctx.cluster.groups.fetch_offsets(ctx.node.id, group.group_id, asked))
+    fetching = ctx.cluster.groups.fetch_offsets(
+        ctx.node.id,
+        group.group_id,
+        asked,
+        require_stable=require_stable,
+        member_id=group.member_id,
+        member_epoch=group.member_epoch,
+    )
+    result = await awaited(fetching)
     # Offsets of topics that are gone have no id that a client could use: they are left out.
     topics = [
         GroupTopic(topic_id=found.id, partitions=await _in_turns(_group_partitions, topic.partitions, turns))

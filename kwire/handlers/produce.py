@@ -5,15 +5,16 @@ zstd (KIP-110) · v8 record errors (KIP-467) · v9 flexible · v10 newer leaders
 partition adds (KIP-890) · v13 topic ids (KIP-516)
 
 The magic found in the records counts, not the one that the version implies: pykafka sends magic 1 in version
-0. `acks=0` gets no answer; a failure then closes the connection, as Kafka does. Transactional batches are
-refused: all of the request (TRANSACTIONAL_ID_AUTHORIZATION_FAILED) if it names no transactional id, as
-Kafka's handleProduceRequest does; else each for itself, since no transaction is open.
+0. `acks=0` gets no answer; a failure then closes the connection, as Kafka does. Batches of a transaction are
+refused with all of the request (TRANSACTIONAL_ID_AUTHORIZATION_FAILED) if it names no transactional id, as
+Kafka's handleProduceRequest does; before the first of a transaction is appended its coordinator is asked, see
+transactional_produce.py.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kwire_codecs.apis.produce import Produce
@@ -22,12 +23,16 @@ from kwire_codecs.records import batch as record_batch
 from kwire_codecs.wire import maker
 from kwire_storage.validation import Fields, ProduceRules, usual_fields
 
+from kwire.coordinators.transactions.values import ProducerIdAndEpoch
 from kwire.handlers.context import CloseConnection, Context
 from kwire.handlers.leaders import newer_leaders
+from kwire.handlers.transactional_produce import Admissions, admission_at_once, admissions, found_for
 from kwire.handlers.turns import Turns, check_size
 from kwire.partitions.partition import AppendResult, Partition
 
 if TYPE_CHECKING:
+    from kwire_storage.producer_state import Verification
+
     from kwire.broker.cluster import Cluster
 
 API = Produce
@@ -50,6 +55,9 @@ FIRST_APPEND = 30
 NOT_NAMED = PartitionAnswer.CurrentLeader()
 NOTHING = memoryview(b"")
 ATTRIBUTES = record_batch.BatchHeader._fields.index("attributes")
+PRODUCER_ID = record_batch.BatchHeader._fields.index("producer_id")
+PRODUCER_EPOCH = record_batch.BatchHeader._fields.index("producer_epoch")
+BASE_SEQUENCE = record_batch.BatchHeader._fields.index("base_sequence")
 FIRST_FIELDS = struct.Struct(">8xi4xB5xB")
 """Of a batch of magic 2: its length, magic, and the low byte of its attributes."""
 
@@ -57,7 +65,11 @@ FIRST_FIELDS = struct.Struct(">8xi4xB5xB")
 def at_once(ctx: Context, request: Produce.Request) -> Any:
     """`handle`, without a coroutine where every batch is a usual one, which is most of the time."""
     cluster, node_id, version, acks = ctx.cluster, ctx.node.id, ctx.version, request.acks
+    if acks not in VALID_ACKS:
+        return handle(ctx, request)
     now_ms = cluster.clock.now_ms()
+    is_transactional = request.transactional_id is not None
+    producer: tuple[int, int] | None = None
     all_usual: list[tuple[Partition, memoryview, Fields]] = []
     for topic in request.topic_data:
         name: str | None = cluster.topic_name(topic.topic_id) if version >= 13 else topic.name
@@ -74,26 +86,66 @@ def at_once(ctx: Context, request: Produce.Request) -> Any:
             fields = fields_at_once(records, rules, now_ms)
             if fields is None:
                 return handle(ctx, request)
+            if not is_allowed(partition, fields, is_transactional):
+                if is_transactional and len(request.topic_data) == len(topic.partition_data) == 1:
+                    return _begin_transaction(ctx, request, partition, records, fields, now_ms)
+                return handle(ctx, request)
+            if is_transactional:
+                its = fields[PRODUCER_ID], fields[PRODUCER_EPOCH]
+                if producer != its and producer is not None:
+                    return handle(ctx, request)
+                producer = its
             all_usual.append((partition, records, fields))
-    if acks not in VALID_ACKS:
-        return handle(ctx, request)
     results = []
     for partition, records, fields in all_usual:
         results.append(partition.append_usual(records, fields, now_ms))
     return _answer(ctx, request, results)
 
 
+def _begin_transaction(
+    ctx: Context,
+    request: Produce.Request,
+    partition: Partition,
+    records: memoryview,
+    fields: Fields,
+    now_ms: int,
+) -> Any:
+    """A usual batch, the only one of its request, with which a transaction is to begin."""
+    assert request.transactional_id is not None
+    producer = ProducerIdAndEpoch(fields[PRODUCER_ID], fields[PRODUCER_EPOCH])
+    admitted = admission_at_once(ctx, request.transactional_id, producer, partition, fields[BASE_SEQUENCE])
+    if isinstance(admitted, Coroutine):
+        return _once_asked(ctx, request, admitted)
+    if admitted is False:
+        return handle(ctx, request)
+    return _answer(ctx, request, [partition.append_usual(records, fields, now_ms, verified=admitted)])
+
+
+async def _once_asked(
+    ctx: Context, request: Produce.Request, asked: Coroutine[Any, Any, object]
+) -> Produce.Response | None:
+    """What becomes of a request whose coordinator is asked already: it has written that down then."""
+    await asked
+    return await handle(ctx, request)
+
+
 def fields_at_once(records: memoryview, rules: ProduceRules, now_ms: int) -> Fields | None:
     """The header's fields of the batch to append, if nothing speaks against it and no time is lost by doing
-    it now; else None, and nothing has changed.
+    it now; else None. Whether its transaction allows it is another matter: `is_allowed`.
     """
     if rules.log_append_time:  # which is written into what might have to be looked at again
         return None
-    fields = usual_fields(records, rules, now_ms)
+    return usual_fields(records, rules, now_ms)
+
+
+def is_allowed(partition: Partition, fields: Fields, is_transactional: bool) -> bool:
+    """Whether nobody has to be asked for the batch's transaction: it is in none, or in one that is open.
+    `is_transactional`: the request names a transactional id.
+    """
     # What is usual and in no transaction is nothing that `_refusal_of_all` objects to.
-    if fields is None or fields[ATTRIBUTES] & record_batch.TRANSACTIONAL:
-        return None
-    return fields
+    return not fields[ATTRIBUTES] & record_batch.TRANSACTIONAL or (
+        is_transactional and partition.has_open_transaction(fields[PRODUCER_ID], fields[PRODUCER_EPOCH])
+    )
 
 
 def usual(
@@ -105,6 +157,7 @@ def usual(
     index: int,
     records: memoryview,
     now_ms: int,
+    is_transactional: bool,
 ) -> tuple[Partition, Fields] | None:
     """Where to append what, as `at_once` would find it for one partition of a request; else None, and nothing
     has changed.
@@ -114,7 +167,9 @@ def usual(
         return None
     rules = cluster.produce_rules(topic, version)
     fields = fields_at_once(records, rules, now_ms)
-    return None if fields is None else (partition, fields)
+    if fields is None or not is_allowed(partition, fields, is_transactional):
+        return None
+    return partition, fields
 
 
 async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | None:
@@ -126,17 +181,32 @@ async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | N
     results = []
     turns = Turns(ctx)
     now_ms = cluster.clock.now_ms()
+    is_transactional = request.transactional_id is not None
+    admitted: Admissions = {}
+    if request.transactional_id is not None and refusal is None:
+        found = await admissions(ctx, request, turns)
+        if isinstance(found, AppendResult):
+            refusal = found
+        else:
+            admitted = found
     for topic in request.topic_data:
         name: str | None = cluster.topic_name(topic.topic_id) if version >= 13 else topic.name
         for data in topic.partition_data:
-            records, result = data.records, refusal
-            if result is None and name is not None and records is not None:
-                found = usual(cluster, node_id, version, acks, name, data.index, records, now_ms)
-                if found is not None:
-                    partition, fields = found
+            records = data.records
+            admission = found_for(admitted, name, data.index) if admitted else False
+            result = refusal
+            if result is None and isinstance(admission, AppendResult):
+                result = admission
+            if result is None and not admitted and name is not None and records is not None:
+                usually = usual(
+                    cluster, node_id, version, acks, name, data.index, records, now_ms, is_transactional
+                )
+                if usually is not None:
+                    partition, fields = usually
                     result = partition.append_usual(records, fields, now_ms)
             if result is None:
-                result = await _append(ctx, request, name, data)
+                assert not isinstance(admission, AppendResult)
+                result = await _append(ctx, request, name, data, admission)
             if turns.is_due(1, FIRST_APPEND if result.base_offset == 0 else 1):
                 await turns.give_one()
                 now_ms = cluster.clock.now_ms()
@@ -242,7 +312,9 @@ def _partition(
     return partition
 
 
-async def _append(ctx: Context, request: Produce.Request, name: str | None, data: Any) -> AppendResult:
+async def _append(
+    ctx: Context, request: Produce.Request, name: str | None, data: Any, verified: Verification | bool
+) -> AppendResult:
     partition = _partition(ctx.cluster, ctx.node.id, request.acks, name, data.index)
     if isinstance(partition, AppendResult):
         return partition
@@ -250,6 +322,7 @@ async def _append(ctx: Context, request: Produce.Request, name: str | None, data
     result = await partition.append(
         records if records is not None else NOTHING,
         ctx.cluster.produce_rules(partition.topic, ctx.version),
+        verified=verified,
     )
     if request.acks == -1 and partition.is_under_min_isr and not result.error_code:
         # Others went out of sync while the records were looked at in a thread.

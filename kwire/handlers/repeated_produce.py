@@ -79,8 +79,9 @@ class AnswerForm:
 class RepeatedProduce:
     """One connection's produces to one topic, as its last one was."""
 
-    __slots__ = ("_acks", "_cluster", "_end", "_flexible", "_form", "_front", "_key_and_version", "_name",
-                 "_node_id", "_position", "_topic_id", "_version", "number")  # fmt: skip
+    __slots__ = ("_acks", "_cluster", "_end", "_flexible", "_form", "_front", "_is_transactional",
+                 "_key_and_version", "_name", "_node_id", "_position", "_topic_id", "_version",
+                 "number")  # fmt: skip
 
     def __init__(
         self, ctx: Context, request: Produce.Request, partition: Partition, frame: bytearray, at: int
@@ -90,6 +91,7 @@ class RepeatedProduce:
         self._node_id = ctx.node.id
         self._version = ctx.version
         self._acks = request.acks
+        self._is_transactional = request.transactional_id is not None
         self._name = partition.topic
         self._topic_id = partition.topic_id
         self._flexible = ctx.version in Produce.flexible
@@ -136,7 +138,15 @@ class RepeatedProduce:
         now_ms = cluster.clock.now_ms()
         records = frame[start:stop]
         found = produce.usual(
-            cluster, self._node_id, self._version, self._acks, self._name, index, records, now_ms
+            cluster,
+            self._node_id,
+            self._version,
+            self._acks,
+            self._name,
+            index,
+            records,
+            now_ms,
+            self._is_transactional,
         )
         if found is None:
             return None

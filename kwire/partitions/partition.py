@@ -1,27 +1,33 @@
-"""A partition as everyone above storage sees it: append, read, wait, leadership.
+"""A partition as everyone above storage sees it: append, read, wait, leadership, the ends of transactions.
 
 Rules: there is one `Partition` object a partition of the cluster, whatever the number of its replicas; a
-replica is a cursor over the one log: at its end while it is in sync, left behind where it went out of the
-ISR. `append` completes without suspending for a local log of ordinary batches, unless these would wait for
-the disk, but no caller may assume so. Batches get their offsets and leader epoch here, in place, in the
-order of the appends. Expected refusals are error codes in the results; `StorageError` from the engine becomes
-KAFKA_STORAGE_ERROR and one log line.
+replica is a cursor over the one log (`replicas.py`). `append` completes without suspending for a local log
+of ordinary batches, unless these would wait for the disk, but no caller may assume so. Batches get their
+offsets and leader epoch here, in place, in the order of the appends. Expected refusals are error codes in the
+results; `StorageError` from the engine becomes KAFKA_STORAGE_ERROR and one log line.
 """
 
 from __future__ import annotations
 
-import enum
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import trio
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
-from kwire_codecs.records.batch import LOG_OVERHEAD, PLACE, TRANSACTIONAL, BatchHeader, new_tuple
-from kwire_storage.engine import LogRead, OffsetOutOfRange, PartitionLog, StorageError, total_size
-from kwire_storage.producer_state import Duplicate
+from kwire_codecs.records.batch import CONTROL, LOG_OVERHEAD, PLACE, BatchHeader, new_tuple
+from kwire_storage.engine import (
+    LogRead,
+    OffsetOutOfRange,
+    Overtaken,
+    PartitionLog,
+    StorageError,
+    total_size,
+)
+from kwire_storage.producer_state import Origin, Verification
+from kwire_storage.transaction_index import AbortedTransaction
 from kwire_storage.validation import (
     Fields,
     ProduceRules,
@@ -36,36 +42,20 @@ from kwire_storage.write_pressure import LARGE_BYTES
 from kwire.coordinators.metadata.image import NO_LEADER, PartitionImage
 from kwire.coordinators.metadata.partition_changes import RECOVERING
 from kwire.coordinators.metadata.topic_names import is_internal
+from kwire.partitions import append_result, markers, waiting
+from kwire.partitions.append_result import AppendResult
+from kwire.partitions.replicas import ReplicaCursors, too_few_in_sync
 from kwire.partitions.threads import decode_in_thread, write_in_thread
 
 if TYPE_CHECKING:
     from kwire.partitions.waiting import Watcher
 
+__all__ = ["AppendResult", "Origin", "Partition"]
+
 logger = logging.getLogger("kwire.partitions")
 
 NO_ERROR = ErrorCode.NONE
 place_in = PLACE.pack_into
-
-
-class Origin(enum.Enum):
-    """Who appends: a client's batches are validated, a coordinator's are our own."""
-
-    CLIENT = enum.auto()
-    COORDINATOR = enum.auto()
-
-
-class AppendResult(NamedTuple):
-    """What an append came to. `base_offset` is -1 on an error; `log_append_time_ms` is -1 under
-    CreateTime.
-    """
-
-    error_code: ErrorCode
-    base_offset: int = -1
-    log_append_time_ms: int = -1
-    log_start_offset: int = -1
-    error_message: str | None = None
-    record_errors: Sequence[tuple[int, str | None]] = ()
-    last_offset: int = -1
 
 
 class Partition:
@@ -111,8 +101,7 @@ class Partition:
         self._waiters: dict[Watcher, None] = {}  # in the order in which they came
         self._writing: trio.Event | None = None
         """There while a thread writes an append: the next one follows it."""
-        self._cursors: dict[int, int] = {}
-        """Where the replicas that are not in sync went out of the ISR."""
+        self._cursors = ReplicaCursors()
         self._held_at: int | None = None
         """Where the high watermark stands while fewer replicas than min.insync.replicas are in sync."""
         if state.leader >= 0:
@@ -159,13 +148,11 @@ class Partition:
     @property
     def last_stable_offset(self) -> int:
         """What read_committed consumers may read up to."""
-        first_unstable = self.log.producers.first_undecided_offset
-        end = self.high_watermark
-        return end if first_unstable is None else min(first_unstable, end)
+        return self.bounds()[1]
 
     def left_behind_at(self, node_id: int) -> int | None:
         """Where a node's replica ends that is out of sync; None for one that has the whole log."""
-        return self._cursors.get(node_id)
+        return self._cursors.left_behind_at(node_id)
 
     def refusal_for(self, node_id: int, current_leader_epoch: int, *, leader_only: bool = True) -> ErrorCode:
         """NONE, or why this node does not serve a client that believes in `current_leader_epoch` (-1: no
@@ -183,10 +170,14 @@ class Partition:
             return ErrorCode.NOT_LEADER_OR_FOLLOWER
         return NO_ERROR
 
-    async def append(self, records: memoryview, rules: ProduceRules) -> AppendResult:
+    async def append(
+        self, records: memoryview, rules: ProduceRules, *, verified: Verification | bool = False
+    ) -> AppendResult:
         """Appends what a Produce request carries for this partition.
 
         `records` is writable: offsets, epoch and, under LogAppendTime, timestamps are set in place.
+        `verified`: the transaction coordinator knows of the transaction that the batch may begin here; either
+        what `start_verification` gave, which must be called before the coordinator is asked, or True.
         """
         now_ms = self.now_ms()
         checked: list[ValidBatch] | Refusal | None = accept_usual(records, rules, now_ms)
@@ -200,20 +191,15 @@ class Partition:
             else:
                 checked = validate(records, rules, now_ms)
         if isinstance(checked, Refusal):
-            return AppendResult(
-                checked.error_code,
-                error_message=checked.message,
-                record_errors=checked.record_errors,
-                log_start_offset=self.log.log_start_offset if checked.with_log_start_offset else -1,
-            )
+            return append_result.of_invalid(checked, self.log.log_start_offset)
         leader = (self.leader_id, self.leader_epoch)
         while self._writing is not None:
             await self._writing.wait()
         if leader != (self.leader_id, self.leader_epoch):
             return AppendResult(ErrorCode.NOT_LEADER_OR_FOLLOWER)
         if total_size(checked) >= LARGE_BYTES and self.log.waits_for_disk:
-            return await self._append_in_thread(checked, rules, now_ms)
-        return self.append_batches(checked, rules, now_ms)
+            return await self._append_in_thread(checked, rules, now_ms, verified)
+        return self.append_batches(checked, rules, now_ms, verified=verified)
 
     def append_batches(
         self,
@@ -221,9 +207,14 @@ class Partition:
         rules: ProduceRules,
         now_ms: int | None = None,
         origin: Origin = Origin.CLIENT,
+        verified: Verification | bool = False,
+        transaction_version: int = 0,
     ) -> AppendResult:
         """Appends validated batches in one write: sequences checked, offsets and epoch stamped, waiters
-        woken.
+        woken. Each is judged by what the log held before.
+
+        `verified` is as for `append`; `transaction_version` is what the markers among a coordinator's batches
+        are judged by.
         """
         log = self.log
         if self._held_at is not None and origin is Origin.COORDINATOR:
@@ -235,7 +226,7 @@ class Partition:
         if now_ms is None:
             now_ms = self.now_ms()
         first_offset = log.log_end_offset
-        placed = self._stamped(batches, now_ms, origin)
+        placed = self._stamped(batches, now_ms, origin, verified, transaction_version)
         if isinstance(placed, AppendResult):
             return placed
         stamped, size, end_offset = placed
@@ -243,7 +234,12 @@ class Partition:
         return self._write(stamped, now_ms, size, first_offset, end_offset - 1, append_time_ms)
 
     def _stamped(
-        self, batches: Sequence[ValidBatch], now_ms: int, origin: Origin
+        self,
+        batches: Sequence[ValidBatch],
+        now_ms: int,
+        origin: Origin,
+        verified: Verification | bool,
+        transaction_version: int = 0,
     ) -> tuple[list[ValidBatch], int, int] | AppendResult:
         """The batches with the offsets and the epoch that they get, their size, and where the log ends then;
         or what speaks against them.
@@ -254,13 +250,13 @@ class Partition:
         producers = log.producers
         stamped = []
         for data, header in batches:
-            if header.attributes & TRANSACTIONAL and origin is Origin.CLIENT:
-                # No transaction can be open while there is no transaction coordinator.
-                return AppendResult(ErrorCode.INVALID_TXN_STATE, log_start_offset=log.log_start_offset)
             if header.producer_id >= 0:
-                verdict = producers.check(header, now_ms)
+                if not header.attributes & CONTROL:
+                    verdict = producers.check(header, now_ms, origin, verified)
+                else:
+                    verdict = markers.refusal_of(ValidBatch(data, header), producers, transaction_version)
                 if verdict is not None:
-                    return self._refused(verdict)
+                    return append_result.of_verdict(verdict, log.log_start_offset)
             header = record_batch.place(data, header, offset, leader_epoch)
             stamped.append(new_tuple(ValidBatch, (data, header)))
             offset += header.last_offset_delta + 1
@@ -268,35 +264,55 @@ class Partition:
         return stamped, size, offset
 
     async def _append_in_thread(
-        self, batches: Sequence[ValidBatch], rules: ProduceRules, now_ms: int
+        self,
+        batches: Sequence[ValidBatch],
+        rules: ProduceRules,
+        now_ms: int,
+        verified: Verification | bool,
     ) -> AppendResult:
         """As `append_batches`, for a client's batches that would make the loop wait for the disk."""
-        log, leader = self.log, (self.leader_id, self.leader_epoch)
-        first_offset = log.log_end_offset
-        placed = self._stamped(batches, now_ms, Origin.CLIENT)
-        if isinstance(placed, AppendResult):
-            return placed
-        stamped, size, end_offset = placed
         self._writing = trio.Event()
         try:
-            job = log.plan_append(stamped, now_ms)
-            stays = False
-            try:
-                with trio.CancelScope(shield=True):
-                    await write_in_thread(job.work)
-                stays = leader == (self.leader_id, self.leader_epoch)
-            finally:
-                log.commit_append(job, keep=stays)
-        except StorageError as error:
-            logger.error("append of %d bytes to %s failed: %s", size, self, error)
-            return AppendResult(ErrorCode.KAFKA_STORAGE_ERROR)
+            while True:
+                try:
+                    return await self._try_in_thread(batches, rules, now_ms, verified)
+                except Overtaken:  # by a marker: the batches follow it
+                    continue
+                except StorageError as error:
+                    logger.error("append of %d bytes to %s failed: %s", total_size(batches), self, error)
+                    return AppendResult(ErrorCode.KAFKA_STORAGE_ERROR)
         finally:
             self._writing.set()
             self._writing = None
+
+    async def _try_in_thread(
+        self,
+        batches: Sequence[ValidBatch],
+        rules: ProduceRules,
+        now_ms: int,
+        verified: Verification | bool,
+    ) -> AppendResult:
+        log, leader = self.log, (self.leader_id, self.leader_epoch)
+        first_offset = log.log_end_offset
+        placed = self._stamped(batches, now_ms, Origin.CLIENT, verified)
+        if isinstance(placed, AppendResult):
+            return placed
+        stamped, size, end_offset = placed
+        job = log.plan_append(stamped, now_ms)
+        stays = False
+        undecided = None
+        try:
+            with trio.CancelScope(shield=True):
+                await write_in_thread(job.work)
+            stays = leader == (self.leader_id, self.leader_epoch)
+            undecided = log.producers.first_undecided_offset
+        finally:
+            log.commit_append(job, keep=stays)
         if not stays:
             return AppendResult(ErrorCode.NOT_LEADER_OR_FOLLOWER)
         if self._waiters:
-            self._arrived(size)
+            now_undecided = log.producers.first_undecided_offset
+            waiting.tell_of_append(self._waiters, size, first_offset, undecided, now_undecided)
         return AppendResult(
             NO_ERROR,
             first_offset,
@@ -305,9 +321,11 @@ class Partition:
             last_offset=end_offset - 1,
         )
 
-    def append_usual(self, records: memoryview, fields: Fields, now_ms: int) -> AppendResult:
-        """As `append_batches`, for one batch of a client's, in no transaction, that keeps its times: `fields`
-        are what `usual_fields` found.
+    def append_usual(
+        self, records: memoryview, fields: Fields, now_ms: int, verified: Verification | bool = False
+    ) -> AppendResult:
+        """As `append_batches`, for one batch of a client's that keeps its times: `fields` are what
+        `usual_fields` found.
         """
         log = self.log
         offset, leader_epoch = log.log_end_offset, self.leader_epoch
@@ -333,9 +351,9 @@ class Partition:
             ),
         )
         if producer_id >= 0:
-            verdict = log.producers.check(header, now_ms)
+            verdict = log.producers.check(header, now_ms, Origin.CLIENT, verified)
             if verdict is not None:
-                return self._refused(verdict)
+                return append_result.of_verdict(verdict, log.log_start_offset)
         place_in(records, 0, offset, length, leader_epoch)
         batch = new_tuple(ValidBatch, (records, header))
         return self._write([batch], now_ms, length + LOG_OVERHEAD, offset, offset + delta, -1)
@@ -350,42 +368,86 @@ class Partition:
         append_time_ms: int,
     ) -> AppendResult:
         """Appends what may be appended, and tells who waits for it."""
-        log = self.log
+        log, waiters = self.log, self._waiters
+        undecided = log.producers.first_undecided_offset if waiters else None
         try:
             log.append(stamped, now_ms)
         except StorageError as error:
             logger.error("append of %d bytes to %s failed: %s", size, self, error)
             return AppendResult(ErrorCode.KAFKA_STORAGE_ERROR)
-        if self._waiters:
-            self._arrived(size)
+        if waiters:
+            now_undecided = log.producers.first_undecided_offset
+            waiting.tell_of_append(waiters, size, first_offset, undecided, now_undecided)
         return new_tuple(
             AppendResult,
             (NO_ERROR, first_offset, append_time_ms, log.log_start_offset, None, (), last_offset),
         )
 
-    def _refused(self, verdict: Duplicate | ErrorCode) -> AppendResult:
-        """The answer to a batch that the producer's other batches speak against."""
-        log_start_offset = self.log.log_start_offset
-        if not isinstance(verdict, Duplicate):
-            return AppendResult(verdict, log_start_offset=log_start_offset)
-        return AppendResult(
-            ErrorCode.NONE,
-            verdict.base_offset,
-            # Kafka tells the batch's time here under CreateTime too.
-            verdict.timestamp_ms,
-            log_start_offset,
-            last_offset=verdict.last_offset,
+    # Transactions
+
+    def has_open_transaction(self, producer_id: int, producer_epoch: int) -> bool:
+        """Whether the producer has begun a transaction here, in this epoch, that has not ended."""
+        return self.log.producers.has_open_transaction(producer_id, producer_epoch)
+
+    def start_verification(
+        self, producer_id: int, producer_epoch: int, base_sequence: int, *, supports_epoch_bump: bool
+    ) -> Verification | ErrorCode | None:
+        """To be called before the transaction coordinator is asked about a batch; what it gives is handed to
+        `append` as `verified`. None: the transaction is open, nobody needs to be asked.
+
+        :param supports_epoch_bump: the client knows transaction version 2 (Produce 12 and later).
+        """
+        return self.log.producers.start_verification(
+            producer_id,
+            producer_epoch,
+            base_sequence,
+            supports_epoch_bump=supports_epoch_bump,
+            now_ms=self.now_ms(),
         )
+
+    def end_transaction(
+        self,
+        producer_id: int,
+        producer_epoch: int,
+        coordinator_epoch: int,
+        *,
+        is_commit: bool,
+        transaction_version: int,
+    ) -> ErrorCode:
+        """Writes a marker, and tells readers who waited for it. NONE, or why none was written:
+        NOT_LEADER_OR_FOLLOWER where nobody leads, NOT_ENOUGH_REPLICAS, KAFKA_STORAGE_ERROR (all of which
+        pass); INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED (for good).
+        """
+        return markers.write(
+            self, producer_id, producer_epoch, coordinator_epoch, is_commit, transaction_version
+        )
+
+    def aborted_transactions(self, offset: int, found: LogRead) -> list[AbortedTransaction] | ErrorCode:
+        """What a reader of committed data must be told with what has just been read for him at `offset`: the
+        aborted transactions that have a part in it, and some that come later.
+        """
+        log = self.log
+        if not log.has_aborted:
+            return []
+        try:
+            return log.aborted_transactions(offset, log.bound_behind(offset, found))
+        except StorageError as error:
+            logger.error("reading the aborted transactions of %s failed: %s", self, error)
+            return ErrorCode.KAFKA_STORAGE_ERROR
+
+    # Reading
 
     def bounds(self) -> tuple[int, int, int, int]:
         """Where the log starts, where its stable part ends, the high watermark, and where the log ends."""
         log = self.log
         end = log.log_end_offset
         high_watermark = end if self._held_at is None else self._held_at
-        stable = log.producers.first_undecided_offset
+        start, stable = log.log_start_offset, log.producers.first_undecided_offset
         if stable is None or stable > high_watermark:
             stable = high_watermark
-        return log.log_start_offset, stable, high_watermark, end
+        elif stable < start:  # what the transaction began with was deleted
+            stable = start
+        return start, stable, high_watermark, end
 
     def read(
         self,
@@ -444,20 +506,15 @@ class Partition:
         self.replicas = state.replicas
         moved = state.leader != self.leader_id or state.leader_epoch != self.leader_epoch
         if moved:
-            cursor = self._cursors.get(state.leader, log.log_end_offset)
-            if state.leader_recovery_state == RECOVERING and cursor < log.log_end_offset:
+            cursor = self._cursors.left_behind_at(state.leader)
+            if state.leader_recovery_state == RECOVERING and cursor is not None:
                 self._lose(cursor)
             self.leader_id = state.leader
             self.leader_epoch = state.leader_epoch
             if state.leader >= 0:
                 log.epochs.assign(state.leader_epoch, log.log_end_offset)
-        self._cursors = {
-            replica: min(self._cursors.get(replica, log.log_end_offset), log.log_end_offset)
-            for replica in state.replicas
-            if replica not in state.isr
-        }
-        # Kafka does not hold a topic to more replicas than it has (Partition.effectiveMinIsr).
-        is_under = len(state.isr) < min(min_isr, len(state.replicas))
+        self._cursors.follow(state, log.log_end_offset)
+        is_under = too_few_in_sync(state, min_isr)
         was_under = self._held_at is not None
         if state.leader == NO_LEADER:
             is_under = was_under  # the high watermark stays where the last leader left it
@@ -480,6 +537,8 @@ class Partition:
         self.wake_all()
 
     def _lose(self, offset: int) -> None:
+        if offset >= self.log.log_end_offset:
+            return
         logger.warning(
             "%s: an unclean election cuts the log from %d to %d", self, self.log.log_end_offset, offset
         )
@@ -502,9 +561,4 @@ class Partition:
 
     def wake_all(self) -> None:
         """Something other than new records changed: every waiting reader looks again."""
-        for waiter in tuple(self._waiters):
-            waiter.wake()
-
-    def _arrived(self, size: int) -> None:
-        for waiter in tuple(self._waiters):
-            waiter.arrived(size)
+        waiting.wake_all(self._waiters)

@@ -2,14 +2,16 @@
 
 A `Waiter` is put on the waiting list of every partition that its fetch reads, or is told by its session,
 whose partitions are on those lists. Each append takes its size off what is still missing; at zero, or
-when a partition changes in a way that the reader must hear of (a new leader, a deletion, a moved log start),
-the waiter's task wakes and looks again. One task ends the waits whose time is over, for all: a wait needs no
+when a partition changes in a way that the reader must hear of (a new leader, a deletion, a moved log start, a
+last stable offset that moves), the waiter's task wakes and looks again. Who reads committed data is not
+told of what open transactions hold back. One task ends the waits whose time is over, for all: a wait needs no
 scope of its own.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -34,6 +36,10 @@ class Watcher(Protocol):
         """`size` bytes became readable."""
         ...
 
+    def arrived_undecided(self, size: int) -> None:
+        """`size` bytes became readable, but not for readers of committed data."""
+        ...
+
     def wake(self) -> None:
         """Something else changed that a waiting reader must hear of."""
         ...
@@ -41,6 +47,33 @@ class Watcher(Protocol):
     def stir(self) -> None:
         """Something changed that a waiting reader need not hear of."""
         ...
+
+
+def tell_of_append(
+    watchers: Iterable[Watcher],
+    size: int,
+    first_offset: int,
+    undecided: int | None,
+    now_undecided: int | None,
+) -> None:
+    """Who waits hears of `size` bytes from `first_offset` on, as far as they concern him.
+
+    :param undecided: where the oldest open transaction began before; `now_undecided`: where it does now.
+    """
+    if undecided is None and now_undecided is None:
+        for watcher in tuple(watchers):
+            watcher.arrived(size)
+    elif now_undecided == (first_offset if undecided is None else undecided):
+        for watcher in tuple(watchers):
+            watcher.arrived_undecided(size)
+    else:  # how much that is for a reader of committed data he sees when he looks
+        wake_all(watchers)
+
+
+def wake_all(watchers: Iterable[Watcher]) -> None:
+    """Something other than new records changed: every waiting reader looks again."""
+    for watcher in tuple(watchers):
+        watcher.wake()
 
 
 class Waiter:
@@ -65,6 +98,10 @@ class Waiter:
         self.missing_bytes -= size
         if self.missing_bytes <= 0:
             self.wake()
+
+    def arrived_undecided(self, size: int) -> None:
+        """`size` bytes became readable for those who take what may yet be aborted."""
+        self.arrived(size)
 
     def wake(self) -> None:
         """Look again, however little arrived."""
@@ -94,6 +131,15 @@ class Waiter:
     def _abort(self, _: object) -> trio.lowlevel.Abort:
         self._task = None
         return trio.lowlevel.Abort.SUCCEEDED
+
+
+class CommittedWaiter(Waiter):
+    """One that reads committed data only."""
+
+    __slots__ = ()
+
+    def arrived_undecided(self, size: int) -> None:
+        """Nothing, yet."""
 
 
 class Deadlines:

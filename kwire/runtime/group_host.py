@@ -7,6 +7,7 @@ from typing import Protocol
 
 from kwire_codecs.errors import ErrorCode
 
+from kwire.config import BrokerConfig
 from kwire.coordinators.groups.settings import MINUTE_MS, GroupSettings
 from kwire.coordinators.metadata.image import ClusterImage
 from kwire.partitions.clock import Clock
@@ -24,6 +25,14 @@ class Settings(Protocol):
 
     def integer(self, name: str) -> int:
         """The value of a whole number's setting."""
+        ...
+
+    def text(self, name: str) -> str:
+        """The value of a text's setting."""
+        ...
+
+    def strings(self, name: str) -> list[str]:
+        """The value of a list's setting."""
         ...
 
 
@@ -45,6 +54,9 @@ class Host(Protocol):
 
     @property
     def clock(self) -> Clock: ...
+
+    @property
+    def config(self) -> BrokerConfig: ...
 
     @property
     def controller(self) -> Images: ...
@@ -71,4 +83,8 @@ def group_settings(config: Settings) -> GroupSettings:
         offset_metadata_max_size=config.integer("offset.metadata.max.bytes"),
         offsets_retention_ms=config.integer("offsets.retention.minutes") * MINUTE_MS,
         offsets_retention_check_interval_ms=config.integer("offsets.retention.check.interval.ms"),
+        consumer_max_size=config.integer("group.consumer.max.size"),
+        consumer_assignors=tuple(config.strings("group.consumer.assignors")),
+        consumer_regex_refresh_interval_ms=config.integer("group.consumer.regex.refresh.interval.ms"),
+        migration_policy=config.text("group.consumer.migration.policy").lower(),
     )

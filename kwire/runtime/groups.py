@@ -1,9 +1,6 @@
 """The group coordinator as handlers see it: finds the shard of a group, asks it, waits for the answer.
 
-A group lives on the partition of `__consumer_offsets` that its id's hash names, and is coordinated by the
-node that leads that partition; every other node answers NOT_COORDINATOR. Shards are opened when the broker
-starts where there is something to load, and otherwise when first asked for. When a partition gets another
-leader, its shard is closed, and the new leader loads it.
+A group lives on the partition of `__consumer_offsets` that its id's hash names, see `shards.py`.
 
 Nothing is decided here but routing. Every method takes the id of the node that the request arrived at. Most
 answers are there at once; a method that gives one `Soon` has done its work when it returns.
@@ -12,15 +9,15 @@ answers are there at once; a method that gives one `Soon` has done its work when
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from uuid import UUID
 
 import trio
 from kwire_codecs.errors import ErrorCode
 
-from kwire.coordinators.groups.java_hash import partition_for
+from kwire import failpoints
 from kwire.coordinators.groups.settings import GroupSettings
 from kwire.coordinators.groups.values import (
     CommitRequest,
@@ -37,16 +34,21 @@ from kwire.coordinators.groups.values import (
     SyncRequest,
     SyncResult,
     TopicPartitions,
+    TransactionalCommitRequest,
 )
-from kwire.coordinators.metadata.image import NO_LEADER, ClusterImage
-from kwire.coordinators.outcome import Outcome
-from kwire.partitions.partition import Partition
+from kwire.coordinators.metadata.image import ClusterImage
+from kwire.coordinators.outcome import Outcome, TransactionEnd
+from kwire.runtime.consumer_groups import ConsumerGroups
 from kwire.runtime.group_host import Host
+from kwire.runtime.journal import RecordFormat
 from kwire.runtime.partition_log import PartitionLog
 from kwire.runtime.shard import Refused, Shard, Status
+from kwire.runtime.shards import Shards
 from kwire.runtime.soon import Soon, all_of, awaited, then
 
 if TYPE_CHECKING:
+    from kwire_storage.producer_state import Verification
+
     from kwire.coordinators.groups.coordinator import GroupCoordinator
 
 logger = logging.getLogger("kwire.runtime")
@@ -58,18 +60,6 @@ A = TypeVar("A")
 GroupShard: TypeAlias = "Shard[GroupCoordinator]"
 _GROUPS_A_TURN = 100
 """So many are seen to before others have their turn."""
-_REMEMBERED_GROUPS = 10_000
-_REMEMBERED_LENGTH = 100
-"""The partitions of this many groups, with ids no longer than this, are not worked out anew each time."""
-
-
-class _Opened(NamedTuple):
-    """A shard, and the leadership that it was opened under."""
-
-    shard: GroupShard
-    partition: Partition
-    leader_id: int
-    leader_epoch: int
 
 
 class GroupCoordinatorService:
@@ -82,114 +72,48 @@ class GroupCoordinatorService:
     def __init__(self, host: Host, settings: GroupSettings) -> None:
         self._host = host
         self._settings = settings
-        self._opened: dict[int, _Opened] = {}
-        self._indexes: dict[str, int] = {}
-        self._nursery: trio.Nursery | None = None
-        self._draining = False
+        self._shards = Shards["GroupCoordinator"](
+            host,
+            OFFSETS_TOPIC,
+            "group coordinator",
+            self._machinery,
+            lambda _, message: self.consumers.deliver(message),
+            ErrorCode.COORDINATOR_NOT_AVAILABLE,
+        )
+        self.consumers = ConsumerGroups(host, settings, self._begin, self._shards.opened, self._shards.spawn)
 
     def start(self, nursery: trio.Nursery) -> None:
         """Begin to load every partition that has something in it, and follow the cluster's metadata."""
-        self._nursery = nursery
+        self.consumers.start()
+        self._shards.start(nursery)
         self._host.controller.subscribe(self._image_changed)
-        for index in self._host.found_on_disk(OFFSETS_TOPIC):
-            partition = self._partition(index)
-            if partition is not None and partition.log_end_offset > partition.log_start_offset:
-                self._open(index, partition)
-
-    def _partition(self, index: int) -> Partition | None:
-        """A partition of `__consumer_offsets`; None where there is none, or its files cannot be opened
-        (logged).
-        """
-        found = self._host.reach(OFFSETS_TOPIC, index)
-        return None if isinstance(found, ErrorCode) else found
 
     def drain(self) -> None:
         """The broker is about to stop: joins and syncs that wait are told NOT_COORDINATOR, now and from now
         on.
         """
-        self._draining = True
-        for each in self._opened.values():
-            each.shard.drain()
+        self._shards.drain()
 
     def close(self) -> None:
         """Stop coordinating: whoever waits is told NOT_COORDINATOR."""
-        opened, self._opened = self._opened, {}
-        for each in opened.values():
-            each.shard.close()
-
-    # Routing
-
-    def _partition_count(self) -> int:
-        topic = self._host.controller.image.topic(OFFSETS_TOPIC)
-        return 0 if topic is None else len(topic.partitions)
+        self._shards.close()
 
     def partition_of(self, group_id: str) -> int | None:
         """The partition of `__consumer_offsets` that a group lives on; None while that topic does not
         exist.
         """
-        index = self._indexes.get(group_id)
-        if index is None:
-            count = self._partition_count()
-            if not count:
-                return None
-            index = partition_for(group_id, count)
-            if len(group_id) <= _REMEMBERED_LENGTH:
-                if len(self._indexes) >= _REMEMBERED_GROUPS:
-                    self._indexes.clear()
-                self._indexes[group_id] = index
-        return index
+        return self._shards.partition_of(group_id)
 
     def coordinator_of(self, group_id: str) -> int:
         """The node that coordinates a group; -1 while there is none."""
-        index = self.partition_of(group_id)
-        found = None if index is None else self._host.controller.image.partition(OFFSETS_TOPIC, index)
-        return NO_LEADER if found is None else found.leader
+        return self._shards.coordinator_of(group_id)
 
-    def _shard(self, node_id: int, group_id: str) -> GroupShard | Refused:
-        index = self.partition_of(group_id)
-        opened = None if index is None else self._opened.get(index)
-        if opened is not None:
-            led = opened.partition
-            if node_id == opened.leader_id == led.leader_id and opened.leader_epoch == led.leader_epoch:
-                return opened.shard
-        partition = None if index is None else self._partition(index)
-        if index is None or partition is None:
-            return Refused(ErrorCode.COORDINATOR_NOT_AVAILABLE)
-        if partition.leader_id != node_id:
-            return Refused(ErrorCode.NOT_COORDINATOR)
-        return self._current(index, partition)
-
-    def _current(self, index: int, partition: Partition) -> GroupShard:
-        opened = self._opened.get(index)
-        if opened is None:
-            return self._open(index, partition)
-        if opened.leader_id != partition.leader_id or opened.leader_epoch != partition.leader_epoch:
-            opened.shard.close()
-            return self._open(index, partition)
-        return opened.shard
-
-    def _open(self, index: int, partition: Partition) -> GroupShard:
+    def _machinery(self) -> tuple[Callable[[], GroupCoordinator], RecordFormat[Any]]:
         # The coordinator comes with the first group: a broker starts without it.
         from kwire.coordinators.groups.coordinator import GroupCoordinator
         from kwire.coordinators.groups.records import GroupsFormat
 
-        shard = Shard(
-            f"group coordinator {index}",
-            PartitionLog(partition),
-            lambda: GroupCoordinator(self._settings),
-            GroupsFormat(),
-            self._host.clock,
-            self._spawn,
-        )
-        self._opened[index] = _Opened(shard, partition, partition.leader_id, partition.leader_epoch)
-        if self._draining:
-            shard.drain()
-        shard.open()
-        return shard
-
-    def _spawn(self, task: Callable[[], Any]) -> None:
-        assert self._nursery is not None, "start() comes first"
-        self._nursery.start_soon(task)
+        return lambda: GroupCoordinator(self._settings, self.consumers.view), GroupsFormat()
 
     def _begin(
         self,
@@ -199,7 +123,7 @@ class GroupCoordinatorService:
         refused: Callable[[ErrorCode], R],
     ) -> Soon[R]:
         """Have the group's shard carry out an operation; `refused` is what is answered where it does not."""
-        shard = self._shard(node_id, group_id)
+        shard = self._shards.shard(node_id, group_id)
         if isinstance(shard, Refused):
             return refused(shard.error_code)
 
@@ -215,20 +139,24 @@ class GroupCoordinatorService:
         """JoinGroup; there when the join phase has ended."""
         if not request.group_id:
             return JoinResult(ErrorCode.INVALID_GROUP_ID, request.member_id)
-        return self._begin(
+        if not self._settings.allows_session_timeout(request.session_timeout_ms):
+            return JoinResult(ErrorCode.INVALID_SESSION_TIMEOUT, request.member_id)
+        joined = self._begin(
             node_id,
             request.group_id,
             lambda shard, now_ms: shard.join(request, now_ms),
             lambda error_code: JoinResult(error_code, request.member_id),
         )
+        return then(joined, _joined)
 
     def sync(self, node_id: int, request: SyncRequest) -> Soon[SyncResult]:
         """SyncGroup; there when the assignment is."""
         if not request.group_id:
             return SyncResult(ErrorCode.INVALID_GROUP_ID)
-        return self._begin(
+        synced = self._begin(
             node_id, request.group_id, lambda shard, now_ms: shard.sync(request, now_ms), SyncResult
         )
+        return then(synced, _synced)
 
     def heartbeat(
         self, node_id: int, group_id: str, generation_id: int, member_id: str, group_instance_id: str | None
@@ -264,12 +192,89 @@ class GroupCoordinatorService:
             CommitResult,
         )
 
+    async def commit_transactional_offsets(
+        self,
+        node_id: int,
+        request: TransactionalCommitRequest,
+        admitted: Callable[[int], Awaitable[ErrorCode]] | None,
+        *,
+        supports_epoch_bump: bool,
+    ) -> CommitResult:
+        """TxnOffsetCommit, of topics and partitions that exist.
+
+        `await admitted(index)` says whether the producer's transaction covers that partition of
+        `__consumer_offsets`; it is asked unless the transaction is known to be open there. None: nobody needs
+        to be asked.
+        `supports_epoch_bump`: the client knows transaction version 2.
+        """
+        producer_id, producer_epoch, commit = request
+        if not commit.group_id:
+            return CommitResult(ErrorCode.INVALID_GROUP_ID)
+        found = self._shards.led_for(node_id, commit.group_id)
+        if isinstance(found, Refused):
+            return CommitResult(found.error_code)
+        led, shard = found
+        log = PartitionLog(led.partition)
+        verified: Verification | bool = admitted is None
+        if admitted is not None:
+            started = log.start_verification(
+                producer_id, producer_epoch, supports_epoch_bump=supports_epoch_bump
+            )
+            if isinstance(started, ErrorCode):
+                return CommitResult(started)
+            if started is not None:
+                if error_code := await admitted(led.index):
+                    return CommitResult(error_code)
+                verified = started
+        begun: Soon[CommitResult | Refused] = shard.begin_transactional(
+            producer_id,
+            lambda machine, now_ms: machine.commit_transactional_offsets(request, now_ms),
+            lambda: log.refusal_of_records(producer_id, producer_epoch, verified),
+        )
+        result: CommitResult | Refused = await awaited(begun)
+        return CommitResult(result.error_code) if isinstance(result, Refused) else result
+
+    def end_transaction(
+        self, index: int, marker: TransactionEnd, transaction_version: int
+    ) -> Soon[ErrorCode]:
+        """Write the end of a producer's transaction into a partition of `__consumer_offsets`, and have its
+        offsets count, or forgotten. NOT_LEADER_OR_FOLLOWER while nobody coordinates that partition, or it is
+        loading: it is to be asked again. (Kafka: KafkaApis.handleWriteTxnMarkersRequest.)
+        """
+        found = self._shards.led(index)
+        if isinstance(found, Refused):
+            return _ended(found)
+        led, shard = found
+        log = PartitionLog(led.partition)
+        begun: Soon[ErrorCode | Refused] = shard.begin_transactional(
+            marker.producer_id,
+            lambda machine, now_ms: Outcome(ErrorCode.NONE, [marker]),
+            lambda: log.refusal_of_end(marker, transaction_version),
+        )
+        return then(begun, _ended)  # type: ignore[arg-type]  # the type of the result is inferred as object
+
     def fetch_offsets(
-        self, node_id: int, group_id: str, topics: Sequence[tuple[TopicPartitions, UUID]] | None
+        self,
+        node_id: int,
+        group_id: str,
+        topics: Sequence[tuple[TopicPartitions, UUID]] | None,
+        *,
+        require_stable: bool = False,
+        member_id: str | None = None,
+        member_epoch: int = -1,
     ) -> Soon[OffsetFetchResult]:
         """OffsetFetch of one group; None is everything that it has."""
         return self._begin(
-            node_id, group_id, lambda shard, _: shard.fetch_offsets(group_id, topics), OffsetFetchResult
+            node_id,
+            group_id,
+            lambda shard, _: shard.fetch_offsets(
+                group_id,
+                topics,
+                require_stable=require_stable,
+                member_id=member_id,
+                member_epoch=member_epoch,
+            ),
+            OffsetFetchResult,
         )
 
     def delete_offsets(
@@ -292,11 +297,7 @@ class GroupCoordinatorService:
     ) -> Soon[tuple[ErrorCode, list[ListedGroup]]]:
         """ListGroups: what this node coordinates. While any of it is loading, nothing is listed."""
         asked: list[Soon[list[ListedGroup] | Refused]] = []
-        for index in sorted(self._opened):
-            partition = self._partition(index)
-            if partition is None or partition.leader_id != node_id:
-                continue
-            shard = self._current(index, partition)
+        for shard in self._shards.led_by(node_id):
             if shard.status is Status.LOADING:
                 return ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, []
             begun: Soon[list[ListedGroup] | Refused] = shard.begin(
@@ -331,42 +332,36 @@ class GroupCoordinatorService:
     def _image_changed(self, old: ClusterImage, new: ClusterImage) -> None:
         if old.topics is new.topics:
             return
-        gone = [name for name in new.changed_topics if _has_gone(name, old, new)]
-        if gone:
-            self._forget_topics(frozenset(gone))
-        self._load_what_is_led_again(old, new)
-        for index, opened in list(self._opened.items()):
-            found = new.partition(OFFSETS_TOPIC, index)
-            leadership = (NO_LEADER, -1) if found is None else (found.leader, found.leader_epoch)
-            if leadership != (opened.leader_id, opened.leader_epoch):
-                del self._opened[index]
-                opened.shard.close()
-                self._spawn(partial(self._reopen, index))
+        self.consumers.image_changed(old, new)
+        gone = {name: _id_if_gone(name, old, new) for name in new.changed_topics}
+        self._forget_topics({name: topic_id for name, topic_id in gone.items() if topic_id is not None})
 
-    def _load_what_is_led_again(self, old: ClusterImage, new: ClusterImage) -> None:
-        before, after = old.topic(OFFSETS_TOPIC), new.topic(OFFSETS_TOPIC)
-        if before is after or before is None or after is None or before.id != after.id:
-            return
-        for was, is_now in zip(before.partitions, after.partitions, strict=False):
-            if was.leader == NO_LEADER != is_now.leader:
-                self._spawn(partial(self._reopen, was.index))
-
-    async def _reopen(self, index: int) -> None:
-        """Load under the new leader, also if nobody asks: sessions go on."""
-        partition = self._partition(index)
-        if partition is not None and partition.leader_id != NO_LEADER:
-            self._current(index, partition)
-
-    def _forget_topics(self, names: frozenset[str]) -> None:
+    def _forget_topics(self, topics: Mapping[str, UUID]) -> None:
         async def forget(shard: GroupShard) -> None:
             try:
-                await shard.run(lambda machine, now_ms: machine.delete_offsets_of_topics(names, now_ms))
+                while (
+                    await shard.run(lambda machine, now_ms: machine.delete_offsets_of_topics(topics, now_ms))
+                    is True
+                ):
+                    await trio.lowlevel.checkpoint()
             except Exception:
-                logger.exception("forgetting the offsets of deleted topics failed: %s", ", ".join(names))
+                logger.exception("forgetting the offsets of deleted topics failed: %s", ", ".join(topics))
 
-        assert self._nursery is not None
-        for opened in self._opened.values():
-            self._nursery.start_soon(forget, opened.shard)
+        if topics:
+            for shard in self._shards.opened():
+                self._shards.spawn(partial(forget, shard))
+
+
+def _joined(result: JoinResult) -> JoinResult:
+    if not result.error_code:
+        failpoints.reach("before a join is answered")
+    return result
+
+
+def _synced(result: SyncResult) -> SyncResult:
+    if not result.error_code:
+        failpoints.reach("before a sync is answered")
+    return result
 
 
 def _heartbeat_refused(error_code: ErrorCode) -> ErrorCode:
@@ -376,10 +371,25 @@ def _heartbeat_refused(error_code: ErrorCode) -> ErrorCode:
     return error_code
 
 
-def _has_gone(topic: str, old: ClusterImage, new: ClusterImage) -> bool:
-    """Whether the topic of that name is deleted, be there another one or not."""
+def _ended(result: ErrorCode | Refused) -> ErrorCode:
+    """What the transaction coordinator hears: it does not know the answers of other coordinators."""
+    if not isinstance(result, Refused):
+        return result
+    match result.error_code:
+        case (
+            ErrorCode.NOT_COORDINATOR
+            | ErrorCode.COORDINATOR_NOT_AVAILABLE
+            | ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+        ):
+            return ErrorCode.NOT_LEADER_OR_FOLLOWER
+        case error_code:
+            return error_code
+
+
+def _id_if_gone(topic: str, old: ClusterImage, new: ClusterImage) -> UUID | None:
+    """The id of a topic that is deleted, be there another one of that name or not."""
     before, after = old.topic(topic), new.topic(topic)
-    return before is not None and (after is None or after.id != before.id)
+    return None if before is None or (after is not None and after.id == before.id) else before.id
 
 
 def _describe(group_id: str) -> Callable[[GroupCoordinator, int], Outcome[list[DescribedGroup], Any]]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kwire_codecs.errors import ErrorCode
+from kwire_codecs.records.batch import NO_SEQUENCE
 from kwire_storage.engine import StorageError, ValidBatch
 from kwire_storage.validation import ProduceRules
 
+from kwire.coordinators.outcome import TransactionEnd
 from kwire.partitions.partition import Origin, Partition
 from kwire.partitions.threads import run_in_thread
+
+if TYPE_CHECKING:
+    from kwire_storage.producer_state import Verification
 
 _RULES: Final = ProduceRules()
 
@@ -34,6 +39,46 @@ class PartitionLog:
     def append(self, batches: Sequence[ValidBatch]) -> ErrorCode:
         """Append whole batches, all or none."""
         return self.partition.append_batches(batches, _RULES, origin=Origin.COORDINATOR).error_code
+
+    def start_verification(
+        self, producer_id: int, producer_epoch: int, *, supports_epoch_bump: bool
+    ) -> Verification | ErrorCode | None:
+        """To be called before the transaction coordinator is asked for a producer; None where its transaction
+        is open, and nobody has to be asked. (Kafka: UnifiedLog.maybeStartTransactionVerification.)
+        """
+        partition = self.partition
+        return partition.start_verification(
+            producer_id, producer_epoch, NO_SEQUENCE, supports_epoch_bump=supports_epoch_bump
+        )
+
+    def refusal_of_records(
+        self, producer_id: int, producer_epoch: int, verified: Verification | bool
+    ) -> ErrorCode:
+        """What is against appending records of a producer's transaction; NONE if nothing is. `verified` is as
+        for `Partition.append`.
+        """
+        partition = self.partition
+        if partition.is_under_min_isr:
+            return ErrorCode.NOT_ENOUGH_REPLICAS
+        producers = partition.log.producers
+        entry = producers.get(producer_id)
+        if entry is not None and producer_epoch < entry.epoch:
+            return ErrorCode.INVALID_PRODUCER_EPOCH
+        if not producers.has_open_transaction(producer_id, producer_epoch) and not producers.is_verified(
+            producer_id, verified
+        ):
+            return ErrorCode.INVALID_TXN_STATE
+        return ErrorCode.NONE
+
+    def refusal_of_end(self, end: TransactionEnd, transaction_version: int) -> ErrorCode:
+        """What is against appending the end of a producer's transaction; NONE if nothing is."""
+        partition = self.partition
+        if partition.is_under_min_isr:
+            return ErrorCode.NOT_ENOUGH_REPLICAS
+        refusal = partition.log.producers.check_marker(
+            end.producer_id, end.producer_epoch, end.coordinator_epoch, transaction_version
+        )
+        return ErrorCode.NONE if refusal is None else refusal
 
     async def read(self, offset: int, max_bytes: int) -> Sequence[memoryview] | ErrorCode:
         """Whole batches from the one that holds `offset`; what is not in the page cache is read in a

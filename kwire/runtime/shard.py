@@ -12,10 +12,13 @@ Rules
 - If an append fails, memory is ahead of the log: the shard is unloaded, everything that is held and
   everyone who waits is refused with NOT_COORDINATOR, and it loads again.
 - While it loads, operations are refused with COORDINATOR_LOAD_IN_PROGRESS.
+- Whether the log takes what belongs to a producer's transaction is asked before it is replayed: a producer
+  that was fenced is no reason to unload. The log knows what is written, so a producer's next operation waits
+  until its last one is.
 - Timers belong to the shard, on semantic time; unloading forgets them.
 
-It knows neither groups nor transactions: the machine and the format of its records are handed in. (Kafka:
-CoordinatorRuntime.)
+It knows neither groups nor how transactions end: the machine and the format of its records are handed in.
+(Kafka: CoordinatorRuntime.)
 """
 
 from __future__ import annotations
@@ -24,15 +27,19 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from enum import Enum
 from functools import partial
-from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import trio
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch
 
-from kwire.coordinators.outcome import Completion, Outcome, Ticket
+from kwire import failpoints
+from kwire.coordinators.outcome import Outcome, Ticket, TransactionalRecord, TransactionEnd
 from kwire.partitions.clock import Clock, TimerHandle
+from kwire.runtime.held import Held, told
+from kwire.runtime.held import Refused as Refused
 from kwire.runtime.journal import Journal, RecordFormat, ShardLog
+from kwire.runtime.loading import Replayed, load
 from kwire.runtime.soon import Soon, awaited
 
 logger = logging.getLogger("kwire.runtime")
@@ -40,29 +47,12 @@ logger = logging.getLogger("kwire.runtime")
 R = TypeVar("R")
 Rec = TypeVar("Rec")
 
-READ_BYTES = 1 << 20
-"""How much of the log is read and replayed in one go while loading; in between, others get their turn."""
-
 RELOAD_AFTER_MS = 10_000
 """How long a log that can't be read is left alone before it is tried again."""
 
-MAX_DECOMPRESSED_BYTES = 64 << 20
 
-
-_NO_ERROR = ErrorCode.NONE
-
-
-class Refused(NamedTuple):
-    """The shard did not carry the operation out, or can't say that it did."""
-
-    error_code: ErrorCode
-
-
-class Machine(Protocol[Rec]):
+class Machine(Replayed[Rec], Protocol[Rec]):
     """What the shard needs of a coordinator."""
-
-    def replay(self, record: Rec) -> None:
-        """Apply a record to hard state."""
 
     def on_loaded(self, now_ms: int) -> Outcome[None, Rec]:
         """The log has been replayed to its end."""
@@ -87,37 +77,14 @@ class Status(Enum):
     ACTIVE = "active"
 
 
-class _Held:
-    """Answers that wait for an append."""
-
-    __slots__ = ("completions", "error_code", "released", "waiter")
-
-    def __init__(self, completions: Sequence[Completion]) -> None:
-        self.completions = completions
-        self.error_code = _NO_ERROR
-        self.released = False
-        self.waiter: trio.Event | None = None
-
-    def release(self, error_code: ErrorCode) -> None:
-        self.error_code = error_code
-        self.released = True
-        for ticket, response in self.completions:
-            ticket.deliver(Refused(error_code) if error_code else response)
-        if self.waiter is not None:
-            self.waiter.set()
-
-    async def wait(self) -> None:
-        if not self.released:
-            self.waiter = trio.Event()
-            await self.waiter.wait()
-
-
-_Unwritten: TypeAlias = list[tuple[Sequence[object], _Held]]
+_Unwritten: TypeAlias = list[tuple[Sequence[object], Held]]
 """Records in the order in which they were decided, and whom they hold up."""
 
 
 class Shard(Generic[M]):
-    """One shard. `spawn(async function)` starts a task in the nursery of the shard's owner.
+    """One shard. `spawn(async function)` starts a task in the nursery of the shard's owner;
+    `deliver(message)` hands it an outcome's message, and must not call the shard back, but may spawn what
+    does. Shards that share `loads` load one at a time.
 
     The owner calls `open()` once, and `close()` when another node takes the partition over or the broker
     stops.
@@ -131,6 +98,8 @@ class Shard(Generic[M]):
         records: RecordFormat[Any],
         clock: Clock,
         spawn: Callable[[Callable[[], Awaitable[None]]], None],
+        deliver: Callable[[object], None] | None = None,
+        loads: trio.Lock | None = None,
     ) -> None:
         self.name = name
         self.status = Status.UNLOADED
@@ -140,11 +109,15 @@ class Shard(Generic[M]):
         self._journal = Journal(log, records, clock)
         self._clock = clock
         self._spawn = spawn
+        self._deliver = deliver
+        self._loads = trio.Lock() if loads is None else loads
         self._machine: M | None = None
         self._refusal = Refused(ErrorCode.NOT_COORDINATOR)
         self._timers: dict[Hashable, TimerHandle] = {}
         self._waiting: dict[Ticket[Any], None] = {}  # in the order in which they came
         self._unwritten: _Unwritten = []
+        self._producers: dict[int, Held] = {}
+        """Producers of whose transactions something is not written yet, and the newest of it."""
         self._writing = False
         self._draining = False
         self._incarnation = 0
@@ -169,23 +142,14 @@ class Shard(Generic[M]):
     async def _load(self) -> None:
         incarnation = self._incarnation
         machine = self._new_machine()
-        offset = self._log.start_offset
-        count = 0
         try:
-            while incarnation == self._incarnation and offset < self._log.end_offset:
-                read = await self._log.read(offset, READ_BYTES)
-                if isinstance(read, ErrorCode):
-                    raise ValueError(f"its log can't be read at offset {offset}: {read.message}")
-                next_offset = offset
-                for part in read:
-                    for position, header in batch.walk(part):
-                        if header.base_offset + header.last_offset_delta >= offset and not header.is_control:
-                            count += self._replay_batch(machine, part, position, header, offset)
-                        next_offset = header.next_offset
-                if next_offset == offset:
-                    break
-                offset = next_offset
-                await trio.lowlevel.checkpoint()
+            async with self._loads:
+                loaded = await load(
+                    self._log, machine, self._records, lambda: incarnation == self._incarnation
+                )
+            if incarnation == self._incarnation:
+                logger.info("%s loaded: %d records up to offset %d", self.name, *loaded)
+                self._activate(machine)
         except Exception as error:
             # A log that can't be read, or a record that breaks the machine: this shard's trouble alone.
             expected = isinstance(error, batch.CorruptBatch | ValueError)
@@ -194,25 +158,6 @@ class Shard(Generic[M]):
                 self._unload(ErrorCode.NOT_COORDINATOR)
                 unloaded = self._incarnation
                 self._clock.schedule(self._clock.now_ms() + RELOAD_AFTER_MS, lambda: self._reopen(unloaded))
-            return
-        if incarnation == self._incarnation:
-            logger.info("%s loaded: %d records up to offset %d", self.name, count, offset)
-            self._activate(machine)
-
-    def _replay_batch(
-        self, machine: M, part: memoryview, position: int, header: batch.BatchHeader, offset: int
-    ) -> int:
-        replay = machine.replay
-        from_bytes = self._records.from_bytes
-        count = 0
-        for record in batch.records(part, position, header, MAX_DECOMPRESSED_BYTES):
-            if record.offset < offset:
-                continue
-            decoded = from_bytes(record.key, record.value)
-            if decoded is not None:
-                replay(decoded)
-                count += 1
-        return count
 
     def _activate(self, machine: M) -> None:
         self._machine = machine
@@ -247,6 +192,7 @@ class Shard(Generic[M]):
             handle.cancel()
         self._timers.clear()
         unwritten, self._unwritten = self._unwritten, []
+        self._producers.clear()
         for _, held in unwritten:
             held.release(error_code)
         self._refuse_waiting(error_code)
@@ -260,32 +206,88 @@ class Shard(Generic[M]):
         machine = self._machine
         if machine is None:
             return self._refusal
+        held = None
         try:
             outcome = operation(machine, self._clock.now_ms())
+            if outcome.records or outcome.completions or outcome.timers or outcome.messages or self._writing:
+                held = self._apply(machine, outcome)
         except Exception:
             self._distrust()
             raise
         response = outcome.response
-        if outcome.records or outcome.completions or outcome.timers or self._writing:
-            held = self._apply(machine, outcome)
-            if held is not None:
-                self._write()
-                if not held.released:
-                    return self._once_released(held, response, self._incarnation)
-                if held.error_code:
-                    return Refused(held.error_code)
+        if held is not None:
+            self._write()
+            if not held.released or held.error_code:
+                return self._answer(held, response)
         if isinstance(response, Ticket):
-            ticket: Ticket[Any] = response
-            delivered: R | Refused | None = ticket.response
-            return self._wait_for(ticket, self._incarnation) if delivered is None else delivered
+            return self._delivered(response)
         return response
+
+    def begin_transactional(
+        self,
+        producer_id: int,
+        operation: Callable[[M, int], Outcome[R, Any]],
+        refusal: Callable[[], ErrorCode],
+    ) -> Soon[R | Refused]:
+        """As `begin`, for an operation whose records are of a producer's transaction, or its end.
+
+        If there are any, `refusal()` is asked for what the log has against the producer, before anything is
+        replayed. Where something of the producer is being written, it is the coroutine that does the work.
+        """
+        before = self._producers.get(producer_id)
+        if before is not None and not before.released:
+            return self._begin_after(before, producer_id, operation, refusal)
+        machine = self._machine
+        if machine is None:
+            return self._refusal
+        try:
+            outcome = operation(machine, self._clock.now_ms())
+            if outcome.records and (error_code := refusal()):
+                return Refused(error_code)
+            held = self._apply(machine, outcome, of_transactions=True)
+        except Exception:
+            self._distrust()
+            raise
+        if held is not None:
+            self._producers[producer_id] = held
+            self._write()
+            if held.released:
+                self._producers.pop(producer_id, None)
+        return self._answer(held, outcome.response)
+
+    async def _begin_after(
+        self,
+        before: Held,
+        producer_id: int,
+        operation: Callable[[M, int], Outcome[R, Any]],
+        refusal: Callable[[], ErrorCode],
+    ) -> R | Refused:
+        await before.wait()
+        begun: Soon[R | Refused] = self.begin_transactional(producer_id, operation, refusal)
+        return await awaited(begun)
+
+    def _answer(self, held: Held | None, response: R | Ticket[R]) -> Soon[R | Refused]:
+        """The response, or what is to be awaited for it."""
+        if held is not None:
+            if not held.released:
+                return self._once_released(held, response, self._incarnation)
+            if held.error_code:
+                return Refused(held.error_code)
+        if isinstance(response, Ticket):
+            return self._delivered(response)
+        return response
+
+    def _delivered(self, ticket: Ticket[Any]) -> Soon[Any]:
+        """A ticket's response, or what is to be awaited for it."""
+        delivered = ticket.response
+        return self._wait_for(ticket, self._incarnation) if delivered is None else delivered
 
     async def run(self, operation: Callable[[M, int], Outcome[R, Any]]) -> R | Refused:
         """Carry out `operation(machine, now_ms)`; gives its response when it may be told."""
         begun: Soon[R | Refused] = self.begin(operation)
         return await awaited(begun)
 
-    async def _once_released(self, held: _Held, response: R | Ticket[R], incarnation: int) -> R | Refused:
+    async def _once_released(self, held: Held, response: R | Ticket[R], incarnation: int) -> R | Refused:
         await held.wait()
         if held.error_code:
             return Refused(held.error_code)
@@ -312,20 +314,30 @@ class Shard(Generic[M]):
         assert delivered is not None
         return delivered
 
-    def _apply(self, machine: M, outcome: Outcome[Any, Any]) -> _Held | None:
+    def _apply(self, machine: M, outcome: Outcome[Any, Any], *, of_transactions: bool = False) -> Held | None:
         """Replay, arm timers; gives what is held back, or None when nothing stands in the way."""
         records = outcome.records
-        for record in records:
-            machine.replay(record)
+        if of_transactions:
+            for record in records:
+                _replay(machine, record)
+        else:
+            for record in records:
+                machine.replay(record)
         for key, at_ms in outcome.timers:
             self._arm(key, at_ms)
         if records or self._writing or self._unwritten:
-            held = _Held(outcome.completions)
+            held = Held(outcome.completions, outcome.messages, of_transactions)
             self._unwritten.append((records, held))
             return held
         for ticket, response in outcome.completions:
             ticket.deliver(response)
+        self._hand_over(outcome.messages)
         return None
+
+    def _hand_over(self, messages: Sequence[object]) -> None:
+        for message in messages:
+            assert self._deliver is not None, "a machine that has messages needs an owner that takes them"
+            self._deliver(message)
 
     # Timers
 
@@ -374,11 +386,14 @@ class Shard(Generic[M]):
         self._writing = False
 
     def _append(self, unwritten: _Unwritten, incarnation: int) -> Soon[ErrorCode]:
-        records = (
-            unwritten[0][0] if len(unwritten) == 1 else [record for each, _ in unwritten for record in each]
-        )
+        decided = [records for records, _ in unwritten]
+        of_transactions = any([held.of_transactions for _, held in unwritten])
+        if failpoints.armed is not None:
+            failpoints.reach_append("before", [record for records in decided for record in records])
         try:
-            return self._journal.append(records, lambda: incarnation == self._incarnation)
+            return self._journal.append(
+                decided, lambda: incarnation == self._incarnation, of_transactions=of_transactions
+            )
         except Exception:
             return self._unwritable()
 
@@ -403,23 +418,36 @@ class Shard(Generic[M]):
         """Answer what was held for an append that has ended."""
         if incarnation != self._incarnation:
             error_code = error_code or ErrorCode.NOT_COORDINATOR
-        told = _told(error_code) if error_code else error_code
+        elif failpoints.armed is not None and not error_code:
+            failpoints.reach_append("after", [record for records, _ in unwritten for record in records])
+        answer = told(error_code) if error_code else error_code
+        lost = False
         for _, held in unwritten:
-            held.release(told)
-        if error_code and incarnation == self._incarnation:
+            held.release(answer)
+            if held.messages and not answer:
+                try:
+                    self._hand_over(held.messages)
+                except Exception:
+                    # Nobody else is to wait for what the owner could not take: loading gives it again.
+                    logger.exception("what %s has to have done was lost", self.name)
+                    lost = True
+        if self._producers:
+            self._producers = {known: held for known, held in self._producers.items() if not held.released}
+        if incarnation != self._incarnation:
+            return
+        if error_code:
             logger.error("%s is unloaded: %s", self.name, error_code.message)
             self.close()
             self.open()
+        elif lost:
+            self._distrust()
 
 
-def _told(error_code: ErrorCode) -> ErrorCode:
-    """What a client hears of an append: to look for its coordinator if it failed, unless that is in vain.
-    (Kafka: CoordinatorOperationExceptionHelper.)
-    """
-    match error_code:
-        case ErrorCode.NOT_ENOUGH_REPLICAS | ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
-            return ErrorCode.COORDINATOR_NOT_AVAILABLE
-        case ErrorCode.MESSAGE_TOO_LARGE | ErrorCode.RECORD_LIST_TOO_LARGE | ErrorCode.UNKNOWN_SERVER_ERROR:
-            return ErrorCode.UNKNOWN_SERVER_ERROR
-        case _:
-            return ErrorCode.NOT_COORDINATOR
+def _replay(machine: Any, record: object) -> None:
+    """Replay a record that may be of a producer's transaction, or its end."""
+    if type(record) is TransactionalRecord:
+        machine.replay_transactional(record.producer_id, record.record)
+    elif type(record) is TransactionEnd:
+        machine.replay_transaction_end(record.producer_id, record.is_commit)
+    else:
+        machine.replay(record)

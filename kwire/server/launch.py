@@ -142,6 +142,7 @@ class Running:
         """Answers what is in progress and closes; `run_broker` returns then."""
         self._stopping = True
         self.cluster.groups.drain()
+        self.cluster.transactions.drain()
         self.cluster.hurry(*self.cluster.nodes)
         self.server.stop()
 

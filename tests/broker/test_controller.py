@@ -107,7 +107,7 @@ async def test_a_new_cluster_has_its_features_its_broker_and_the_offsets_topic()
     controller = await Home().start()
     image = controller.image
     assert image.cluster_id == "cluster"
-    assert image.features == {"metadata.version": 33}
+    assert image.features == features.INITIAL
     assert list(image.brokers) == [1]
     assert not image.brokers[1].fenced
     assert image.brokers[1].endpoints[0].port == 9001
@@ -339,7 +339,7 @@ async def test_a_start_that_was_cut_off_anywhere_is_made_good_by_the_next() -> N
         await home.start()
         home.log().truncate_to(cut)
         image = (await home.start()).image
-        assert image.features == {"metadata.version": 33}
+        assert image.features == features.INITIAL
         assert not image.brokers[1].fenced
         assert [part.leader for part in image.topics["__consumer_offsets"].partitions] == [1, 1, 1]
         assert (await home.start()).image.topics == image.topics

@@ -16,9 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kwire_codecs import wire as w
 from kwire_codecs.compile import decoder, encode_bytes
+from kwire_codecs.errors import ErrorCode
 
 from kwire.broker.encoded_topics import EncodedTopics
 from kwire.coordinators.metadata.image import ClusterImage
+from kwire.coordinators.transactions.values import InitResult
 from tests.broker.test_controller import Home
 from tests.codecs.strategies import BOUNDS, messages
 
@@ -79,8 +81,15 @@ def questions(draw: st.DrawFn) -> tuple[Any, int, w.Struct]:
 
 
 def surroundings(home: Home, controller: Any, version: int) -> Any:
+    async def nobody_coordinates(*_: object) -> InitResult:
+        return InitResult(ErrorCode.NOT_COORDINATOR)
+
     cluster = SimpleNamespace(
-        controller=controller, config=home.config, random=home.random, encoded_topics=EncodedTopics()
+        controller=controller,
+        config=home.config,
+        random=home.random,
+        encoded_topics=EncodedTopics(),
+        transactions=SimpleNamespace(init_producer_id=nobody_coordinates),
     )
     return SimpleNamespace(
         cluster=cluster,

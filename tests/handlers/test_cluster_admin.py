@@ -14,9 +14,9 @@ from kwire_codecs.apis.init_producer_id import InitProducerId
 from kwire_codecs.errors import ErrorCode
 
 from kwire.coordinators.metadata import records as m
+from kwire.coordinators.metadata.features import INITIAL, SUPPORTED
 from kwire.coordinators.metadata.image import ClusterImage
 from kwire.coordinators.outcome import Outcome
-from kwire.handlers.transactional_ids import NO_TRANSACTIONS
 from tests.broker_client import connected, create_topic, one_partition, produce_request, serving
 from tests.handlers.data import records
 from tests.handlers.three_nodes import place
@@ -176,17 +176,16 @@ async def test_a_producer_that_names_its_old_id_gets_a_new_one() -> None:
             InitProducerId.Request(transactional_id="t", transaction_timeout_ms=0),
             ErrorCode.INVALID_TRANSACTION_TIMEOUT,
         ),
-        (InitProducerId.Request(transactional_id="t", transaction_timeout_ms=1), NO_TRANSACTIONS),
+        (
+            InitProducerId.Request(transactional_id="t", transaction_timeout_ms=1),
+            ErrorCode.NOT_COORDINATOR,
+        ),
     ],
 )
 async def test_what_gets_no_producer_id_gets_none(request_: InitProducerId.Request, code: ErrorCode) -> None:
     async with serving() as broker, connected(broker) as client:
         response = await client.ask(request_, 5)
         assert (response.error_code, response.producer_id, response.producer_epoch) == (code, -1, -1)
-
-
-async def test_the_error_for_transactional_ids_is_one_that_no_client_retries() -> None:
-    assert not NO_TRANSACTIONS.retriable
 
 
 async def test_the_cluster_id_stays_the_same_for_everyone_who_asks() -> None:
@@ -200,17 +199,18 @@ async def test_the_cluster_id_stays_the_same_for_everyone_who_asks() -> None:
 async def test_features_that_kwire_lacks_are_not_told_even_where_the_cluster_has_them(version: int) -> None:
     async with serving() as broker, connected(broker) as client:
         finalised = [
-            m.feature_level_record("transaction.version", 2),
-            m.feature_level_record("group.version", 1),
+            m.feature_level_record("share.version", 1),
+            m.feature_level_record("streams.version", 1),
         ]
         await broker.cluster.controller.submit(lambda image: Outcome(None, finalised))
         request = ApiVersions.Request(client_software_name="a", client_software_version="1")
         response = await client.ask(request, version)
-        assert [(one.name, one.max_version_level) for one in response.finalized_features] == [
-            ("metadata.version", 33)
-        ]
+        told = {one.name: one.max_version_level for one in response.finalized_features}
+        assert told == INITIAL
         assert response.finalized_features_epoch >= 0
-        assert all(one.min_version > 0 for one in response.supported_features)
+        # Versions before 4 read a minimum of 0 as an error.
+        supported = {one.name for one in response.supported_features}
+        assert supported == {name for name, (low, _) in SUPPORTED.items() if low > 0 or version >= 4}
 
 
 async def test_topics_their_ids_and_the_cluster_id_survive_a_restart(tmp_path: Path) -> None:

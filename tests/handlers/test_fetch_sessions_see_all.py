@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kwire_codecs.apis.fetch import Fetch
 from kwire_storage.validation import ProduceRules
@@ -38,6 +38,8 @@ ASKED: st.SearchStrategy[Asked] = st.tuples(
 )
 STEP = st.one_of(
     st.tuples(st.just("append"), INDEX),
+    st.tuples(st.just("begin transaction"), INDEX),
+    st.tuples(st.just("abort"), INDEX),
     st.tuples(st.just("delete records"), INDEX),
     st.tuples(st.just("lead again"), INDEX),
     st.tuples(st.just("too few in sync"), INDEX),
@@ -51,6 +53,7 @@ STEP = st.one_of(
     st.tuples(st.just("fetch"), st.just([])),
     st.tuples(st.just("fetch little"), st.lists(ASKED, max_size=3)),
     st.tuples(st.just("fetch committed"), st.just([])),
+    st.tuples(st.just("fetch committed"), st.lists(ASKED, max_size=2)),
 )
 
 
@@ -75,6 +78,8 @@ class Sessions:
         [self.node] = self.cluster.nodes.values()
         self.ids: list[int] = []
         self.epoch = 0
+        self.begun: dict[int, int] = {}
+        """How many transactional batches each partition was given."""
 
     def partition(self, index: int) -> Partition | None:
         return self.cluster.partition("t", index)
@@ -155,6 +160,16 @@ class Sessions:
             return
         if what == "append":
             await partition.append(memoryview(records(b"x" * 30)), ProduceRules())
+        elif what == "begin transaction":
+            sequence = self.begun.get(about, 0)
+            self.begun[about] = sequence + 1
+            data = records(
+                b"x" * 30, is_transactional=True, producer_id=about, producer_epoch=0, base_sequence=sequence
+            )
+            appended = await partition.append(memoryview(data), ProduceRules(), verified=True)
+            assert not appended.error_code
+        elif what == "abort":
+            partition.end_transaction(about, 0, 0, is_commit=False, transaction_version=0)
         elif what == "delete records":
             partition.advance_log_start(partition.log_end_offset)
         else:
@@ -186,6 +201,10 @@ def plain(answer: Fetch.Response) -> object:
                         each.error_code,
                         each.high_watermark,
                         each.last_stable_offset,
+                        [
+                            (aborted.producer_id, aborted.first_offset)
+                            for aborted in each.aborted_transactions or ()
+                        ],
                         each.log_start_offset,
                         each.diverging_epoch.epoch,
                         each.current_leader.leader_epoch,
@@ -203,6 +222,17 @@ def plain(answer: Fetch.Response) -> object:
 @pytest.mark.parametrize("version", [9, 12, 18])
 @settings(max_examples=300, deadline=None)
 @given(steps=st.lists(STEP, min_size=5, max_size=40))
+@example(
+    steps=[
+        ("fetch", []),
+        ("begin transaction", 0),
+        ("fetch committed", []),
+        ("fetch", []),
+        ("abort", 0),
+        ("fetch committed", []),
+    ]
+)
+@example(steps=[("fetch", []), ("fetch", []), ("begin transaction", 0), ("fetch", [])])
 def test_a_session_answers_as_one_that_looks_at_everything(
     version: int, steps: list[tuple[str, Any]]
 ) -> None:

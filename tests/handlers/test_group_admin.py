@@ -11,7 +11,6 @@ from kwire_codecs.apis.list_groups import ListGroups
 from kwire_codecs.apis.metadata import Metadata
 from kwire_codecs.errors import ErrorCode
 
-from kwire.handlers.transactional_ids import NO_TRANSACTIONS
 from tests.broker_client import connected, create_topic, serving
 from tests.handlers.group_requests import METADATA, commit_request, fetch_request, join, stable_group
 
@@ -62,14 +61,11 @@ async def test_rule_26_the_offsets_topic_is_there_from_the_start_and_internal() 
 
 
 @pytest.mark.parametrize("version", range(1, 7))
-async def test_a_transactional_id_gets_one_error_that_clients_do_not_retry(version: int) -> None:
+async def test_a_transactional_id_has_a_coordinator(version: int) -> None:
     async with serving() as running, connected(running) as client:
         response = await client.ask(find_request(version, "my-id", TRANSACTION), version)
-        assert the_answer(response, version) == (NO_TRANSACTIONS, -1, "", -1)
-        assert not NO_TRANSACTIONS.retriable
-        message = response.coordinators[0].error_message if version >= 4 else response.error_message
-        assert message is not None
-        assert "transactional.id" in message
+        error_code, node_id, _, _ = the_answer(response, version)
+        assert (error_code, node_id) == (ErrorCode.NONE, running.cluster.transactions.coordinator_of("my-id"))
 
 
 @pytest.mark.parametrize("key_type", [SHARE, 3, -1, 127])

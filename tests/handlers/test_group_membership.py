@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import random
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import trio
 from kwire_codecs.apis.heartbeat import Heartbeat
@@ -9,6 +13,9 @@ from kwire_codecs.apis.join_group import JoinGroup
 from kwire_codecs.apis.leave_group import LeaveGroup
 from kwire_codecs.errors import ErrorCode
 
+from kwire.coordinators.groups.values import JoinRequest, JoinResult
+from kwire.handlers import join_group
+from kwire.handlers.context import Context
 from kwire.handlers.join_group import client_host
 from tests.broker_client import connected, serving
 from tests.handlers.group_requests import (
@@ -84,6 +91,40 @@ async def test_rule_25_in_v0_the_session_timeout_is_the_rebalance_timeout() -> N
             for _ in range(2):
                 await time.step(5_000)
                 await client.ask(heartbeat_request("g", 1, first.member_id), 0)
+
+
+@pytest.mark.parametrize(
+    ("timeout_ms", "allowed"), [(5_999, False), (6_000, True), (1_800_000, True), (1_800_001, False)]
+)
+async def test_session_timeouts_outside_the_limits_are_refused_wherever_they_are_asked_for(
+    timeout_ms: int, allowed: bool
+) -> None:
+    async with serving(brokers=2) as running:
+        coordinator = running.cluster.groups.coordinator_of("g")
+        for position, node_id in enumerate(sorted(running.cluster.nodes)):
+            async with connected(running, position) as client:
+                told = await client.ask(join_request("g", 3, session_timeout_ms=timeout_ms), 3)
+            usual = ErrorCode.NONE if node_id == coordinator else ErrorCode.NOT_COORDINATOR
+            assert told.error_code is (usual if allowed else ErrorCode.INVALID_SESSION_TIMEOUT)
+
+
+@pytest.mark.parametrize(("version", "expected"), [(0, 9_000), (1, -1), (9, -1)])
+def test_only_before_v1_the_session_timeout_stands_in_for_the_rebalance_timeout(
+    version: int, expected: int
+) -> None:
+    asked: list[JoinRequest] = []
+
+    def join(node_id: int, request: JoinRequest) -> JoinResult:
+        asked.append(request)
+        return JoinResult(ErrorCode.NONE)
+
+    cluster: Any = SimpleNamespace(groups=SimpleNamespace(join=join), random=random.Random(1))
+    node: Any = SimpleNamespace(id=1)
+    peer: Any = SimpleNamespace(peer_host="127.0.0.1")
+    request = join_request("g", version, session_timeout_ms=9_000)
+    request.rebalance_timeout_ms = -1
+    join_group.at_once(Context(cluster, node, peer, version, "test"), request)
+    assert [each.rebalance_timeout_ms for each in asked] == [expected]
 
 
 async def test_rule_25_a_join_waits_for_the_others_while_its_connection_waits_too() -> None:

@@ -64,7 +64,14 @@ class Groups:
         return self._soon(self.told(request))
 
     def fetch_offsets(
-        self, node_id: int, group_id: str, topics: Sequence[tuple[TopicPartitions, UUID]] | None
+        self,
+        node_id: int,
+        group_id: str,
+        topics: Sequence[tuple[TopicPartitions, UUID]] | None,
+        *,
+        require_stable: bool,
+        member_id: str | None = None,
+        member_epoch: int = -1,
     ) -> Soon[OffsetFetchResult]:
         if self.refusal:
             return self._soon(OffsetFetchResult(self.refusal))

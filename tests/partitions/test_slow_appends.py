@@ -49,10 +49,10 @@ class Bench:
         return job()
 
     async def append(
-        self, value: bytes, results: list[AppendResult] | None = None, **how: Any
+        self, value: bytes, results: list[AppendResult] | None = None, *, verified: Any = False, **how: Any
     ) -> AppendResult:
         data = record_batch.build([Record(None, value, NOW_MS)], **how)
-        result = await self.partition.append(memoryview(data), RULES)
+        result = await self.partition.append(memoryview(data), RULES, verified=verified)
         if results is not None:
             results.append(result)
         return result
@@ -113,6 +113,49 @@ def test_what_comes_behind_a_large_append_follows_it(tmp_path: Path) -> None:
         assert bench.jobs == 2
         assert bench.partition.takes(1, -1, 1)
         assert not bench.partition.takes(1, -1, len(LARGE)), "the disk is still slow"
+
+    run(tmp_path, test)
+
+
+def transactional(producer_id: int, sequence: int = 0) -> dict[str, Any]:
+    return {
+        "producer_id": producer_id,
+        "producer_epoch": 0,
+        "base_sequence": sequence,
+        "is_transactional": True,
+    }
+
+
+def test_a_large_append_follows_a_marker_that_comes_while_a_thread_writes_it(tmp_path: Path) -> None:
+    async def test(bench: Bench, nursery: trio.Nursery) -> None:
+        results: list[AppendResult] = []
+        partition = bench.partition
+        await bench.append(SMALL, verified=True, **transactional(8))
+        nursery.start_soon(lambda: bench.append(LARGE, results, verified=True, **transactional(7)))
+        await settle()
+        assert not partition.end_transaction(8, 0, 0, is_commit=False, transaction_version=0)
+        assert partition.bounds() == (0, 2, 2, 2)
+        bench.go.set()
+        await settle()
+        assert [(result.error_code, result.base_offset) for result in results] == [(0, 2)]
+        assert partition.bounds() == (0, 2, 3, 3)
+        assert partition.log.aborted_transactions(0, 3) == [(8, 0, 1, 2)]
+
+    run(tmp_path, test)
+
+
+def test_a_batch_that_a_thread_writes_begins_no_transaction_that_ended_meanwhile(tmp_path: Path) -> None:
+    async def test(bench: Bench, nursery: trio.Nursery) -> None:
+        results: list[AppendResult] = []
+        partition = bench.partition
+        verified = partition.start_verification(7, 0, 0, supports_epoch_bump=False)
+        nursery.start_soon(lambda: bench.append(LARGE, results, verified=verified, **transactional(7)))
+        await settle()
+        assert not partition.end_transaction(7, 0, 0, is_commit=False, transaction_version=0)
+        bench.go.set()
+        await settle()
+        assert [result.error_code for result in results] == [ErrorCode.INVALID_TXN_STATE]
+        assert partition.bounds() == (0, 1, 1, 1)
 
     run(tmp_path, test)
 
@@ -197,6 +240,8 @@ def test_who_waits_to_read_is_told_of_an_append_by_a_thread(tmp_path: Path) -> N
 
         def arrived(self, size: int) -> None:
             self.sizes.append(size)
+
+        def arrived_undecided(self, size: int) -> None: ...
 
         def wake(self) -> None: ...
 

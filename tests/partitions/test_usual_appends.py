@@ -32,6 +32,9 @@ class Arrivals:
     def arrived(self, size: int) -> None:
         self.sizes.append(size)
 
+    def arrived_undecided(self, size: int) -> None:
+        self.sizes.append(-3)
+
     def wake(self) -> None:
         self.sizes.append(-1)
 

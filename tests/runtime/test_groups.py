@@ -200,10 +200,10 @@ async def test_while_groups_load_heartbeats_are_let_pass_and_all_else_is_told_to
         groups = running.cluster.groups
         index = groups.partition_of("g")
         assert index is not None
-        groups._opened.pop(index).shard.close()
+        groups._shards._opened.pop(index)[1].close()
         loading: list[Callable[[], Any]] = []
-        spawn = groups._spawn
-        groups._spawn = loading.append  # type: ignore[method-assign, assignment]  # it loads when let
+        spawn = groups._shards.spawn
+        groups._shards.spawn = loading.append  # type: ignore[method-assign, assignment]  # it loads when let
         requests = [
             (heartbeat_request("g", 99, member_id), 0),
             (sync_request("g", 3, 1, member_id, {}), 3),
@@ -230,7 +230,7 @@ async def test_while_groups_load_heartbeats_are_let_pass_and_all_else_is_told_to
         ("offsets.retention.check.interval.ms", "5", {"offsets_retention_check_interval_ms": 5}),
     ],
 )
-def test_settings_come_from_the_brokers_configuration(name: str, value: str, changed: dict[str, int]) -> None:
+def test_settings_come_from_the_brokers_configuration(name: str, value: str, changed: dict[str, Any]) -> None:
     defaults = group_settings(BrokerConfig({}))
     assert defaults == GroupSettings(initial_rebalance_delay_ms=defaults.initial_rebalance_delay_ms)
     assert group_settings(BrokerConfig({name: value})) == replace(defaults, **changed)

@@ -57,6 +57,9 @@ class Tally:
         self.waiting.append((name, number, ticket))
         return Outcome(ticket)
 
+    def announce(self, name: str, number: int, message: str) -> Outcome[int, Numbered]:
+        return Outcome(number, [(name, number)] if number else [], messages=[message])
+
     def arm(self, key: str, at_ms: int | None) -> Outcome[bool, Numbered]:
         return Outcome(True, timers=[Timer(key, at_ms)])
 
@@ -146,8 +149,15 @@ class Bench:
         self.time = SteppedTime()
         self.log = log or Log()
         self.nursery = nursery
+        self.messages: list[object] = []
         self.shard: Shard[Tally] = Shard(
-            "tally", self.log, Tally, TallyFormat(), self.time.clock, self.nursery.start_soon
+            "tally",
+            self.log,
+            Tally,
+            TallyFormat(),
+            self.time.clock,
+            self.nursery.start_soon,
+            self.messages.append,
         )
 
     def opened(self) -> Bench:
@@ -162,6 +172,9 @@ class Bench:
 
     async def reach(self, name: str, number: int) -> int | Refused:
         return await self.shard.run(lambda machine, _: machine.reach(name, number))
+
+    async def announce(self, name: str, number: int, message: str) -> int | Refused:
+        return await self.shard.run(lambda machine, _: machine.announce(name, number, message))
 
     def soon(self, operation: Callable[..., Any], *arguments: Any) -> list[int | Refused]:
         """Start an operation; gives the list that its answer will be in."""
@@ -401,6 +414,34 @@ def test_a_ticket_whose_completion_could_not_be_written_is_refused() -> None:
     run(test)
 
 
+def test_a_message_reaches_the_owner_once_its_records_are_appended() -> None:
+    async def test(nursery: trio.Nursery) -> None:
+        bench = Bench(nursery).opened()
+        assert await bench.announce("a", 0, "nothing to write") == 0
+        bench.log.held = trio.Event()
+        bench.soon(bench.announce, "a", 1, "written")
+        await settle()
+        bench.soon(bench.announce, "a", 0, "behind what is being written")
+        await settle()
+        assert bench.messages == ["nothing to write"]
+        bench.log.held.set()
+        await settle()
+        assert bench.messages == ["nothing to write", "written", "behind what is being written"]
+
+    run(test)
+
+
+def test_a_message_whose_records_could_not_be_appended_reaches_nobody() -> None:
+    async def test(nursery: trio.Nursery) -> None:
+        bench = Bench(nursery).opened()
+        bench.log.error = ErrorCode.KAFKA_STORAGE_ERROR
+        await bench.announce("a", 1, "never written")
+        await settle()
+        assert bench.messages == []
+
+    run(test)
+
+
 def test_a_record_that_cannot_be_encoded_is_refused_and_the_shard_goes_on() -> None:
     async def test(nursery: trio.Nursery) -> None:
         bench = Bench(nursery).opened()
@@ -622,4 +663,93 @@ def test_many_records_are_written_as_several_batches_in_one_append(monkeypatch: 
         assert await again.total("a-long-name") == 20
 
     monkeypatch.setattr(journal, "BATCH_BYTES", 50)
+    run(test)
+
+
+@pytest.mark.parametrize("a_turn", [500, 3])
+def test_what_is_decided_at_once_is_one_batch_whatever_its_size(
+    monkeypatch: pytest.MonkeyPatch, a_turn: int
+) -> None:
+    async def test(nursery: trio.Nursery) -> None:
+        bench = Bench(nursery).opened()
+        bench.log.held = trio.Event()
+        bench.soon(bench.add, "first", 1)
+        await settle()
+        for name in ("many", "more"):
+            bench.soon(bench.shard.run, lambda machine, _, name=name: Outcome(0, [(name, 1)] * 10))
+        await settle()
+        bench.log.held.set()
+        await settle()
+        sizes = [batch.read_header(data).record_count for data in bench.log.batches]
+        assert sizes == [1, 10, 10]
+        assert bench.log.appends == 2
+
+    monkeypatch.setattr(journal, "BATCH_BYTES", 50)
+    monkeypatch.setattr(journal, "RECORDS_A_TURN", a_turn)
+    run(test)
+
+
+@pytest.mark.parametrize("log_waits", [False, True])
+def test_a_message_that_nobody_takes_keeps_nobody_waiting(log_waits: bool) -> None:
+    async def test(nursery: trio.Nursery) -> None:
+        bench = Bench(nursery).opened()
+        assert await bench.add("a", 1) == 1
+        before = bench.shard.machine
+
+        def refuse(message: object) -> None:
+            raise RuntimeError("its owner has no task for it")
+
+        bench.shard._deliver = refuse
+        if log_waits:
+            bench.log.held = trio.Event()
+        announced = bench.soon(bench.announce, "a", 1, "lost")
+        await settle()
+        behind = bench.soon(bench.add, "a", 1)
+        await settle()
+        if bench.log.held is not None:
+            bench.log.held.set()
+        await settle()
+        assert announced == [1]
+        assert len(behind) == 1
+        assert bench.shard.machine is not before
+        assert await bench.add("b", 1) == 1
+
+    run(test)
+
+
+def test_a_machine_that_fails_once_it_is_loaded_is_tried_again_later() -> None:
+    class Broken(Tally):
+        def on_loaded(self, now_ms: int) -> Outcome[None, Numbered]:
+            raise RuntimeError("a bug")
+
+    async def test(nursery: trio.Nursery) -> None:
+        bench = Bench(nursery).opened()
+        await bench.add("a", 1)
+        bench.shard.close()
+        bench.shard._new_machine = Broken
+        bench.shard.open()
+        await settle()
+        assert bench.shard.status is Status.UNLOADED
+        assert await bench.total("a") == Refused(ErrorCode.NOT_COORDINATOR)
+        bench.shard._new_machine = Tally
+        await bench.time.step(shard_module.RELOAD_AFTER_MS)
+        await settle()
+        assert await bench.total("a") == 1
+
+    run(test)
+
+
+@pytest.mark.parametrize("record_count", [1, 2])
+def test_what_lies_below_the_start_of_the_log_is_not_loaded_though_its_batch_reaches_behind_it(
+    record_count: int,
+) -> None:
+    async def test(nursery: trio.Nursery) -> None:
+        log = Log()
+        kept = [batch.Record(b"a", b"1", offset=offset) for offset in (0, 3)[:record_count]]
+        log.batches.append(bytes(batch.build(kept, keep_offsets=True, last_offset=5)))
+        log.start_offset, log.end_offset = 2, 6
+        bench = Bench(nursery, log).opened()
+        await settle()
+        assert await bench.total("a") == record_count - 1
+
     run(test)

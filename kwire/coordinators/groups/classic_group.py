@@ -121,8 +121,8 @@ class ClassicGroup:
 
     @property
     def rebalance_timeout_ms(self) -> int:
-        """The longest of its members'."""
-        return max((member.rebalance_timeout_ms for member in self.members.values()), default=0)
+        """The longest of its members', who may say less than nothing."""
+        return max([0, *(member.rebalance_timeout_ms for member in self.members.values())])
 
     def is_leader(self, member_id: str) -> bool:
         return self.leader_id == member_id

@@ -1,25 +1,39 @@
 """One shard of the group coordinator: the groups and offsets of one partition of `__consumer_offsets`.
 
 This is the machine that the runtime turns: each operation answers with an `Outcome`, `replay` applies a
-record, and `expire` is called for a timer that came due. It owns the groups by id, finds the one that is
-asked for, and says what is answered when there is none. (Kafka: GroupCoordinatorShard.)
+record, and `expire` is called for a timer that came due. It owns the groups of both kinds by id, finds the
+one that is asked for, and says what is answered when there is none, or one of the other kind. What is asked
+of consumer groups alone is in consumer/requests.py. (Kafka: GroupCoordinatorShard.)
 
-`replay` runs in two moments. While the log loads, a group's record *is* the group. Afterwards the group is
-in memory already, with members that wait, and the record only makes the assignment of its generation true.
+`replay` runs in two moments. While the log loads, a classic group's record *is* the group. Afterwards the
+group is in memory already, with members that wait, and the record only makes the assignment of its generation
+true. A consumer group is what its records say in both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from uuid import UUID
 
 from kwire_codecs.errors import ErrorCode
 
-from kwire.coordinators.groups import offsets, rebalance, sync
-from kwire.coordinators.groups.classic_group import DEAD, ClassicGroup, State
+from kwire.coordinators.groups import administration, offsets, rebalance, sessions, sync
+from kwire.coordinators.groups.classic_group import ClassicGroup, State
+from kwire.coordinators.groups.consumer import classic_members, fencing, requests
+from kwire.coordinators.groups.consumer.commits import fetch_error
+from kwire.coordinators.groups.consumer.group import ConsumerGroup
+from kwire.coordinators.groups.consumer.records import CONSUMER_KEYS, group_tombstones
+from kwire.coordinators.groups.consumer.replay import replay as replay_consumer
+from kwire.coordinators.groups.consumer.surroundings import FixedView, Group, Surroundings, View
+from kwire.coordinators.groups.consumer.values import (
+    DescribedConsumerGroup,
+    HeartbeatRequest,
+    HeartbeatResult,
+    Refusal,
+)
 from kwire.coordinators.groups.effects import Effects
-from kwire.coordinators.groups.member import session_key
-from kwire.coordinators.groups.offsets import OffsetStore
+from kwire.coordinators.groups.offset_expiry import OffsetExpiry
+from kwire.coordinators.groups.offset_store import OffsetStore
 from kwire.coordinators.groups.records import (
     GroupKey,
     GroupsRecord,
@@ -27,7 +41,6 @@ from kwire.coordinators.groups.records import (
     OffsetKey,
     OffsetValue,
     group_record,
-    group_tombstone,
 )
 from kwire.coordinators.groups.settings import GroupSettings
 from kwire.coordinators.groups.values import (
@@ -47,14 +60,16 @@ from kwire.coordinators.groups.values import (
     SyncRequest,
     SyncResult,
     TopicPartitions,
+    TransactionalCommitRequest,
 )
-from kwire.coordinators.outcome import Outcome, Ticket
+from kwire.coordinators.outcome import Outcome, Ticket, TransactionalRecord
 
 EXPIRE_OFFSETS = "expire-offsets"
 """The timer that looks for expired offsets and empty groups."""
-
-CLASSIC = "classic"
-"""The type of these groups, as ListGroups v5 says it."""
+BEGIN_SESSIONS = "begin-sessions"
+"""The timer that goes on with members that were loaded."""
+MEMBERS_A_STEP = 200
+"""The sessions of about so many members begin before others have their turn."""
 
 _NONE = ErrorCode.NONE
 _ALIVE = Outcome[ErrorCode, GroupsRecord](_NONE)
@@ -63,15 +78,22 @@ _UNKNOWN_MEMBER = Outcome[ErrorCode, GroupsRecord](ErrorCode.UNKNOWN_MEMBER_ID)
 
 
 class GroupCoordinator:
-    """The state machine of one shard. No clock, no I/O, no randomness."""
+    """The state machine of one shard. No clock, no I/O, no randomness.
 
-    __slots__ = ("_groups", "_loaded", "_offsets", "settings")
+    :param view: what consumer groups see of the cluster.
+    """
 
-    def __init__(self, settings: GroupSettings) -> None:
+    __slots__ = ("_around", "_expiry", "_groups", "_loaded", "_offsets", "_without_sessions", "settings")
+
+    def __init__(self, settings: GroupSettings, view: View | None = None) -> None:
         self.settings = settings
-        self._groups: dict[str, ClassicGroup] = {}
+        self._around = Surroundings(settings, FixedView() if view is None else view)
+        self._groups: dict[str, Group] = self._around.groups
         self._offsets = OffsetStore()
+        self._expiry = OffsetExpiry()
         self._loaded = False
+        self._without_sessions: list[str] = []
+        """Groups that were loaded and not looked at yet."""
 
     # Its life
 
@@ -81,78 +103,138 @@ class GroupCoordinator:
         if isinstance(key, OffsetKey):
             assert value is None or isinstance(value, OffsetValue)
             if value is not None and key.group not in self._groups:
-                # Offsets without members: a "simple" group.
-                self._groups[key.group] = ClassicGroup(key.group, None)
+                self._groups[key.group] = _simple(key.group)
             self._offsets.replay(key, value)
+            return
+        if isinstance(key, CONSUMER_KEYS):
+            assert not isinstance(value, OffsetValue | GroupValue)
+            replay_consumer(self._around, key, value)
             return
         assert isinstance(key, GroupKey)
         if value is None:
-            self._groups.pop(key.group, None)
+            # A group that became a consumer group has left this record behind, and may be in memory already.
+            if isinstance(self._groups.get(key.group), ClassicGroup):
+                del self._groups[key.group]
             return
         assert isinstance(value, GroupValue)
         if not self._loaded:
             self._groups[key.group] = ClassicGroup.from_value(key.group, value)
             return
+        self._around.downgraded.discard(key.group)
         group = self._groups[key.group]
+        assert isinstance(group, ClassicGroup)
         if group.state is State.COMPLETING_REBALANCE and group.generation_id == value.generation:
             for member in value.members:
                 group.members[member.member_id].assignment = member.assignment
             group.transition_to(State.STABLE, value.current_state_timestamp_ms)
 
+    def replay_transactional(self, producer_id: int, record: GroupsRecord) -> None:
+        """Apply one record of a producer's transaction: an offset counts once that is committed."""
+        key, value = record
+        if not isinstance(key, OffsetKey):
+            self.replay(record)
+            return
+        assert value is None or isinstance(value, OffsetValue)
+        if value is not None and key.group not in self._groups:
+            self._groups[key.group] = _simple(key.group)
+        self._offsets.replay_pending(producer_id, key, value)
+
+    def replay_transaction_end(self, producer_id: int, is_commit: bool) -> None:
+        """A producer's transaction has ended: its offsets count, or are forgotten."""
+        self._offsets.replay_end(producer_id, is_commit=is_commit)
+
     def on_loaded(self, now_ms: int) -> Outcome[None, GroupsRecord]:
-        """The log has been replayed: members' sessions start, and expired offsets are looked for from now
+        """The log has been replayed: members' sessions begin, and expired offsets are looked for from now
         on.
         """
         self._loaded = True
+        self._without_sessions = list(self._groups)
         effects = Effects(now_ms)
         effects.arm(EXPIRE_OFFSETS, self.settings.offsets_retention_check_interval_ms)
-        for group in self._groups.values():
+        self._begin_sessions(effects)
+        return effects.outcome(None)
+
+    def _begin_sessions(self, effects: Effects) -> None:
+        left = MEMBERS_A_STEP
+        while self._without_sessions and left > 0:
+            group = self._groups.get(self._without_sessions.pop())
+            if group is None:
+                continue
+            left -= 1 + len(group.members)
+            if isinstance(group, ConsumerGroup):
+                fencing.watch_all(self._around, group, effects)
+                continue
             for member in group.members.values():
-                member.keep_alive(group.group_id, member.session_timeout_ms, effects)
-            if len(group.members) > self.settings.max_size:
+                if member.timer_at_ms is None:
+                    member.keep_alive(group.group_id, member.session_timeout_ms, effects)
+            if len(group.members) > self.settings.max_size and group.can_rebalance:
                 # The limit was lowered: whoever joins last is out.
                 rebalance.prepare_rebalance(group, self.settings, effects)
-        return effects.outcome(None)
+        if self._without_sessions:
+            effects.arm(BEGIN_SESSIONS, 1)
 
     def expire(self, key: Hashable, now_ms: int) -> Outcome[None, GroupsRecord]:
         """A timer came due."""
         effects = Effects(now_ms)
-        match key:
-            case ("session", str(group_id), str(member_id)) if group_id in self._groups:
-                rebalance.expire_session(self._groups[group_id], member_id, self.settings, effects)
-            case ("join", str(group_id)) if group_id in self._groups:
-                rebalance.expire_join_phase(self._groups[group_id], self.settings, effects)
-            case ("sync", str(group_id)) if group_id in self._groups:
-                sync.expire_sync_phase(self._groups[group_id], self.settings, effects)
-            case str() if key == EXPIRE_OFFSETS:
-                self._expire_offsets(effects)
+        if key == EXPIRE_OFFSETS:
+            self._expire_offsets(effects)
+            return effects.outcome(None)
+        if key == BEGIN_SESSIONS:
+            self._begin_sessions(effects)
+            return effects.outcome(None)
+        assert isinstance(key, tuple)
+        group = self._groups.get(key[1])
+        if isinstance(group, ConsumerGroup):
+            around = self._around
+            match key:
+                case ("session", _, str(member_id)):
+                    fencing.expire_session(around, group, member_id, effects)
+                case ("revocation", _, str(member_id)):
+                    fencing.expire_revocation(around, group, member_id, effects)
+                case ("classic-join", _, str(member_id)):
+                    fencing.expire_classic_join(around, group, member_id, effects)
+                case ("classic-sync", _, str(member_id)):
+                    fencing.expire_classic_sync(around, group, member_id, effects)
+        elif group is not None:
+            match key:
+                case ("session", _, str(member_id)):
+                    sessions.expire_session(group, member_id, self.settings, effects)
+                case ("join", _):
+                    rebalance.expire_join_phase(group, self.settings, effects)
+                case ("sync", _):
+                    sync.expire_sync_phase(group, self.settings, effects)
         return effects.outcome(None)
 
     # Membership
 
     def join(self, request: JoinRequest, now_ms: int) -> Outcome[JoinResult, GroupsRecord]:
-        """JoinGroup; the ticket is completed when the join phase ends."""
+        """JoinGroup, with a session timeout that is allowed; the ticket is completed when the join phase
+        ends.
+        """
         effects = Effects(now_ms)
         settings = self.settings
-        if (
-            not settings.min_session_timeout_ms
-            <= request.session_timeout_ms
-            <= settings.max_session_timeout_ms
-        ):
-            return effects.outcome(JoinResult(ErrorCode.INVALID_SESSION_TIMEOUT, request.member_id))
         named = dict(reversed([(offered.name, offered) for offered in request.protocols]))
         if len(named) < len(request.protocols):
             # Of two protocols with one name, the first counts.
             first = tuple(offered for offered in request.protocols if named.get(offered.name) is offered)
             request = request._replace(protocols=first)
-        group = self._groups.get(request.group_id)
-        if group is not None:
-            return effects.outcome(rebalance.join(group, request, settings, effects))
+        found = self._groups.get(request.group_id)
+        if isinstance(found, ClassicGroup):
+            return effects.outcome(rebalance.join(found, request, settings, effects))
+        if found is not None and found.members:
+            joined = classic_members.join(self._around, found, request, effects)
+            if isinstance(joined, Refusal):
+                return Outcome(JoinResult(joined.error_code))
+            requests.mark_resolving(self._around, effects)
+            return effects.outcome(joined)
         if request.member_id != UNKNOWN_MEMBER_ID:
             return effects.outcome(JoinResult(ErrorCode.UNKNOWN_MEMBER_ID, request.member_id))
+        if found is not None:
+            effects.records += group_tombstones(found.group_id, (), found.resolved_expressions)
         group = self._groups[request.group_id] = ClassicGroup(request.group_id, now_ms)
+        before = len(effects.records)
         response: JoinResult | Ticket[JoinResult] = rebalance.join(group, request, settings, effects)
-        if not effects.records:
+        if len(effects.records) == before:
             # A group is in the log from its first moment, even if nothing has come of it yet.
             effects.records.append(group_record(group.group_id, GroupValue("", 0, None, None, now_ms)))
         return effects.outcome(response)
@@ -161,6 +243,8 @@ class GroupCoordinator:
         """SyncGroup; the ticket is completed when the leader's assignment is there."""
         effects = Effects(now_ms)
         group = self._groups.get(request.group_id)
+        if isinstance(group, ConsumerGroup):
+            return effects.outcome(classic_members.sync(self._around, group, request, effects))
         if group is None or group.state is State.EMPTY:
             return effects.outcome(SyncResult(ErrorCode.UNKNOWN_MEMBER_ID))
         return effects.outcome(sync.sync(group, request, self.settings, effects))
@@ -173,7 +257,10 @@ class GroupCoordinator:
         if group is None:
             return _UNKNOWN_MEMBER
         effects = Effects(now_ms)
-        answer = rebalance.heartbeat(group, member_id, group_instance_id, generation_id, effects)
+        if isinstance(group, ConsumerGroup):
+            answer = classic_members.heartbeat(group, member_id, group_instance_id, generation_id, effects)
+        else:
+            answer = sessions.heartbeat(group, member_id, group_instance_id, generation_id, effects)
         return _ALIVE if answer is _NONE and not effects.timers else effects.outcome(answer)
 
     def leave(
@@ -187,9 +274,39 @@ class GroupCoordinator:
                 LeftMember(member.member_id, member.group_instance_id, ErrorCode.UNKNOWN_MEMBER_ID)
                 for member in members
             ]
+        elif isinstance(group, ConsumerGroup):
+            left = classic_members.leave(self._around, group, members, effects)
         else:
-            left = rebalance.leave(group, members, self.settings, effects)
+            left = sessions.leave(group, members, self.settings, effects)
         return effects.outcome(LeaveResult(ErrorCode.NONE, left))
+
+    # Consumer groups
+
+    def consumer_heartbeat(
+        self, request: HeartbeatRequest, now_ms: int
+    ) -> Outcome[HeartbeatResult, GroupsRecord]:
+        """ConsumerGroupHeartbeat, of a request that is well-formed (`problem_with`)."""
+        return requests.heartbeat(self._around, request, now_ms)
+
+    def describe_consumer_group(self, group_id: str) -> Outcome[DescribedConsumerGroup, GroupsRecord]:
+        """ConsumerGroupDescribe of one group."""
+        return Outcome(requests.describe(self._around, group_id))
+
+    def topics_changed(self, names: Collection[str]) -> Outcome[None, GroupsRecord]:
+        """Topics were created, changed or deleted, as the view tells from now on."""
+        requests.topics_changed(self._around, names)
+        return Outcome(None)
+
+    def expressions_resolved(
+        self,
+        group_id: str,
+        results: Mapping[str, Collection[str]],
+        version: int,
+        started_ms: int,
+        now_ms: int,
+    ) -> Outcome[None, GroupsRecord]:
+        """The answer to a `ResolveExpressions`: the topics of that version that each expression matches."""
+        return requests.expressions_resolved(self._around, group_id, results, version, started_ms, now_ms)
 
     # Offsets
 
@@ -201,14 +318,34 @@ class GroupCoordinator:
         group = self._groups.get(request.group_id)
         return effects.outcome(offsets.commit(group, request, self.settings, effects))
 
+    def commit_transactional_offsets(
+        self, request: TransactionalCommitRequest, now_ms: int
+    ) -> Outcome[CommitResult, TransactionalRecord[GroupsRecord]]:
+        """TxnOffsetCommit, of topics and partitions that exist."""
+        group = self._groups.get(request.commit.group_id)
+        return offsets.commit_transactional(group, request, self.settings, now_ms)
+
     def fetch_offsets(
-        self, group_id: str, topics: Sequence[tuple[TopicPartitions, UUID]] | None
+        self,
+        group_id: str,
+        topics: Sequence[tuple[TopicPartitions, UUID]] | None,
+        *,
+        require_stable: bool = False,
+        member_id: str | None = None,
+        member_epoch: int = -1,
     ) -> Outcome[OffsetFetchResult, GroupsRecord]:
-        """OffsetFetch of one group; None asks for every offset that it has."""
+        """OffsetFetch of one group; None asks for every offset that it has. From v9 on, members of a consumer
+        group say who they are.
+        """
+        group = self._groups.get(group_id)
+        if isinstance(group, ConsumerGroup):
+            error = fetch_error(group, member_id, member_epoch)
+            if error is not _NONE:
+                return Outcome(OffsetFetchResult(error))
         if topics is None:
-            fetched = offsets.fetch_all(self._offsets, group_id)
+            fetched = offsets.fetch_all(self._offsets, group_id, require_stable=require_stable)
         else:
-            fetched = offsets.fetch(self._offsets, group_id, topics)
+            fetched = offsets.fetch(self._offsets, group_id, topics, require_stable=require_stable)
         return Outcome(OffsetFetchResult(ErrorCode.NONE, fetched))
 
     def delete_offsets(
@@ -219,18 +356,18 @@ class GroupCoordinator:
         group = self._groups.get(group_id)
         return effects.outcome(offsets.delete(self._offsets, group, topics, group_id, effects))
 
-    def delete_offsets_of_topics(self, topics: frozenset[str], now_ms: int) -> Outcome[None, GroupsRecord]:
-        """Topics were deleted: nobody will consume them again."""
+    def delete_offsets_of_topics(
+        self, topics: Mapping[str, UUID], now_ms: int
+    ) -> Outcome[bool, GroupsRecord]:
+        """Topics were deleted: nobody will consume them again. True if another call has to go on with it."""
         effects = Effects(now_ms)
-        offsets.delete_of_topics(self._offsets, topics, effects)
-        return effects.outcome(None)
+        return effects.outcome(offsets.delete_of_topics(self._offsets, topics, effects))
 
     def _expire_offsets(self, effects: Effects) -> None:
-        for group in list(self._groups.values()):
-            all_expired = offsets.expire(self._offsets, group, self.settings, effects)
-            if all_expired and group.state is State.EMPTY and not group.pending_joins:
-                effects.records.append(group_tombstone(group.group_id))
-        effects.arm(EXPIRE_OFFSETS, self.settings.offsets_retention_check_interval_ms)
+        goes_on = self._expiry.step(self._groups, self._offsets, self.settings, effects)
+        # A moment from now is after the others' turns.
+        delay_ms = 1 if goes_on else self.settings.offsets_retention_check_interval_ms
+        effects.arm(EXPIRE_OFFSETS, delay_ms)
 
     # Administration
 
@@ -238,37 +375,14 @@ class GroupCoordinator:
         self, states: Collection[str], types: Collection[str]
     ) -> Outcome[list[ListedGroup], GroupsRecord]:
         """ListGroups: filters are names in any case; an empty one lets everything pass."""
-        wanted_states = {state.strip().lower() for state in states}
-        if types and CLASSIC not in {name.lower() for name in types}:
-            return Outcome([])
-        return Outcome(
-            [
-                ListedGroup(group.group_id, group.protocol_type or "", group.state.value, CLASSIC)
-                for group in self._groups.values()
-                if not wanted_states or group.state.value.lower() in wanted_states
-            ]
-        )
+        return Outcome(administration.listed(self._groups.values(), states, types))
 
     def describe_groups(self, group_ids: Sequence[str]) -> Outcome[list[DescribedGroup], GroupsRecord]:
         """DescribeGroups. A group that isn't there is GROUP_ID_NOT_FOUND and "Dead"; older versions hide
         the error.
         """
-        return Outcome([self._describe(group_id) for group_id in group_ids])
-
-    def _describe(self, group_id: str) -> DescribedGroup:
-        group = self._groups.get(group_id)
-        if group is None:
-            return DescribedGroup(ErrorCode.GROUP_ID_NOT_FOUND, group_id, DEAD)
-        # What members say is shown under the protocol that they agreed on, so not while they are about to
-        # agree.
-        protocol = group.protocol_name if group.state is State.STABLE else None
-        return DescribedGroup(
-            ErrorCode.NONE,
-            group_id,
-            group.state.value,
-            group.protocol_type or "",
-            protocol or "",
-            [member.describe(protocol) for member in group.members.values()],
+        return Outcome(
+            [administration.describe(group_id, self._groups.get(group_id)) for group_id in group_ids]
         )
 
     def delete_groups(
@@ -276,27 +390,35 @@ class GroupCoordinator:
     ) -> Outcome[list[GroupResult], GroupsRecord]:
         """DeleteGroups: groups without members, with their offsets."""
         effects = Effects(now_ms)
-        results: list[GroupResult] = []
-        for group_id in dict.fromkeys(group_ids):
-            group = self._groups.get(group_id)
-            if group is None:
-                results.append(GroupResult(group_id, ErrorCode.GROUP_ID_NOT_FOUND))
-            elif group.state is not State.EMPTY:
-                results.append(GroupResult(group_id, ErrorCode.NON_EMPTY_GROUP))
-            else:
-                offsets.delete_all(self._offsets, group_id, effects)
-                effects.records.append(group_tombstone(group_id))
-                for member_id in group.pending_joins:
-                    effects.disarm(session_key(group_id, member_id))
-                results.append(GroupResult(group_id, ErrorCode.NONE))
+        results = [
+            GroupResult(
+                group_id, administration.delete(group_id, self._groups.get(group_id), self._offsets, effects)
+            )
+            for group_id in dict.fromkeys(group_ids)
+        ]
         return effects.outcome(results)
 
     # For tests and for whoever counts
 
     def group(self, group_id: str) -> ClassicGroup | None:
-        """The group of that id; not to be changed."""
-        return self._groups.get(group_id)
+        """The classic group of that id; not to be changed."""
+        group = self._groups.get(group_id)
+        return group if isinstance(group, ClassicGroup) else None
+
+    def consumer_group(self, group_id: str) -> ConsumerGroup | None:
+        """The consumer group of that id; not to be changed."""
+        group = self._groups.get(group_id)
+        return group if isinstance(group, ConsumerGroup) else None
 
     def committed(self) -> dict[OffsetKey, OffsetValue]:
         """All committed offsets."""
         return self._offsets.snapshot()
+
+    def pending(self) -> dict[tuple[int, OffsetKey], OffsetValue | None]:
+        """All pending offsets, by producer; None for one that a later commit has overtaken."""
+        return self._offsets.pending.snapshot()
+
+
+def _simple(group_id: str) -> ClassicGroup:
+    """A group that has offsets and never had members."""
+    return ClassicGroup(group_id, None)

@@ -16,13 +16,14 @@ R = TypeVar("R")
 class Effects:
     """Records to append, tickets to complete and timers to arm, in the order in which they were decided."""
 
-    __slots__ = ("completions", "now_ms", "records", "timers")
+    __slots__ = ("completions", "messages", "now_ms", "records", "timers")
 
     def __init__(self, now_ms: int) -> None:
         self.now_ms = now_ms
         self.records: list[GroupsRecord] = []
         self.completions: list[Completion] = []
         self.timers: list[Timer] = []
+        self.messages: list[object] = []
 
     def complete(self, ticket: Ticket[R], response: R) -> None:
         self.completions.append(Completion(ticket, response))
@@ -34,4 +35,4 @@ class Effects:
         self.timers.append(Timer(key, None))
 
     def outcome(self, response: R | Ticket[R]) -> Outcome[R, GroupsRecord]:
-        return Outcome(response, self.records, self.completions, self.timers)
+        return Outcome(response, self.records, self.completions, self.timers, self.messages)

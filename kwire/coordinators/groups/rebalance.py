@@ -1,5 +1,5 @@
-"""How a classic group rebalances: join, heartbeat, leave, and the time-outs of each. What follows the join
-phase is in sync.py.
+"""How a classic group rebalances: joins, the join phase and its time-out. What follows the join phase is in
+sync.py; how members go is in sessions.py.
 
 Every function decides on one group and gathers what follows from it in an `Effects`; a waiting member gets
 a ticket. The invariants, which tests/coordinators hold it to:
@@ -14,31 +14,24 @@ classicGroup* methods; order of checks and error codes are theirs.)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from kwire_codecs.errors import ErrorCode
 
 from kwire.coordinators.groups.classic_group import ClassicGroup, State
 from kwire.coordinators.groups.effects import Effects
 from kwire.coordinators.groups.member import Member, held_bytes, session_key
-from kwire.coordinators.groups.records import GroupValue, group_record, value_bytes
+from kwire.coordinators.groups.records import group_record, value_bytes
 from kwire.coordinators.groups.settings import GroupSettings
 from kwire.coordinators.groups.values import (
+    NO_LEADER,
     UNKNOWN_MEMBER_ID,
     JoinRequest,
     JoinResult,
-    LeavingMember,
-    LeftMember,
     SyncResult,
 )
 from kwire.coordinators.outcome import Ticket
 
 _MAX_STRING_BYTES = 0x7FFF
 """What a string of the protocol can hold; a client's id and a UUID together might not fit."""
-
-_NONE = ErrorCode.NONE
-_PREPARING_REBALANCE = State.PREPARING_REBALANCE
-"""Members of an enum take long to look up, and heartbeats are the most frequent request of all."""
 
 Join = JoinResult | Ticket[JoinResult]
 
@@ -64,7 +57,7 @@ def join(group: ClassicGroup, request: JoinRequest, settings: GroupSettings, eff
     if not _accepts(group, member_id, settings):
         group.remove(member_id)
         # Kafka would let the others wait for it until the rebalance timeout.
-        _maybe_complete_join(group, effects)
+        maybe_complete_join(group, effects)
         return JoinResult(ErrorCode.GROUP_MAX_SIZE_REACHED, UNKNOWN_MEMBER_ID)
     if member_id == UNKNOWN_MEMBER_ID:
         return _join_unknown(group, request, settings, effects)
@@ -205,15 +198,29 @@ def _replace_static(
     awaited_sync = old_member_id in group.pending_syncs
     member = group.replace_static_member(old_member_id, member_id, effects)
     if awaited_sync:
+        # Kafka goes on waiting for the former id's sync, and rebalances when that does not come.
         group.pending_syncs.discard(old_member_id)
         group.pending_syncs.add(member_id)
     member.keep_alive(group.group_id, member.session_timeout_ms, effects)
+    before = member.protocols, member.rebalance_timeout_ms, member.session_timeout_ms
     ticket: Ticket[JoinResult] = Ticket()
     group.update_member(
         member, request.protocols, request.rebalance_timeout_ms, request.session_timeout_ms, ticket
     )
     match group.state:
-        case State.STABLE if (value := _unchanged(group, settings)) is not None:
+        case State.STABLE if group.protocol_name == group.select_protocol():
+            assignments = {other.member_id: other.assignment for other in group.members.values()}
+            value = group.to_value(assignments, group.current_state_timestamp_ms)
+            if value_bytes(value) > settings.max_record_bytes:
+                # It can't be written that the place is taken, so it is not.
+                result = group.join_result(UNKNOWN_MEMBER_ID, with_members=False)
+                group.update_member(member, *before, None)
+                disarm_session(group, member, effects)
+                old = group.replace_static_member(member_id, old_member_id, effects)
+                old.keep_alive(group.group_id, old.session_timeout_ms, effects)
+                return result._replace(
+                    error_code=ErrorCode.UNKNOWN_SERVER_ERROR, leader=leader_before or NO_LEADER
+                )
             # What it reads may have changed with it; its record will say so, and so must memory.
             group.update_subscribed_topics()
             effects.records.append(group_record(group.group_id, value))
@@ -224,7 +231,8 @@ def _replace_static(
             else:
                 # An older client that heard it was the leader would assign, and nobody would come to fetch.
                 # So it is told the leader's former id.
-                result = group.join_result(member_id, with_members=False)._replace(leader=leader_before or "")
+                result = group.join_result(member_id, with_members=False)
+                result = result._replace(leader=leader_before or NO_LEADER)
             group.complete_join(member, result, effects)
         case State.STABLE:
             prepare_or_complete(group, settings, effects)
@@ -232,19 +240,8 @@ def _replace_static(
             # The leader may be assigning to the old id at this moment.
             prepare_rebalance(group, settings, effects)
         case State.PREPARING_REBALANCE | State.EMPTY:
-            _maybe_complete_join(group, effects)
+            maybe_complete_join(group, effects)
     return ticket
-
-
-def _unchanged(group: ClassicGroup, settings: GroupSettings) -> GroupValue | None:
-    """The record by which the group goes on as it is; None where its protocol must change, or it has grown
-    beyond what a record may take.
-    """
-    if group.protocol_name != group.select_protocol():
-        return None
-    assignments = {other.member_id: other.assignment for other in group.members.values()}
-    value = group.to_value(assignments, group.current_state_timestamp_ms)
-    return value if value_bytes(value) <= settings.max_record_bytes else None
 
 
 def prepare_or_complete(group: ClassicGroup, settings: GroupSettings, effects: Effects) -> None:
@@ -252,7 +249,7 @@ def prepare_or_complete(group: ClassicGroup, settings: GroupSettings, effects: E
     if group.can_rebalance:
         prepare_rebalance(group, settings, effects)
     else:
-        _maybe_complete_join(group, effects)
+        maybe_complete_join(group, effects)
 
 
 def prepare_rebalance(group: ClassicGroup, settings: GroupSettings, effects: Effects) -> None:
@@ -298,7 +295,8 @@ def expire_join_phase(group: ClassicGroup, settings: GroupSettings, effects: Eff
     complete_join_phase(group, effects)
 
 
-def _maybe_complete_join(group: ClassicGroup, effects: Effects) -> None:
+def maybe_complete_join(group: ClassicGroup, effects: Effects) -> None:
+    """End the join phase if everybody is there."""
     # An initial join phase ends by its delay, not by everybody being there: nobody knows who everybody is.
     if (
         group.state is State.PREPARING_REBALANCE
@@ -331,92 +329,6 @@ def complete_join_phase(group: ClassicGroup, effects: Effects) -> None:
         member.is_new = False
         group.pending_syncs.add(member.member_id)
     effects.arm(sync_key(group.group_id), group.rebalance_timeout_ms)
-
-
-# Heartbeat, leave, sessions
-
-
-def heartbeat(
-    group: ClassicGroup, member_id: str, group_instance_id: str | None, generation_id: int, effects: Effects
-) -> ErrorCode:
-    """A member says that it is there, and hears whether it must join again."""
-    error = group.validate_member(member_id, group_instance_id)
-    if error is not _NONE:
-        return error
-    if generation_id != group.generation_id:
-        return ErrorCode.ILLEGAL_GENERATION
-    member = group.members[member_id]
-    member.keep_alive(group.group_id, member.session_timeout_ms, effects)
-    if group.state is _PREPARING_REBALANCE:
-        return ErrorCode.REBALANCE_IN_PROGRESS
-    return _NONE
-
-
-def leave(
-    group: ClassicGroup, leaving: Sequence[LeavingMember], settings: GroupSettings, effects: Effects
-) -> list[LeftMember]:
-    """Members go, by their ids, or are removed by their instance ids; one rebalance follows for all of
-    them.
-    """
-    left = [
-        LeftMember(member.member_id, member.group_instance_id, _leave_one(group, member, effects))
-        for member in leaving
-    ]
-    if any(member.error_code is ErrorCode.NONE for member in left):
-        if group.state in (State.STABLE, State.COMPLETING_REBALANCE):
-            prepare_or_complete(group, settings, effects)
-        else:
-            _maybe_complete_join(group, effects)
-    return left
-
-
-def _leave_one(group: ClassicGroup, leaving: LeavingMember, effects: Effects) -> ErrorCode:
-    member_id = leaving.member_id
-    if member_id == UNKNOWN_MEMBER_ID:
-        instance_id = leaving.group_instance_id
-        found = None if instance_id is None else group.static_member_id(instance_id)
-        if found is None:
-            return ErrorCode.UNKNOWN_MEMBER_ID
-        member_id = found
-    elif member_id in group.pending_joins:
-        group.remove(member_id)
-        effects.disarm(session_key(group.group_id, member_id))
-        return ErrorCode.NONE
-    else:
-        error = group.validate_member(member_id, leaving.group_instance_id)
-        if error is not ErrorCode.NONE:
-            return error
-    _drop(group, group.members[member_id], effects)
-    return ErrorCode.NONE
-
-
-def expire_session(group: ClassicGroup, member_id: str, settings: GroupSettings, effects: Effects) -> None:
-    """A session's timer fired: the member may have been heard of since, or wait, or be out."""
-    if member_id in group.pending_joins:
-        group.remove(member_id)
-        if group.state is State.PREPARING_REBALANCE and group.all_members_joined:
-            complete_join_phase(group, effects)
-        return
-    member = group.members.get(member_id)
-    if member is None:
-        return
-    member.timer_at_ms = None
-    if member.deadline_ms > effects.now_ms:
-        member.keep_alive(group.group_id, member.deadline_ms - effects.now_ms, effects)
-    elif not member.heartbeat_is_satisfied:
-        _drop(group, member, effects)
-        if group.state in (State.STABLE, State.COMPLETING_REBALANCE):
-            prepare_or_complete(group, settings, effects)
-        elif group.state is State.PREPARING_REBALANCE and group.all_members_joined:
-            complete_join_phase(group, effects)
-
-
-def _drop(group: ClassicGroup, member: Member, effects: Effects) -> None:
-    """Remove a member; if it waits, tell it that it is unknown, so that it joins anew if it still lives."""
-    disarm_session(group, member, effects)
-    group.complete_join(member, JoinResult(ErrorCode.UNKNOWN_MEMBER_ID, UNKNOWN_MEMBER_ID), effects)
-    group.complete_sync(member, SyncResult(ErrorCode.UNKNOWN_MEMBER_ID), effects)
-    group.remove(member.member_id)
 
 
 def disarm_session(group: ClassicGroup, member: Member, effects: Effects) -> None:

@@ -4,15 +4,16 @@
     OffsetKey(group, topic, partition)    OffsetValue(offset, leader epoch, metadata, timestamps)
     GroupKey(group)                       GroupValue(protocol type, generation, protocol, leader, members)
 
-`GroupsFormat` is the only place that knows Kafka's key types and value versions (Kafka:
-GroupCoordinatorRecordHelpers, GroupCoordinatorRecordSerde). Values are written as Kafka 4.4 writes them:
-groups in version 3, offsets in version 4, or 1 for one with its own expiry (which can carry neither leader
-epoch nor topic id).
+Those of consumer groups are in consumer/records.py. `GroupsFormat` is the only place that knows which is
+which; key types and value versions are Kafka's (GroupCoordinatorRecordHelpers, GroupCoordinatorRecordSerde).
+Values are written as Kafka 4.4 writes them: groups in version 3, offsets in version 4, or 1 for one with its
+own expiry (which can carry neither leader epoch nor topic id).
 """
 
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
@@ -21,6 +22,8 @@ from kwire_codecs.internal import group_records as codec
 from kwire_codecs.internal.coordinator import encode_key, encode_value
 from kwire_codecs.wire import Message
 
+from kwire.coordinators.groups.consumer import records as consumer
+from kwire.coordinators.groups.consumer.records import CONSUMER_KEYS, ConsumerKey, ConsumerValue
 from kwire.coordinators.groups.values import NO_LEADER_EPOCH, NO_TIMESTAMP, ZERO_UUID
 from kwire.coordinators.outcome import CoordinatorRecord
 
@@ -74,8 +77,8 @@ class GroupValue(NamedTuple):
     members: tuple[MemberValue, ...] = ()
 
 
-GroupsKey = OffsetKey | GroupKey
-GroupsValue = OffsetValue | GroupValue
+GroupsKey = OffsetKey | GroupKey | ConsumerKey
+GroupsValue = OffsetValue | GroupValue | ConsumerValue
 GroupsRecord = CoordinatorRecord[GroupsKey, GroupsValue]
 
 
@@ -120,6 +123,8 @@ def offset_bytes(group: str, topic: str) -> int:
     return 65 + len(group) + len(topic)
 
 
+_new = tuple.__new__
+"""Makes a named tuple in half the time that calling its class takes."""
 _GROUP_VALUE_VERSION = 3
 _OFFSET_VALUE_VERSION = 4
 _OFFSET_VALUE_VERSION_WITH_EXPIRY = 1
@@ -131,8 +136,12 @@ _LENGTH = struct.Struct(">h")
 _PARTITION = struct.Struct(">i")
 _OFFSET_VALUE_START = struct.Struct(">hqiB")
 """Version, offset, leader epoch, length of the metadata and 1: a varint of one byte up to _SHORT."""
+_PLAIN_VALUE = struct.Struct(">hqiBqB")
+"""All of a value that has neither metadata nor tagged fields."""
 _SHORT = 126
 _TIMESTAMP = struct.Struct(">q")
+_OFFSET_KEY_BEGINS = _LENGTH.pack(_OFFSET_KEY_TYPE)
+_OFFSET_VALUE_BEGINS = _LENGTH.pack(_OFFSET_VALUE_VERSION)
 _NO_TAGS = b"\0"
 _TOPIC_ID_TAG = b"\1\0\x10"
 """One tagged field, 0, of 16 bytes."""
@@ -149,13 +158,21 @@ class GroupsFormat:
         if isinstance(key, OffsetKey):
             assert value is None or isinstance(value, OffsetValue)
             return _offset_key_bytes(key), None if value is None else _offset_value_bytes(value)
+        if isinstance(key, CONSUMER_KEYS):
+            assert not isinstance(value, OffsetValue | GroupValue)
+            return consumer.to_bytes(key, value)
         assert value is None or isinstance(value, GroupValue)
         return encode_key(codec.GroupMetadataKey(group=key.group)), _group_bytes(value)
 
     def from_bytes(self, key: bytes | None, value: bytes | None) -> GroupsRecord | None:
-        """The record; None for one that classic groups don't use. ValueError if it can't be read."""
+        """The record; None for one of share and streams groups, and of later versions. ValueError if it
+        can't be read.
+        """
         if key is None:
             raise ValueError("a record of __consumer_offsets has no key")
+        usual = _usual_offset(key, value)
+        if usual is not None:
+            return usual
         try:
             found = codec.decode_record(key, value)
         except Malformed as error:
@@ -190,6 +207,58 @@ def _offset_value_bytes(value: OffsetValue) -> bytes | None:
         _TIMESTAMP.pack(commit_timestamp_ms),
         _TOPIC_ID_TAG + topic_id.bytes if topic_id.int else _NO_TAGS,
     )
+
+
+def _usual_offset(key: bytes, value: bytes | None) -> GroupsRecord | None:
+    """What the two functions above have written, read again; None for anything that is not just so, which is
+    the codec's to read. Offsets are nearly all that a coordinator loads.
+    """
+    if value is None or key[:2] != _OFFSET_KEY_BEGINS or value[:2] != _OFFSET_VALUE_BEGINS:
+        return None
+    try:
+        group, topic = _names(key[:-4])
+        (partition,) = _PARTITION.unpack_from(key, len(key) - 4)
+        metadata, topic_id = "", ZERO_UUID
+        if len(value) == _PLAIN_VALUE.size:
+            _, offset, leader_epoch, length, timestamp, tags = _PLAIN_VALUE.unpack(value)
+            if length != 1 or tags:
+                return None
+        else:
+            _, offset, leader_epoch, length = _OFFSET_VALUE_START.unpack_from(value)
+            metadata_ends = _OFFSET_VALUE_START.size + length - 1
+            (timestamp,) = _TIMESTAMP.unpack_from(value, metadata_ends)
+            following = value[metadata_ends + 8 :]
+            if not 0 < length <= _SHORT + 1:
+                return None
+            if len(following) == 19 and following[:3] == _TOPIC_ID_TAG:
+                topic_id = _topic_id(following[3:])
+            elif following != _NO_TAGS:
+                return None
+            if length > 1:
+                metadata = value[_OFFSET_VALUE_START.size : metadata_ends].decode()
+    except (struct.error, UnicodeDecodeError):
+        return None
+    offset_value = (offset, leader_epoch, metadata, timestamp, NO_TIMESTAMP, topic_id)
+    record = (_new(OffsetKey, (group, topic, partition)), _new(OffsetValue, offset_value))
+    return _new(CoordinatorRecord, record)
+
+
+@lru_cache(1_000)
+def _names(start: bytes) -> tuple[str, str]:
+    """Group and topic, from all of a key but its last four bytes: they come in many keys, one after the
+    other. struct.error where there is something else.
+    """
+    group_ends = 4 + _LENGTH.unpack_from(start, 2)[0]
+    topic_ends = group_ends + 2 + _LENGTH.unpack_from(start, group_ends)[0]
+    if not 4 <= group_ends <= topic_ends - 2 or topic_ends != len(start):
+        raise struct.error("these are not the lengths of two names")
+    return start[4:group_ends].decode(), start[group_ends + 2 :].decode()
+
+
+@lru_cache(1_000)
+def _topic_id(data: bytes) -> UUID:
+    """The offsets of a topic share one object."""
+    return UUID(bytes=data)
 
 
 def _rare_offset_value_bytes(value: OffsetValue) -> bytes | None:
@@ -283,4 +352,4 @@ def _typed(key: Message, value: Message | None) -> GroupsRecord | None:
                 ),
             ),
         )
-    return None
+    return consumer.from_messages(key, value)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MINUTE_MS = 60_000
+BIDIRECTIONAL, UPGRADE, DOWNGRADE = "bidirectional", "upgrade", "downgrade"
+"""Migration policies; any other means "disabled"."""
 HELD_RECORDS = 4
 """Members offer several protocols, of which the record holds one."""
 
@@ -34,8 +36,47 @@ class GroupSettings:
     """offsets.retention.minutes"""
     offsets_retention_check_interval_ms: int = 10 * MINUTE_MS
     """offsets.retention.check.interval.ms"""
+    consumer_max_size: int = 2**31 - 1
+    """group.consumer.max.size"""
+    consumer_assignors: tuple[str, ...] = ("uniform", "range")
+    """group.consumer.assignors; the first is for groups whose members ask for none"""
+    consumer_regex_refresh_interval_ms: int = 10 * MINUTE_MS
+    """group.consumer.regex.refresh.interval.ms"""
+    migration_policy: str = BIDIRECTIONAL
+    """group.consumer.migration.policy"""
+
+    def allows_session_timeout(self, timeout_ms: int) -> bool:
+        """Whether a member of a classic group may ask for that."""
+        return self.min_session_timeout_ms <= timeout_ms <= self.max_session_timeout_ms
+
+    @property
+    def upgrades(self) -> bool:
+        """Whether a member of the consumer protocol may join a classic group, which changes its kind."""
+        return self.migration_policy in (BIDIRECTIONAL, UPGRADE)
+
+    @property
+    def downgrades(self) -> bool:
+        """Whether a group becomes classic when its last member of the consumer protocol goes."""
+        return self.migration_policy in (BIDIRECTIONAL, DOWNGRADE)
+
+    @property
+    def migrates(self) -> bool:
+        """Whether members of the classic protocol may be in a consumer group at all."""
+        return self.upgrades or self.downgrades
 
     @property
     def max_held_bytes(self) -> int:
         """What the members of a group may say of themselves, under all protocols together."""
         return HELD_RECORDS * self.max_record_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerGroupSettings:
+    """What one consumer group is configured with: its GROUP resource, or else the broker's settings."""
+
+    session_timeout_ms: int = 45_000
+    """consumer.session.timeout.ms"""
+    heartbeat_interval_ms: int = 5_000
+    """consumer.heartbeat.interval.ms"""
+    assignment_interval_ms: int = 1_000
+    """consumer.assignment.interval.ms: the shortest pause between two targets"""

@@ -40,8 +40,9 @@ def sync(group: ClassicGroup, request: SyncRequest, settings: GroupSettings, eff
             member.sync_ticket = ticket
             _synced(group, member, effects)
             if group.is_leader(member.member_id):
-                # The record makes the group stable when it is replayed; `assign` then answers those who wait.
-                value = group.to_value(request.assignments, effects.now_ms)
+                # The record makes the group stable when it is replayed. Its timestamp is of the state before,
+                # as Kafka's, whose group becomes stable once the record is written.
+                value = group.to_value(request.assignments, group.current_state_timestamp_ms)
                 if value_bytes(value) > settings.max_record_bytes:
                     _fail(group, settings, effects)
                     return ticket

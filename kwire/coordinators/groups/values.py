@@ -133,6 +133,8 @@ class DescribedGroup(NamedTuple):
     protocol_type: str = ""
     protocol_data: str = ""
     members: Sequence[DescribedMember] = ()
+    message: str | None = None
+    """Of an error, for those versions that carry one."""
 
 
 class ListedGroup(NamedTuple):
@@ -183,8 +185,17 @@ class CommitRequest(NamedTuple):
     retention_time_ms: int = -1
     """v2-v4; -1 is the broker's retention."""
     knows_group_id_not_found: bool = False
-    """v9 and later are told GROUP_ID_NOT_FOUND of a group that is not there, older ones ILLEGAL_GENERATION.
+    """v9 and later are told GROUP_ID_NOT_FOUND of a group that is not there, older ones ILLEGAL_GENERATION;
+    so is TxnOffsetCommit from v6 on, and STALE_MEMBER_EPOCH there.
     """
+
+
+class TransactionalCommitRequest(NamedTuple):
+    """Offsets to commit as part of a producer's transaction (TxnOffsetCommit)."""
+
+    producer_id: int
+    producer_epoch: int
+    commit: CommitRequest
 
 
 class CommitResult(NamedTuple):

@@ -49,6 +49,7 @@ DYNAMIC_BROKER_CONFIG = 2
 DYNAMIC_DEFAULT_BROKER_CONFIG = 3
 STATIC_BROKER_CONFIG = 4
 DEFAULT_CONFIG = 5
+GROUP_CONFIG = 8
 
 
 def broker_value(image: ClusterImage, config: BrokerConfig, broker_id: int | None, name: str) -> Value:

@@ -1,4 +1,4 @@
-"""Changing dynamic configs of topics and brokers, legacy and incremental (Kafka: ConfigAdminManager).
+"""Changing dynamic configs of topics, brokers and groups, legacy and incremental (Kafka: ConfigAdminManager).
 
 Rules:
 - Every resource stands or falls as a whole: one wrong value, and nothing of it changes.
@@ -22,6 +22,7 @@ from kwire.coordinators.outcome import Outcome
 from . import records as m
 from .api_error import NO_ERROR, ApiError
 from .broker_configs import DYNAMIC_ONLY
+from .group_configs import GROUP_SETTINGS, group_config_problem
 from .image import ClusterImage, Configs, ResourceKey, ResourceType
 from .topic_configs import effective_values
 from .topic_names import problem_with
@@ -144,6 +145,11 @@ def _alter_one(
         after = _after(resource_type, current, changes, _broker_settings(changes), replace)
         _check_broker(after, per_broker=bool(resource))
         touched = {change.name for change in changes}
+    elif resource_type == ResourceType.GROUP:
+        current = image.config(resource_type, resource)
+        after = _after(resource_type, current, changes, GROUP_SETTINGS, replace)
+        _check_group(image, config, resource, after)
+        touched = set()
     else:
         raise _Refused(ErrorCode.INVALID_REQUEST, f"Unknown resource type {resource_type}")
     if any(len(value.encode()) > MAX_VALUE_BYTES for value in after.values()):
@@ -189,7 +195,7 @@ def _after(
 
 
 def _not_a_list(name: str, op: Op, setting: Setting | None, resource_type: int) -> str:
-    if resource_type == ResourceType.TOPIC:
+    if resource_type in (ResourceType.TOPIC, ResourceType.GROUP):
         return f"Can't {op.name} to key {name} because its type is not LIST."
     if setting is None:
         return f"Unknown config name: {name}"
@@ -246,6 +252,14 @@ def topic_config_problem(image: ClusterImage, config: BrokerConfig, configs: Con
             "Topic cannot be configured with remote log storage."
         )
     return None
+
+
+def _check_group(image: ClusterImage, config: BrokerConfig, name: str, after: Configs) -> None:
+    if not name:
+        raise _Refused(ErrorCode.INVALID_REQUEST, "Default group resources are not allowed.")
+    problem = group_config_problem(image, config, after)
+    if problem is not None:
+        raise _Refused(ErrorCode.INVALID_CONFIG, problem)
 
 
 def _check_is_this_broker(name: str, node_id: int) -> None:

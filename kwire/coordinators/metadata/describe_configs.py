@@ -21,12 +21,14 @@ from .broker_configs import (
     DYNAMIC_BROKER_CONFIG,
     DYNAMIC_DEFAULT_BROKER_CONFIG,
     DYNAMIC_ONLY,
+    GROUP_CONFIG,
     STATIC_BROKER_CONFIG,
     TOPIC_CONFIG,
     Source,
     broker_value,
     sources,
 )
+from .group_configs import GROUP_SETTINGS, LIMITS, group_values, is_shown
 from .image import ClusterImage, Configs, ResourceType
 from .topic_configs import effective_values
 from .topic_names import problem_with
@@ -73,7 +75,10 @@ def describe(
             message = f"Unexpected broker id, expected {node_id} or empty string, but received {name}"
             return ApiError(ErrorCode.INVALID_REQUEST, message)
         return _broker(image, config, broker_id)
-
+    if resource_type == ResourceType.GROUP:
+        if not name:
+            return ApiError(ErrorCode.INVALID_REQUEST, "Group name must not be empty")
+        return _group(image, config, node_id, name)
     return ApiError(ErrorCode.INVALID_REQUEST, f"Unsupported resource type: {resource_type}")
 
 
@@ -99,6 +104,25 @@ def _topic(image: ClusterImage, config: BrokerConfig, node_id: int, topic: str) 
             kind=setting.kind,
             doc=setting.doc,
         )
+
+
+def _group(image: ClusterImage, config: BrokerConfig, node_id: int, group: str) -> Iterator[ShownConfig]:
+    """A group needs not exist to be configured."""
+    own = image.config(ResourceType.GROUP, group)
+    values = group_values(image, config, own)
+    for name, setting in GROUP_SETTINGS.items():
+        if not is_shown(config, own, name):
+            continue
+        value = _shown_value(setting, values[name])
+        found: tuple[Source, ...]
+        if name in LIMITS:
+            found = tuple(sources(image, config, node_id, LIMITS[name].default))
+        else:
+            found = (Source(name, setting.default or "", DEFAULT_CONFIG),)
+        if name in own:
+            found = (Source(name, value or "", GROUP_CONFIG), *found)
+        source = found[0].number if found else DEFAULT_CONFIG
+        yield ShownConfig(name, value, source, synonyms=found, kind=setting.kind, doc=setting.doc)
 
 
 def _shown_value(setting: Setting, value: Value) -> str | None:

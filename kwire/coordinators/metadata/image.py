@@ -26,6 +26,7 @@ UNASSIGNED_DIRECTORY: Final = UUID(int=1)
 """Stands for the directory of a replica whose broker has not told which one it is (KIP-858)."""
 
 METADATA_VERSION_FEATURE: Final = "metadata.version"
+TRANSACTION_VERSION_FEATURE: Final = "transaction.version"
 
 
 class ResourceType(IntEnum):

@@ -1,7 +1,8 @@
 """A shard of the group coordinator on a clock that tests step by hand.
 
-It does what the runtime does, without a log: replays an outcome's records at once, keeps them, arms its
-timers and hands completions to their tickets. `sleep(ms)` gives the keys of the timers that fired.
+It does what the runtime does, without a log: replays an outcome's records at once, keeps them (those of
+transactions, and ends of these, as the outcome has them), arms its timers and hands completions to their
+tickets. `sleep(ms)` gives the keys of the timers that fired.
 `restart()` gives a shard that was loaded from the records kept so far.
 """
 
@@ -15,8 +16,9 @@ from uuid import UUID
 from kwire_codecs.errors import ErrorCode
 
 from kwire.coordinators.groups.classic_group import ClassicGroup, State
+from kwire.coordinators.groups.consumer.surroundings import FixedView
 from kwire.coordinators.groups.coordinator import GroupCoordinator
-from kwire.coordinators.groups.records import GroupKey, GroupsRecord, GroupValue, OffsetKey, OffsetValue
+from kwire.coordinators.groups.records import GroupKey, GroupValue, OffsetKey, OffsetValue
 from kwire.coordinators.groups.settings import GroupSettings
 from kwire.coordinators.groups.values import (
     ZERO_UUID,
@@ -33,8 +35,9 @@ from kwire.coordinators.groups.values import (
     SyncRequest,
     SyncResult,
     TopicPartitions,
+    TransactionalCommitRequest,
 )
-from kwire.coordinators.outcome import Outcome, Ticket
+from kwire.coordinators.outcome import Outcome, Ticket, TransactionalRecord, TransactionEnd
 
 R = TypeVar("R")
 START_MS = 1_700_000_000_000
@@ -53,30 +56,47 @@ RANGE = (Protocol("range", subscription("orders-topic")),)
 class Shard:
     """One shard, its log and its timers."""
 
-    def __init__(self, settings: GroupSettings | None = None, *, log: Sequence[GroupsRecord] = ()) -> None:
+    def __init__(
+        self,
+        settings: GroupSettings | None = None,
+        *,
+        log: Sequence[Any] = (),
+        view: FixedView | None = None,
+    ) -> None:
         self.settings = settings or GroupSettings()
-        self.log: list[GroupsRecord] = list(log)
+        self.view = view or FixedView()
+        self.messages: list[object] = []
+        self.log: list[Any] = list(log)
         self.now_ms = START_MS
         self._uuids = 0
         self._timers: dict[Hashable, int] = {}
         self._load()
 
     def _load(self) -> None:
-        self.machine = GroupCoordinator(self.settings)
+        self.machine = GroupCoordinator(self.settings, self.view)
         self._timers.clear()
+        self.messages.clear()
         for record in self.log:
-            self.machine.replay(record)
+            self._replay(record)
         self.run(self.machine.on_loaded(self.now_ms))
+
+    def _replay(self, record: Any) -> None:
+        if isinstance(record, TransactionalRecord):
+            self.machine.replay_transactional(record.producer_id, record.record)
+        elif isinstance(record, TransactionEnd):
+            self.machine.replay_transaction_end(record.producer_id, record.is_commit)
+        else:
+            self.machine.replay(record)
 
     def restart(self, settings: GroupSettings | None = None) -> None:
         """The process died and came back: all that is left is the log."""
         self.settings = settings or self.settings
         self._load()
 
-    def run(self, outcome: Outcome[R, GroupsRecord]) -> R | Ticket[R]:
+    def run(self, outcome: Outcome[R, Any]) -> R | Ticket[R]:
         """Do to an outcome what the runtime does."""
         for record in outcome.records:
-            self.machine.replay(record)
+            self._replay(record)
             self.log.append(record)
         for timer in outcome.timers:
             if timer.at_ms is None:
@@ -86,6 +106,7 @@ class Shard:
         for completion in outcome.completions:
             assert not completion.ticket.delivered, "a ticket is completed once"
             completion.ticket.deliver(completion.response)
+        self.messages += outcome.messages
         return outcome.response
 
     def sleep(self, ms: int) -> list[Hashable]:
@@ -216,6 +237,35 @@ class Shard:
         result: CommitResult = answered(self.run(self.machine.commit_offsets(request, self.now_ms)))
         return result.error_code or result.partition_errors[0][0]
 
+    def commit_transactional(
+        self,
+        offset: int,
+        *,
+        producer_id: int = 7,
+        partition: int = 0,
+        topic: str = "orders-topic",
+        generation_id: int = -1,
+        member_id: str = "",
+        instance: str | None = None,
+        group_id: str = GROUP,
+        metadata: str | None = "",
+        version: int = 5,
+    ) -> ErrorCode:
+        """Commit one offset in a producer's transaction; gives the group's error, or the partition's."""
+        committed = [CommittedTopic(topic, [CommittedPartition(partition, offset, 3, metadata)])]
+        request = TransactionalCommitRequest(
+            producer_id,
+            0,
+            CommitRequest(group_id, generation_id, member_id, instance, committed, -1, version >= 6),
+        )
+        outcome = self.machine.commit_transactional_offsets(request, self.now_ms)
+        result: CommitResult = answered(self.run(outcome))
+        return result.error_code or result.partition_errors[0][0]
+
+    def end_transaction(self, producer_id: int = 7, *, is_commit: bool = True) -> None:
+        """A marker of the producer's arrives."""
+        self.run(Outcome(None, [TransactionEnd(producer_id, 0, 0, is_commit)]))
+
     def fetched(
         self,
         *,
@@ -223,11 +273,12 @@ class Shard:
         topic: str = "orders-topic",
         group_id: str = GROUP,
         topic_id: UUID = ZERO_UUID,
+        require_stable: bool = False,
     ) -> FetchedOffset:
         """One committed offset."""
         wanted = [(TopicPartitions(topic, [partition]), topic_id)]
-        result = answered(self.run(self.machine.fetch_offsets(group_id, wanted)))
-        return result.topics[0].partitions[0]
+        outcome = self.machine.fetch_offsets(group_id, wanted, require_stable=require_stable)
+        return answered(self.run(outcome)).topics[0].partitions[0]
 
     # What it became
 
@@ -293,19 +344,21 @@ def ticket(response: R | Ticket[R]) -> Ticket[R]:
     return response
 
 
-def last_group_value(log: Sequence[GroupsRecord], group_id: str = GROUP) -> GroupValue | None:
+def last_group_value(log: Sequence[Any], group_id: str = GROUP) -> GroupValue | None:
     """What the log says last of a group."""
-    for key, value in reversed(log):
-        if key == GroupKey(group_id):
+    for record in reversed(log):
+        if record[0] == GroupKey(group_id):
+            value = record.value
             assert value is None or isinstance(value, GroupValue)
             return value
     raise AssertionError("the group was never written")
 
 
-def last_offset_value(log: Sequence[GroupsRecord], key: OffsetKey) -> OffsetValue | None:
+def last_offset_value(log: Sequence[Any], key: OffsetKey) -> OffsetValue | None:
     """What the log says last of an offset."""
-    for found, value in reversed(log):
-        if found == key:
+    for record in reversed(log):
+        if record[0] == key:
+            value = record.value
             assert value is None or isinstance(value, OffsetValue)
             return value
     raise AssertionError("the offset was never written")

@@ -105,15 +105,6 @@ def test_the_initial_delay_starts_anew_for_a_group_that_became_empty() -> None:
     assert joining.response.generation_id == generation + 2
 
 
-@pytest.mark.parametrize(
-    ("timeout_ms", "allowed"), [(5_999, False), (6_000, True), (1_800_000, True), (1_800_001, False)]
-)
-def test_session_timeouts_outside_the_limits_are_refused(timeout_ms: int, allowed: bool) -> None:
-    result = answered(Shard().join(session_timeout_ms=timeout_ms, version=3))
-    assert (result.error_code is ErrorCode.NONE) == allowed
-    assert allowed or result.error_code is ErrorCode.INVALID_SESSION_TIMEOUT
-
-
 def test_a_member_id_that_nobody_gave_is_unknown() -> None:
     shard = Shard()
     assert shard.joined("someone").error_code is ErrorCode.UNKNOWN_MEMBER_ID

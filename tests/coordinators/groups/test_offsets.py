@@ -12,6 +12,7 @@ from kwire.coordinators.groups.coordinator import EXPIRE_OFFSETS
 from kwire.coordinators.groups.records import GroupKey, OffsetKey
 from kwire.coordinators.groups.settings import MINUTE_MS, GroupSettings
 from kwire.coordinators.groups.values import (
+    ZERO_UUID,
     CommitRequest,
     CommittedPartition,
     CommittedTopic,
@@ -201,7 +202,7 @@ def test_offsets_of_a_deleted_topic_are_forgotten_in_every_group() -> None:
     shard.commit(1)
     shard.commit(2, group_id="another")
     shard.commit(3, topic="kept")
-    shard.run(shard.machine.delete_offsets_of_topics(frozenset({"orders-topic"}), shard.now_ms))
+    shard.run(shard.machine.delete_offsets_of_topics({"orders-topic": ZERO_UUID}, shard.now_ms))
     assert [key.topic for key in shard.machine.committed()] == ["kept"]
     shard.restart()
     assert [key.topic for key in shard.machine.committed()] == ["kept"]

@@ -78,6 +78,34 @@ def test_offsets_are_written_as_their_declaration_says(key: OffsetKey, value: Of
     assert GroupsFormat().to_bytes(CoordinatorRecord(key, value)) == group_records.offset_bytes(key, value)
 
 
+@given(
+    offset_keys,
+    any_offsets,
+    st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=2),
+    st.integers(0, 3),
+    st.integers(0, 12),
+)
+def test_offsets_are_read_as_their_declaration_says_broken_ones_too(
+    key: OffsetKey, value: OffsetValue, changes: list[tuple[int, int]], less: int, cut: int
+) -> None:
+    """Offsets have a short way; what it does not take must go the long one."""
+    key_bytes, value_bytes = (bytearray(each or b"") for each in group_records.offset_bytes(key, value))
+    for position, byte in changes:
+        changed = key_bytes if position < len(key_bytes) else value_bytes
+        position -= 0 if changed is key_bytes else len(key_bytes)
+        if position < len(changed):
+            changed[position] = byte
+    del key_bytes[len(key_bytes) - less :]
+    del value_bytes[len(value_bytes) - max(cut - 9, 0) :]
+    expected = group_records.read_offset(bytes(key_bytes), bytes(value_bytes))
+    if expected == "unreadable":
+        with pytest.raises(ValueError, match=r".+"):
+            GroupsFormat().from_bytes(bytes(key_bytes), bytes(value_bytes))
+    elif expected != "another":
+        found = GroupsFormat().from_bytes(bytes(key_bytes), bytes(value_bytes))
+        assert found == (None if expected == "unknown" else expected)
+
+
 @pytest.mark.parametrize("name", ["x" * 0x8000, "\ud800"])
 def test_a_name_that_no_record_can_hold_is_not_written(name: str) -> None:
     with pytest.raises((struct.error, UnicodeEncodeError)):
@@ -109,8 +137,8 @@ def test_groups_are_written_in_the_version_that_kafka_writes() -> None:
 
 
 def test_records_of_other_kinds_of_groups_are_left_alone() -> None:
-    key = encode_key(codec.ConsumerGroupMetadataKey(group_id="g"))
-    value = encode_value(codec.ConsumerGroupMetadataValue(epoch=1), 0)
+    key = encode_key(codec.ShareGroupMetadataKey(group_id="g"))
+    value = encode_value(codec.ShareGroupMetadataValue(epoch=1, metadata_hash=0), 0)
     assert GroupsFormat().from_bytes(key, value) is None
     assert GroupsFormat().from_bytes(b"\x7f\xff?", b"?") is None
 
