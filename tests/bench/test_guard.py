@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from bench.guard import figures, rows
-from bench.guard.__main__ import PLANTED_ROW, run
+from bench.guard.__main__ import PLANTED_ROW, ratios_hold, run
 from bench.guard.counting import PROBE_STEPS, instructions, steps_for
 from bench.guard.figures import Verdict, compare
+from bench.guard.ratios import Ratio
 
 ROOT = Path(__file__).parents[2]
 IDENTITY = "CPython 3.11.2"
@@ -98,6 +99,21 @@ def test_the_exit_code_is_1_where_a_row_rose(
     recorded: Path, arguments: list[str], counts: dict[str, float], code: int
 ) -> None:
     assert run(arguments, CountedBefore(counts), recorded) == code
+
+
+@pytest.mark.parametrize(("row", "holds"), [(2000, True), (2001, False)])
+def test_a_row_may_cost_so_much_of_another(capsys: pytest.CaptureFixture[str], row: int, holds: bool) -> None:
+    ratios = [Ratio("row", "other", 2.0), Ratio("row", "missing", 0.1), Ratio("row", "other", None)]
+    assert ratios_hold({"row": row, "other": 1000}, ratios) is holds
+    assert capsys.readouterr().out.count("2.00 x other") == 2
+
+
+def test_the_exit_code_is_1_where_a_row_costs_too_much_of_another(tmp_path: Path) -> None:
+    for count, code in ((2000, 0), (2001, 1)):
+        counts = {"a whole produce": 1000, "a whole heartbeat": count}
+        path = tmp_path / f"{count}.json"
+        figures.record(IDENTITY, counts, path)
+        assert run([], CountedBefore(counts), path) == code
 
 
 def test_the_self_test_fails_where_a_planted_slow_down_goes_unnoticed(

@@ -17,10 +17,16 @@ from typing import Any
 
 import trio
 from kwire_codecs.apis import api
+from kwire_codecs.apis.add_offsets_to_txn import AddOffsetsToTxn
+from kwire_codecs.apis.consumer_group_heartbeat import ConsumerGroupHeartbeat
 from kwire_codecs.apis.delete_topics import DeleteTopics
+from kwire_codecs.apis.end_txn import EndTxn
+from kwire_codecs.apis.find_coordinator import FindCoordinator
+from kwire_codecs.apis.init_producer_id import InitProducerId
 from kwire_codecs.apis.metadata import Metadata
 from kwire_codecs.apis.offset_commit import OffsetCommit
 from kwire_codecs.apis.offset_fetch import OffsetFetch
+from kwire_codecs.apis.txn_offset_commit import TxnOffsetCommit
 from kwire_codecs.compile import decoder
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.headers import read_response_header
@@ -29,7 +35,7 @@ from kwire.handlers import registry
 from tests.broker_client import Client, fetch_request, one_partition, produce_request
 from tests.handlers.data import records, values_in
 from tests.handlers.group_requests import heartbeat_request, join_request, leave_request, sync_request
-from tests.hostile.generator import GROUPS, TOPICS, Frame, Maker, Words
+from tests.hostile.generator import ASSIGNORS, EXPRESSIONS, GROUPS, TOPICS, TRANSACTIONS, Frame, Maker, Words
 from tests.hostile.watched_broker import WatchedBroker
 
 PEERS = 16
@@ -39,7 +45,7 @@ SETTLE_SECONDS = 30.0
 KEPT = "the-data-of-a-client-that-behaves"
 KEPT_GROUP = "the-group-of-a-client-that-behaves"
 API_VERSIONS = 18
-JOIN_GROUP, METADATA, FETCH, INIT_PRODUCER_ID = 11, 3, 1, 22
+JOIN_GROUP, METADATA, FETCH, INIT_PRODUCER_ID, CONSUMER_HEARTBEAT = 11, 3, 1, 22, 68
 ALTERS = frozenset((33, 44))
 """Not mutated: a flipped bit in them may rightly change the broker's settings for everybody."""
 MEMORY_GROWTH = 200 << 20
@@ -173,9 +179,13 @@ class Fuzzing:
             try:
                 async with await trio.open_tcp_stream(host, port) as stream:
                     chance = rng.random()
-                    if chance < 0.15:
+                    if chance < 0.08:
                         await self._belongs(Client(stream), rng)
-                    elif chance < 0.45:
+                    elif chance < 0.16:
+                        await self._consumes(Client(stream), rng)
+                    elif chance < 0.24:
+                        await self._transacts(Client(stream), rng)
+                    elif chance < 0.5:
                         await self._asks(Client(stream), made)
                     else:
                         await self._misbehaves(stream, rng, maker, made)
@@ -230,6 +240,77 @@ class Fuzzing:
         if rng.random() < 0.5:
             await client.ask(leave_request(group_id, 3, given.member_id), 3)
 
+    async def _consumes(self, client: Client, rng: random.Random) -> None:
+        """A member of a group of the consumer protocol, which may stay away anywhere in its life."""
+        request = ConsumerGroupHeartbeat.Request(
+            group_id=rng.choice(GROUPS),
+            member_id=f"fuzz-member-{rng.randrange(40)}",
+            member_epoch=0,
+            rebalance_timeout_ms=rng.choice((1, 500, 60_000)),
+            subscribed_topic_names=rng.sample(TOPICS, rng.randrange(4)),
+            subscribed_topic_regex=rng.choice(EXPRESSIONS) if rng.random() < 0.5 else None,
+            server_assignor=rng.choice(ASSIGNORS) if rng.random() < 0.3 else None,
+            topic_partitions=[],
+        )
+        for _ in range(rng.randint(1, 6)):
+            answer = await client.ask(request, 1)
+            self.counts[f"heartbeats {answer.error_code.name}"] += 1
+            self._learn(CONSUMER_HEARTBEAT, answer)
+            if answer.error_code:
+                break
+            request.member_epoch = answer.member_epoch
+            if answer.assignment is not None:
+                owned = ConsumerGroupHeartbeat.Request.TopicPartitions
+                request.topic_partitions = [
+                    owned(topic_id=each.topic_id, partitions=each.partitions)
+                    for each in answer.assignment.topic_partitions
+                ]
+        if rng.random() < 0.6:
+            request.member_epoch = -1
+            await client.ask(request, 1)
+
+    async def _transacts(self, client: Client, rng: random.Random) -> None:
+        """A transactional producer, which others fence, and which may die anywhere in its life."""
+        name, group_id = rng.choice(TRANSACTIONS), rng.choice(GROUPS)
+        await client.ask(FindCoordinator.Request(key=name, key_type=1), 3)
+        begin = InitProducerId.Request(
+            transactional_id=name, transaction_timeout_ms=rng.choice((100, 1_000, 60_000))
+        )
+        begun = await client.ask(begin, 4)
+        self.counts[f"begins {begun.error_code.name}"] += 1
+        if begun.error_code:
+            return
+        self._learn(INIT_PRODUCER_ID, begun)
+        identity = {
+            "transactional_id": name,
+            "producer_id": begun.producer_id,
+            "producer_epoch": begun.producer_epoch,
+        }
+        written = records(
+            b"in a transaction",
+            producer_id=begun.producer_id,
+            producer_epoch=begun.producer_epoch,
+            base_sequence=0,
+            is_transactional=True,
+        )
+        produced = produce_request(rng.choice(TOPICS), written)
+        produced.transactional_id = name
+        await client.ask(produced, 12)
+        if rng.random() < 0.2:
+            return
+        if rng.random() < 0.5:
+            await client.ask(AddOffsetsToTxn.Request(**identity, group_id=group_id), 3)
+            topic = TxnOffsetCommit.Request.Topic
+            offset = topic.Partition(partition_index=0, committed_offset=1, committed_metadata="")
+            commit = TxnOffsetCommit.Request(
+                **identity, group_id=group_id, topics=[topic(name=rng.choice(TOPICS), partitions=[offset])]
+            )
+            await client.ask(commit, 3)
+        if rng.random() < 0.8:
+            end = EndTxn.Request(**identity, committed=rng.random() < 0.5)
+            ended = await client.ask(end, rng.choice((4, 5)))
+            self.counts[f"ends {ended.error_code.name}"] += 1
+
     async def _misbehaves(
         self, stream: trio.SocketStream, rng: random.Random, maker: Maker, made: list[tuple[int, int, Frame]]
     ) -> None:
@@ -268,6 +349,10 @@ class Fuzzing:
             words.session_ids = [*words.session_ids[-10:], response.session_id]
         elif key == INIT_PRODUCER_ID and response.producer_id >= 0:
             words.producer_ids = [*words.producer_ids[-10:], response.producer_id]
+            words.epochs = [*words.epochs[:3], *words.epochs[3:][-5:], response.producer_epoch]
+        elif key == CONSUMER_HEARTBEAT and response.member_id:
+            words.member_ids = [*words.member_ids[-20:], response.member_id]
+            words.epochs = [*words.epochs[:3], *words.epochs[3:][-5:], response.member_epoch]
 
     async def _settled(self, base: dict[str, int]) -> None:
         """Waits until everybody's traces are gone."""

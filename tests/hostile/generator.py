@@ -29,6 +29,24 @@ BOUNDS: Final = {
 }
 TOPICS: Final = tuple(f"fuzz-{number}" for number in range(12))
 GROUPS: Final = tuple(f"fuzzers-{number}" for number in range(4))
+TRANSACTIONS: Final = tuple(f"fuzz-transaction-{number}" for number in range(4))
+EXPRESSIONS: Final = (
+    "fuzz-.*",
+    "",
+    "(fuzz-1|fuzz-2)?",
+    "((((((((((a*)*)*)*)*)*)*)*)*)*)*",
+    "(a|a)*" * 20 + "b",
+    r"(f)\1",
+    "(?=fuzz)f",
+    "(ab",
+    "a{1000}{1000}",
+    "[" * 50,
+    "(" * 1200 + ")" * 1200,
+    "\\pX\\C\\Qf",
+    "x" * 30_000,
+)
+ASSIGNORS: Final = ("uniform", "range", "uniform", "range", "", "RANGE")
+FEATURES: Final = ("group.version", "transaction.version", "share.version", "")
 TEXTS: Final = (
     "",
     "x",
@@ -56,6 +74,7 @@ class Words:
     topic_ids: list[UUID] = field(default_factory=lambda: [UUID(int=0)])
     session_ids: list[int] = field(default_factory=lambda: [0])
     producer_ids: list[int] = field(default_factory=lambda: [-1])
+    epochs: list[int] = field(default_factory=lambda: [-2, -1, 0])
     generation: int = 1
 
 
@@ -132,6 +151,10 @@ class Maker:
             chosen = self.words.session_ids
         elif name == "producer_id":
             chosen = self.words.producer_ids
+        elif name in ("producer_epoch", "member_epoch"):
+            chosen = self.words.epochs
+        elif name == "transaction_timeout_ms":
+            chosen = (200, 1_000, 60_000, 0, -1)
         elif name == "resource_type":
             chosen = (2, 2, 2, 0, 8, 16, 32)  # never a broker's own settings
         elif name in ("generation_id", "generation_id_or_member_epoch"):
@@ -148,11 +171,21 @@ class Maker:
         rng = self.rng
         if rng.random() < 0.1:
             return rng.choice(TEXTS)
+        if "transactional_id" in name:
+            return rng.choice(TRANSACTIONS)
+        if name == "subscribed_topic_regex" or name.endswith("_pattern"):
+            return rng.choice(EXPRESSIONS)
+        if name == "server_assignor":
+            return rng.choice(ASSIGNORS)
+        if name == "feature":
+            return rng.choice(FEATURES)
         if "member" in name:
             return rng.choice(self.words.member_ids)
         if "group" in name or "key" in name:
             return rng.choice(GROUPS)
-        if name in ("name", "topic", "topics", "topic_name", "topic_names", "resource_name"):
+        if name in (
+            "name", "topic", "topics", "topic_name", "topic_names", "resource_name", "subscribed_topic_names"
+        ):  # fmt: skip
             return rng.choice(TOPICS)
         return rng.choice(TEXTS)
 
@@ -167,7 +200,16 @@ class Maker:
         made = [
             Record(rng.choice((None, b"k")), rng.randbytes(20), timestamp=1) for _ in range(rng.randint(1, 3))
         ]
-        data = batch.build(made, compression=rng.choice(tuple(Compression)))
+        producer: dict[str, Any] = {}
+        if rng.random() < 0.4:
+            producer = {
+                "producer_id": rng.choice(self.words.producer_ids),
+                "producer_epoch": max(-1, rng.choice(self.words.epochs)),
+                "base_sequence": rng.choice((0, 0, 1, 3, -1)),
+                "is_transactional": rng.random() < 0.7,
+                "is_control": rng.random() < 0.05,
+            }
+        data = batch.build(made, compression=rng.choice(tuple(Compression)), **producer)
         if rng.random() < 0.3:
             self.flip(data, 61)
             batch.write_crc(data, 0, len(data) - 12)

@@ -37,7 +37,7 @@ HELLO = ApiVersions.Request(client_software_name="tests", client_software_versio
 COUNT = 5_000
 AT_ONCE = 1_000
 """So many may be seen to between two turns of the others."""
-DECIDED_AT_ONCE = frozenset((11, 13, 14, 19, 20, 33, 37, 43, 44, 45, 46))
+DECIDED_AT_ONCE = frozenset((11, 13, 14, 19, 20, 33, 37, 43, 44, 45, 46, 57, 68))
 """Changes of the cluster, or of a group, are one decision, and so have a bound instead."""
 QUICK = frozenset(
     (

@@ -35,7 +35,7 @@ def counts_of(running: Running) -> dict[str, int]:
         "tasks": trio.lowlevel.current_statistics().tasks_living,
         "connections": running.server.connection_count,
         "waiters": sum(partition.readers_waiting for partition in cluster._partitions.values()),
-        "waiting members": sum(len(each.shard._waiting) for each in cluster.groups._opened.values()),
+        "waiting members": sum(len(each._waiting) for each in cluster.groups._shards.opened()),
         "session partitions": sum(node.fetch_sessions.held_partitions for node in cluster.nodes.values()),
         "descriptors": len(os.listdir("/proc/self/fd")),
         "topics": len(cluster.image.topics),

@@ -6,28 +6,8 @@ back" is always judged against what was known when the request was *sent* (a flo
 back what was not synced, for kwire as for Kafka: what was known before it counts no more, and answers from
 connections older than it are not taken in.
 
-The promises:
-
-- offset-reused: an offset that was acknowledged or read always holds the same record, in the same epoch.
-- doubled: a record is at one offset only.
-- out-of-order: a producer's records to a partition lie in the order in which it sent them.
-- invented: nothing is read that nobody sent, and no batch is read whose checksum is wrong.
-- gap: a reader gets all offsets, one after the other.
-- lost: what was acknowledged is read by a fresh reader at the end, at its offset (above the log's start).
-- forgotten-producer: a producer's next batch is never out of order.
-- high-watermark-back, log-start-back: never without a new leader epoch.
-- log-start-beyond: records go only where somebody asked for that.
-- leader-epoch-back, two-leaders: epochs only rise, and an epoch has one leader.
-- broker-epoch-back: a node that registers again has a higher epoch.
-- producer-id-twice: a producer id and epoch is handed out once.
-- generation-back, two-owners: generations that were synced only rise; in each, a partition has one owner.
-- stale-commit: no commit is accepted from a generation whose successor has been synced.
-- commit-lost: a fetched commit is the last acknowledged one, or one that may have come after it.
-- topic-id-reused, topic-back, topic-lost: ids are never given again; what was deleted stays so; what was
-  created stays.
-- no-answer: every request is answered, or its connection closed, in bounded time.
-- stuck: once nothing fails any more, everyone gets done what is left to do.
-- not-woken: a reader that waits gets a new record at once.
+The promises are listed in `promises.py`; those of transactions are judged in `transaction_checks.py`, those
+of who owns what in `group_checks.py`.
 """
 
 from __future__ import annotations
@@ -35,38 +15,21 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import trio
 
+from kwire.coordinators.groups.consumer.group import ConsumerGroup
+from tests.simulation.group_checks import Holdings
+from tests.simulation.promises import KEPT_WITHOUT_POWER, PROMISES
+from tests.simulation.transaction_checks import Transaction, Transactions
 from tests.simulation.world import World
 
 Place = tuple[UUID, int]
 """A partition: its topic's id and its index."""
 HISTORY_KEPT: Final = 40
 MOST_TOLD: Final = 30
-KEPT_WITHOUT_POWER: Final = frozenset(
-    (
-        "invented",
-        "no-answer",
-        "not-woken",
-        "stuck",
-        # What the metadata log says: it is synced before anything of it is told.
-        "broker-epoch-back",
-        "leader-epoch-back",
-        "producer-id-twice",
-        "topic-back",
-        "topic-id-reused",
-        "topic-lost",
-        "two-leaders",
-    )
-)
-"""What is asked of a run in which the machine lost power. Records are not synced before they are told of,
-as with Kafka, whose promises about them rest on other machines that keep theirs; the groups' commits and
-members are records too. A sealed segment that was not synced may be lost while a later one is kept: recovery
-leaves the gap, since compacted logs have such gaps as well.
-"""
 
 
 @dataclass(slots=True)
@@ -85,6 +48,23 @@ class Log:
     """Below this somebody asked to delete."""
     leaders: dict[int, int] = field(default_factory=dict)
     leader_epoch: int = -1
+    stable: tuple[int, int] = (-1, -1)
+    """As `high_watermark`, of the last stable offset."""
+    markers: dict[int, tuple[int, bool]] = field(default_factory=dict)
+    """By offset: the producer whose transaction ends there, and whether it is committed."""
+    transactional: dict[int, int] = field(default_factory=dict)
+    """By offset: the producer in whose transaction the record is."""
+    visible: dict[int, str] = field(default_factory=dict)
+    """What readers of committed records were given, by offset."""
+
+
+class Floor(NamedTuple):
+    """What an answer to a request that is sent now may not fall behind."""
+
+    high_watermark: tuple[int, int]
+    stable: tuple[int, int]
+    log_start: int
+    log_start_epoch: int
 
 
 @dataclass(slots=True)
@@ -97,6 +77,8 @@ class Commit:
     """None: no answer, so that it may take effect at any time."""
     acknowledged: bool = False
     refused: bool = False
+    transaction: Transaction | None = None
+    """The transaction that it is part of."""
 
 
 class History:
@@ -116,6 +98,9 @@ class History:
         self.created: dict[UUID, str] = {}
         self.deleting: set[UUID] = set()
         self.deleted: set[UUID] = set()
+        self.transactions = Transactions(world, self.broken)
+        self.holdings = Holdings(self.broken)
+        self._kinds: dict[str, str] = {}
         self._power_losses = 0
         self._tick = 0
         self._violations = 0
@@ -147,6 +132,8 @@ class History:
             self.created.clear()
             self.deleted.clear()
             self.broker_epochs.clear()
+            self.transactions.forget()
+            self.holdings.forget()
             self.producer_ids.clear()
 
     def note(self, about: object, text: str) -> None:
@@ -155,6 +142,7 @@ class History:
 
     def broken(self, promise: str, about: object, text: str) -> None:
         """A promise was not kept: told with what happened to `about` lately."""
+        assert promise in PROMISES, promise
         if self._world.power_losses and promise not in KEPT_WITHOUT_POWER:
             self._world.note(f"after a loss of power: {promise} {text}")
             return
@@ -199,16 +187,46 @@ class History:
         if before != offset and min(before, offset) >= log.asked_start:
             self.broken("doubled", place, f"{place}: {text} is at {before} and at {offset}")
 
-    def floor(self, place: Place) -> tuple[tuple[int, int], int, int]:
+    def floor(self, place: Place) -> Floor:
         """What a request that is sent now may not fall behind."""
         self.look_at_power()
         log = self.logs[place]
-        return log.high_watermark, log.log_start, log.log_start_epoch
+        return Floor(log.high_watermark, log.stable, log.log_start, log.log_start_epoch)
+
+    def saw_marker(self, place: Place, offset: int, producer_id: int, is_commit: bool, stamp: int) -> None:
+        """A reader was given the end of a transaction."""
+        if not self.counts(stamp):
+            return
+        log = self.logs[place]
+        said = (producer_id, is_commit)
+        if log.markers.setdefault(offset, said) != said or offset in log.at:
+            known = log.at.get(offset, log.markers[offset])
+            self.broken("offset-reused", place, f"{place} at {offset}: {known}, and then the marker {said}")
+
+    def saw_stable(self, place: Place, floor: Floor, stable: int, mark: int, epoch: int, stamp: int) -> None:
+        """The last stable offset of an answer, whose high watermark is `mark`."""
+        if not self.counts(stamp) or stable < 0:
+            return
+        log = self.logs[place]
+        floor_epoch, floor_stable = floor.stable
+        if stable > mark or (epoch == floor_epoch and stable < floor_stable):
+            text = f"{place}: {stable} in {epoch}, high watermark {mark}, was {floor_stable} in {floor_epoch}"
+            self.broken("stable-back", place, text)
+        log.stable = max(log.stable, (epoch, stable))
+        for transaction in self.transactions.surely_open:
+            first = transaction.first.get(place)
+            if (
+                first is not None
+                and max(first, log.asked_start) < stable
+                and self.transactions.is_surely_open(transaction)
+            ):
+                text = f"{place}: {stable}; {transaction} is open from {first} on"
+                self.broken("stable-beyond-open", place, text)
 
     def saw_fetch(
         self,
         place: Place,
-        floor: tuple[tuple[int, int], int, int],
+        floor: Floor,
         high_watermark: int,
         log_start: int,
         epoch: int,
@@ -217,7 +235,7 @@ class History:
         """An answer without an error, in a leader epoch that the request named (so it was the leader's)."""
         if not self.counts(stamp):
             return
-        (floor_epoch, floor_mark), floor_start, start_epoch = floor
+        (floor_epoch, floor_mark), _, floor_start, start_epoch = floor
         log = self.logs[place]
         if epoch == floor_epoch and high_watermark < floor_mark:
             self.broken(
@@ -255,7 +273,7 @@ class History:
             self.broken("topic-back", name, f"{name} {topic_id} was deleted and is there again")
 
     def look_inside(self) -> None:
-        """Broker epochs, which clients are not told."""
+        """Broker epochs, and of which kind groups are, which clients are not told."""
         running = self._world.running
         if running is None or not self.counts(self._world.power_losses):
             return
@@ -264,6 +282,14 @@ class History:
             if node.epoch < known:
                 self.broken("broker-epoch-back", node.id, f"node {node.id}: from {known} to {node.epoch}")
             self.broker_epochs[node.id] = node.epoch
+        for _, shard in running.cluster.groups._shards._opened.values():
+            for group_id, group in shard.machine._groups.items() if shard.machine is not None else ():
+                kind = type(group).__name__
+                before = self._kinds.get(group_id, kind)
+                if before != kind and group.members:
+                    is_consumer = isinstance(group, ConsumerGroup)
+                    self._world.met[f"group became a {'consumer' if is_consumer else 'classic'} group"] += 1
+                self._kinds[group_id] = kind
 
     # -- producers
 
@@ -323,6 +349,12 @@ class History:
             (each.began for each in commits if each.acknowledged and each.ended and each.ended < began),
             default=-1,
         )
+        for each in commits:
+            pending = each.transaction
+            if each.offset != offset or pending is None or not self.transactions.is_surely_open(pending):
+                continue
+            if not any(other.offset == offset and other is not each for other in commits):
+                self.broken("pending-read", about, f"{about}: {offset} of {pending}, which is open")
         if offset < 0:
             allowed = last_began < 0
         else:

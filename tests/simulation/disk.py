@@ -27,6 +27,7 @@ from kwire_storage.files import Files
 from tests.simulation.trace import Trace
 
 PAGE: Final = 4096
+LARGE: Final = 128 * 1024
 SIZE: Final = 1 << 40
 PROCESS_ID: Final = "/.lock"
 """A file whose contents differ from run to run."""
@@ -140,6 +141,10 @@ class Disk:
         self.short_writes = rng.choice((0.0, 0.0, 0.02))
         self.cold_reads = rng.choice((0.0, 0.1, 0.5))
         """How often a read finds its bytes out of the page cache."""
+        self.slow_writes = 0.0
+        """How often a large write takes long."""
+        self.waited = 0.0
+        """How long writes have taken."""
         self.crash_in_writes: int | None = None
         """So many more writes, then `on_crash` is called in the middle of one."""
         self.on_crash: Callable[[], None] = lambda: None
@@ -251,8 +256,8 @@ class ProcessFiles(Files):
                 entry.holder = None
 
     def now(self) -> float:
-        """No call takes any time here."""
-        return 0.0
+        """For who measures how long a call takes: only large writes may take any time, and nobody waits."""
+        return self.disk.now_ms() / 1000 + self.disk.waited
 
     @property
     def open_paths(self) -> list[str]:
@@ -326,6 +331,8 @@ class ProcessFiles(Files):
             data = data[: disk.rng.randint(1, len(data))]
         file.write(position, data)
         file.modified_ms = disk.now_ms()
+        if len(data) >= LARGE and disk.slow_writes and disk.rng.random() < disk.slow_writes:
+            disk.waited += 0.1
         disk.trace.note(f"write {path} {position} {len(data)} {zlib.crc32(data):08x}")
         return len(data)
 

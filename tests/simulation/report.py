@@ -16,6 +16,8 @@ class Report:
     by_operation: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     """Faults that happened, by kind."""
+    met: Counter[str] = field(default_factory=Counter)
+    """What the run came across, by kind (`coverage.py`)."""
     violations: list[str] = field(default_factory=list)
     """What was promised and not kept, a line each."""
     trace_hash: str = ""

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import gc
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import trio
 import trio.testing
@@ -26,6 +27,10 @@ T = TypeVar("T")
 
 START_MS = 1_700_000_000_000
 """The semantic time at which every run begins."""
+
+
+jobs_done: Final[trio.lowlevel.RunVar[Counter[str]]] = trio.lowlevel.RunVar("simulated thread jobs")
+"""What threads would have done in a run, by the function's name."""
 
 
 class SimulatedTime:
@@ -68,6 +73,7 @@ def run(main: Callable[[], Awaitable[T]], seed: int) -> T:
 
     async def started() -> T:
         instead_of_threads.set(partial(_job, delays))
+        jobs_done.set(Counter())
         return await main()
 
     with pinned(seed):
@@ -80,6 +86,7 @@ async def _job(delays: random.Random, job: Callable[[], Any], limiter: trio.Capa
     As with trio's threads, whoever waits for it can't be cancelled.
     """
     await trio.lowlevel.checkpoint_if_cancelled()
+    jobs_done.get()[getattr(getattr(job, "func", job), "__qualname__", "")] += 1
     with trio.CancelScope(shield=True):
         if limiter is None:
             return await _in_between(delays, job)

@@ -60,6 +60,19 @@ def usual_properties(rng: random.Random) -> dict[str, str]:
         "log.retention.check.interval.ms": rng.choice(("2000", "20000")),
         "max.incremental.fetch.session.cache.slots": rng.choice(("2", "1000")),
         "group.initial.rebalance.delay.ms": rng.choice(("0", "100")),
+        "transaction.state.log.num.partitions": rng.choice(("1", "3")),
+        "transaction.state.log.replication.factor": rng.choice(("1", "3")),
+        "transaction.state.log.min.isr": "1",
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms": rng.choice(("300", "2000")),
+        "group.consumer.min.session.timeout.ms": "1000",
+        "group.consumer.session.timeout.ms": "6000",
+        "group.consumer.min.heartbeat.interval.ms": "100",
+        "group.consumer.heartbeat.interval.ms": "500",
+        "group.consumer.assignment.interval.ms": rng.choice(("0", "1000")),
+        "group.consumer.assignors": rng.choice(("uniform,range", "range,uniform")),
+        "group.consumer.migration.policy": rng.choice(
+            ("bidirectional", "bidirectional", "upgrade", "downgrade", "disabled")
+        ),
     }
 
 
@@ -102,6 +115,7 @@ class World:
         self.network = SimulatedNetwork(self.rng_for("network"), self.trace)
         self.disk = Disk(self.rng_for("disk"), self.trace, self.time.now_ms)
         self.disk.on_crash = self.kill
+        self.disk.slow_writes = self.rng_for("slow disk").choice((0.0, 0.5))
         self.network.on_crash = self.kill
         self.running: Running | None = None
         """The broker, while it serves."""
@@ -109,6 +123,8 @@ class World:
         self.counted: Counter[str] = Counter()
         self.operations: Counter[str] = Counter()
         """What clients asked, by kind; counted by themselves."""
+        self.met: Counter[str] = Counter()
+        """What a run came across, by kind (`coverage.py`)."""
         self.power_losses = 0
         """After the first, only what was synced is promised."""
         self.died = trio.Event()
