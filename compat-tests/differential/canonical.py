@@ -21,14 +21,19 @@ from .batches import read_records
 from .values import Fields
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_SHORT_UUID = re.compile(r"[A-Za-z0-9_-]{22}")
 _TIME = re.compile(r"-?\b\d{13,}\b")
 _FOREIGN = re.compile(r"d-[0-9a-f]{10}-|__transaction_state$|__share_group_state$")
-_CURRENT = {"log_append_time_ms", "timestamp", "max_timestamp", "base_timestamp"}
+_CURRENT = {
+    "base_timestamp", "last_timestamp", "log_append_time_ms", "max_timestamp", "timestamp",
+    "transaction_start_time_ms",
+}  # fmt: skip
+_MEMBERS = {"leader", "member_id"}
 _NUMBERED = {"producer_id", "session_id"}
 _SIZES = {"total_bytes", "usable_bytes"}
 _ADDRESSES = {"advertised.listeners", "controller.quorum.voters", "listeners", "log.dir", "log.dirs"}
-_NAMES = ("name", "topic", "group_id")
-_KEYS = (*_NAMES, "topic_id", "partition_index", "member_id", "node_id", "broker_id")
+_NAMES = ("name", "topic", "group_id", "transactional_id")
+_KEYS = (*_NAMES, "topic_id", "partition_index", "index", "member_id", "node_id", "broker_id", "producer_id")
 # Kafka takes these from hash maps, so that their order means nothing and changes from run to run.
 _UNORDERED = {
     ("DeleteGroups", "results"), ("DeleteTopics", "responses"), ("DescribeConfigs", "configs"),
@@ -36,7 +41,19 @@ _UNORDERED = {
     ("DescribeLogDirs", "topics"), ("ElectLeaders", "replica_election_results"),
     ("JoinGroup", "members"), ("ListGroups", "groups"), ("Metadata", "topics"),
     ("DescribeCluster", "brokers"), ("Metadata", "brokers"), ("Metadata", "partitions"),
-    ("OffsetFetch", "topics"), ("Produce", "responses"),
+    ("OffsetFetch", "topics"), ("Produce", "partition_responses"), ("Produce", "responses"),
+    ("AddPartitionsToTxn", "results_by_partition"), ("AddPartitionsToTxn", "results_by_topic_v3_and_below"),
+    ("AddPartitionsToTxn", "results_by_transaction"), ("AddPartitionsToTxn", "topic_results"),
+    ("ConsumerGroupDescribe", "groups"), ("ConsumerGroupDescribe", "members"),
+    ("ConsumerGroupDescribe", "partitions"), ("ConsumerGroupDescribe", "subscribed_topic_names"),
+    ("ConsumerGroupDescribe", "topic_partitions"),
+    ("ConsumerGroupHeartbeat", "partitions"), ("ConsumerGroupHeartbeat", "topic_partitions"),
+    ("DescribeProducers", "active_producers"), ("DescribeProducers", "partitions"),
+    ("DescribeProducers", "topics"), ("DescribeTransactions", "partitions"),
+    ("DescribeTransactions", "topics"), ("ListTransactions", "transaction_states"),
+    ("ListTransactions", "unknown_state_filters"), ("TxnOffsetCommit", "partitions"),
+    ("TxnOffsetCommit", "topics"), ("WriteTxnMarkers", "markers"), ("WriteTxnMarkers", "partitions"),
+    ("WriteTxnMarkers", "topics"),
 }  # fmt: skip
 
 
@@ -111,6 +128,8 @@ class Canonical:
             return "<directory>"
         if name.endswith("_message"):
             value = _TIME.sub("<time>", value)
+        if name in _MEMBERS and not value.startswith(self._own) and _SHORT_UUID.fullmatch(value):
+            return self._label("uuid", value)
         return _UUID.sub(lambda found: self._label("uuid", found[0]), value.replace(self._own, "~"))
 
     def _number(self, name: str, value: int) -> Any:
@@ -160,7 +179,9 @@ def error_names(answer: Any) -> set[str]:
     return found
 
 
-def _key(item: Fields) -> list[str]:
+def _key(item: Any) -> list[str]:
+    if not isinstance(item, dict):
+        return [f"{item:09}" if isinstance(item, int) else str(item)]
     return [str(item[key]) for key in _KEYS if key in item]
 
 

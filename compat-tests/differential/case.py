@@ -17,11 +17,14 @@ from .scene import Scene
 from .values import Fields, resolve
 
 Outcome = dict[str, Any]
+Then = str | tuple[str, int, Fields]
+"""A step, or a request whose answer is looked at."""
 
 # The lowest version that Apache Kafka 4.4.0 answers, where it is not 0. Below it, 3.9.2 is asked.
 FLOORS = {
     "CreateTopics": 2, "DeleteTopics": 1, "DescribeConfigs": 1, "DescribeLogDirs": 1, "Fetch": 4,
     "ListOffsets": 1, "OffsetCommit": 2, "OffsetFetch": 1, "OffsetForLeaderEpoch": 2, "Produce": 3,
+    "WriteTxnMarkers": 1,
 }  # fmt: skip
 
 
@@ -32,8 +35,9 @@ class Case:
     `given` names the steps before the request (scene.py); after a `|`, those between the request and its
     answer. `fields` is the request, with placeholders. `expect` is OK, CLOSED, UNANSWERED, or the names of
     all errors in the answer: it is checked against Kafka, so that a success is one. `then` are requests, as
-    (API, version, fields), that look at what came of it; their answers are compared as well. `cut` leaves so
-    many bytes off the end of the body.
+    (API, version, fields), that look at what came of it, and steps between them; the requests' answers are
+    compared as well. `cut` leaves so many bytes off the end of the body. `broker` names settings that both
+    brokers have for this case (peers.py).
     """
 
     api: str
@@ -42,8 +46,9 @@ class Case:
     given: str
     fields: Fields
     expect: str = "OK"
-    then: Sequence[tuple[str, int, Fields]] = ()
+    then: Sequence[Then] = ()
     cut: int = 0
+    broker: str = ""
 
     @property
     def succeeds(self) -> bool:
@@ -77,13 +82,15 @@ class Trial:
         """The release of Apache Kafka that knows the answer."""
         return "3.9.2" if self.version < FLOORS.get(self.case.api, 0) else "4.4.0"
 
-    def play(self, bootstrap: str) -> tuple[Outcome, str]:
-        """The outcome on a broker, and what it was in the words of `expect`."""
+    def play(self, bootstrap: str, attempt: int = 0) -> tuple[Outcome, str]:
+        """The outcome on a broker, and what it was in the words of `expect`. Another `attempt` on the same
+        broker has other names.
+        """
         case = self.case
         before, _, meanwhile = case.given.partition("|")
-        with Scene(bootstrap, self.id) as scene:
+        with Scene(bootstrap, f"{self.id} {attempt}" if attempt else self.id) as scene:
             scene.take(before)
-            connection = scene.connection()
+            connection = scene.connection("waiting" if meanwhile else "main")
             unanswered = case.fields.get("acks") == 0
             fields = resolve(case.fields, scene.variables)
             connection.send(case.api, self.version, fields, answered=not unanswered, cut=case.cut)
@@ -93,7 +100,11 @@ class Trial:
                 outcome: Outcome = {"answer": scene.canonical.of(case.api, answer or {})}
                 errors = " ".join(sorted(error_names(answer)))
                 verdict = "UNANSWERED" if unanswered else errors or "OK"
-                for api, version, more in case.then:
+                for item in case.then:
+                    if isinstance(item, str):
+                        scene.take(item)
+                        continue
+                    api, version, more = item
                     answer = connection.ask(api, version, resolve(more, scene.variables))
                     outcome.setdefault("then", []).append(scene.canonical.of(api, answer))
                 return outcome, verdict

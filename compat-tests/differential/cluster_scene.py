@@ -7,11 +7,13 @@ an ISR, which node is called the controller) is never compared.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from . import requests
+from . import transaction_requests as txn
 from .batches import Batch
 from .canonical import Canonical, error_names
 from .client import Connection
@@ -222,12 +224,127 @@ def _coordinated(scene: ClusterScene) -> None:
     scene.variables["elsewhere"] = next(other for other in scene.up() if other != node)
 
 
+_NUMBERS = itertools.count()
+"""Of names that are looked for: what another trial has found may still be there."""
+
+
+def _coordinated_on(scene: ClusterScene, node: str) -> None:
+    """`coordinated_on(3)`, before any other step: names for which node 3 is the coordinator, of {group} and
+    {transaction}. (Node 1 of the Kafkas can't be stopped: the controller lives there.)
+    """
+    deadline = time.monotonic() + 2 * PATIENCE_S
+    wanted = [
+        requests.find_coordinator("{group}"),
+        requests.find_coordinator("{transaction}", kind=1),
+    ]
+    for attempt in itertools.count():
+        if attempt % 50 == 20:
+            # A node that was stopped in an earlier trial leads nothing until it is elected again.
+            scene.on(1, "ElectLeaders", requests.elect())
+        told = [scene.on(1, "FindCoordinator", fields) for fields in wanted]
+        if all(answer["node_id"] == int(node) for answer in told):
+            return
+        if time.monotonic() > deadline:
+            raise StepFailed(f"node {node} coordinates nothing: {told}")
+        if any(answer["node_id"] < 0 for answer in told):
+            time.sleep(0.05)
+        known, scene.name = scene.name, f"d-{next(_NUMBERS):010}"
+        for name, value in scene.variables.items():
+            if isinstance(value, str):
+                scene.variables[name] = value.replace(known, scene.name)
+
+
+def _transacting(scene: ClusterScene) -> None:
+    """{transaction} has its {producer} and {epoch}; {transactor} is the node of its coordinator, and
+    {bystander} another.
+    """
+    _find_transactor(scene)
+    answer = _asked(scene, "transactor", "InitProducerId", txn.init())
+    scene.variables["producer"], scene.variables["epoch"] = answer["producer_id"], answer["producer_epoch"]
+
+
+def _find_transactor(scene: ClusterScene) -> None:
+    """Find the node of {transaction}'s coordinator, and wait until it has loaded and all is carried out."""
+    deadline = time.monotonic() + 2 * PATIENCE_S
+    while True:
+        asked = scene.up()[0]
+        answer = scene.on(asked, "FindCoordinator", requests.find_coordinator("{transaction}", kind=1))
+        node = answer["node_id"]
+        if node in scene.up():
+            told = scene.on(node, "DescribeTransactions", txn.describe_transactions())
+            [state] = told["transaction_states"]
+            if error_names(told) <= {"TRANSACTIONAL_ID_NOT_FOUND"} and not state[
+                "transaction_state"
+            ].startswith("Prepare"):
+                break
+        if time.monotonic() > deadline:
+            raise StepFailed(f"no coordinator for {scene.variables['transaction']}: {answer}")
+        time.sleep(0.05)
+    scene.variables["transactor"] = node
+    scene.variables["bystander"] = next(other for other in scene.up() if other != node)
+
+
+def _asked(scene: ClusterScene, who: str, api: str, fields: Fields) -> Fields:
+    """One exchange with the node that a variable names, again while that is loading or busy."""
+    deadline = time.monotonic() + PATIENCE_S
+    passing = {
+        "COORDINATOR_LOAD_IN_PROGRESS", "CONCURRENT_TRANSACTIONS", "COORDINATOR_NOT_AVAILABLE",
+        "NOT_COORDINATOR", "NOT_ENOUGH_REPLICAS",
+    }  # fmt: skip
+    while True:
+        answer = scene.on(scene.variables[who], api, fields)
+        errors = error_names(answer)
+        if not errors:
+            return answer
+        if not errors <= passing or time.monotonic() > deadline:
+            raise StepFailed(f"{api}: {errors}")
+        time.sleep(0.05)
+
+
+def _transacted(scene: ClusterScene, partitions: str) -> None:
+    """`transacted(0+1)`: partitions of {topic} with a record each in {transaction}, which stays open."""
+    indexes = [int(each) for each in partitions.split("+")]
+    _asked(scene, "transactor", "AddPartitionsToTxn", txn.add_partitions({"{topic}": indexes}))
+    for index in indexes:
+        leader = scene.partitions(scene.up()[0])[index]["leader_id"]
+        scene.variables["leader"] = leader
+        _asked(scene, "leader", "Produce", txn.produce_in_transaction(values=1, partition=index))
+
+
+def _offsets_transacted(scene: ClusterScene) -> None:
+    """An offset of {group} in {transaction}, not yet committed; needs `coordinated`."""
+    _asked(scene, "transactor", "AddOffsetsToTxn", txn.add_offsets())
+    _asked(scene, "coordinator", "TxnOffsetCommit", txn.commit_offsets())
+
+
+def _transactor_down(scene: ClusterScene) -> None:
+    """The node of {transaction}'s coordinator stops; {transactor} is its next one."""
+    _stop(scene, str(scene.variables["transactor"]))
+    _find_transactor(scene)
+
+
+def _transactor_crashed(scene: ClusterScene) -> None:
+    """As `transactor_down`, but without a word."""
+    _stop(scene, str(scene.variables["transactor"]), controlled=False)
+    _find_transactor(scene)
+
+
+def _completed_somewhere(scene: ClusterScene) -> None:
+    """Wait until {transaction} is complete, with all its markers."""
+    _find_transactor(scene)
+    scene.settle()
+
+
 def _settle(scene: ClusterScene) -> None:
     """Wait until the cluster has settled."""
     scene.settle()
 
 
 CLUSTER_STEPS: Mapping[str, Callable[..., None]] = {
+    "coordinated_on": _coordinated_on, "transacting": _transacting, "transacted": _transacted,
+    "offsets_transacted": _offsets_transacted,
+    "transactor_down": _transactor_down, "transactor_crashed": _transactor_crashed,
+    "carried_out": _completed_somewhere,
     "back": _back, "coordinated": _coordinated, "crashed": _crashed, "down": _down, "moving": _moving,
     "placed": _placed, "reassigned": _reassigned, "settle": _settle, "spread": _spread, "written": _written,
 }  # fmt: skip

@@ -18,37 +18,67 @@ from oracle import Kafka
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Fixed timestamps must not make records old enough to be deleted.
-SETTINGS = {"log.retention.ms": "-1"}
+SETTINGS = {
+    # Fixed timestamps must not make records old enough to be deleted.
+    "log.retention.ms": "-1",
+    # A consumer group's assignment follows at once from what its members do, not from the clock.
+    "group.consumer.assignment.interval.ms": "0",
+    "group.consumer.assignor.offload.enable": "false",
+    # Transactions that have run out of time are looked for often.
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "100",
+}
+# What cases ask for by name, over SETTINGS.
+VARIANTS: dict[str, dict[str, str]] = {
+    "": {},
+    "no migration": {"group.consumer.migration.policy": "disabled"},
+    "upgrade only": {"group.consumer.migration.policy": "upgrade"},
+    "downgrade only": {"group.consumer.migration.policy": "downgrade"},
+    "small groups": {"group.max.size": "1", "group.consumer.max.size": "1"},
+    # A broker of their own for cases that change what the whole cluster has.
+    "other features": {},
+    "short sessions": {
+        "group.min.session.timeout.ms": "100",
+        "group.consumer.min.session.timeout.ms": "100",
+        "group.consumer.session.timeout.ms": "400",
+        "group.consumer.min.heartbeat.interval.ms": "50",
+        "group.consumer.heartbeat.interval.ms": "100",
+    },
+}
 # A new 4.x cluster sets min.insync.replicas for all brokers on behalf of this feature, which kwire does not
 # have.
 FEATURES = {"4.4.0": {"eligible.leader.replicas.version": 0}}
 # What kwire is without being asked, and the Kafka of ../oracle is not.
-KAFKA_SETTINGS = {"offsets.topic.num.partitions": "50", **SETTINGS}
+KAFKA_SETTINGS = {
+    "offsets.topic.num.partitions": "50",
+    # A slow machine must not fence the only broker.
+    "broker.session.timeout.ms": "60000",
+    **SETTINGS,
+}
 
 
 @contextmanager
-def kafka(version: str) -> Iterator[str]:
+def kafka(version: str, variant: str = "") -> Iterator[str]:
     """A real Kafka of that release; its HOST:PORT."""
     running = os.environ.get("KAFKA_BOOTSTRAP")
-    if running and version == os.environ.get("KAFKA_VERSION", "4.4.0"):
+    if running and not variant and version == os.environ.get("KAFKA_VERSION", "4.4.0"):
         yield running
         return
-    with Kafka(version, KAFKA_SETTINGS, features=FEATURES.get(version)) as broker:
+    settings = {**KAFKA_SETTINGS, **VARIANTS[variant]}
+    with Kafka(version, settings, features=FEATURES.get(version)) as broker:
         yield broker.bootstrap
 
 
 @contextmanager
-def kwire(*, on_disk: bool = False) -> Iterator[str]:
+def kwire(variant: str = "", *, on_disk: bool = False) -> Iterator[str]:
     """A kwire that keeps its data in memory, or for as long as it runs in files; its HOST:PORT."""
     running = os.environ.get("KWIRE_BOOTSTRAP")
-    if running:
+    if running and not variant:
         yield running
         return
     with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory(prefix="kwire-differential-") as data:
         command = [sys.executable, "-m", "kwire", "serve", "--port", "0"]
         command += ["--data", data] if on_disk else ["--memory"]
-        for key, value in SETTINGS.items():
+        for key, value in {**SETTINGS, **VARIANTS[variant]}.items():
             command += ["--set", f"{key}={value}"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=ROOT, text=True)
         try:

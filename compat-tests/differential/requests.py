@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .batches import Batch, Joined, MessageSet, Raw
-from .values import Fields
+from .values import Built, Fields
 
 Records = Batch | MessageSet | Joined | Raw | None
 THREE = Batch()
@@ -134,7 +134,7 @@ def join(
     *,
     protocol_type: str = "testing",
     protocols: Sequence[str] = ("first", "second"),
-    metadata: bytes = b"metadata",
+    metadata: bytes | Built = b"metadata",
     session_timeout_ms: int = 30_000,
     rebalance_timeout_ms: int = 30_000,
 ) -> Fields:
@@ -153,7 +153,7 @@ def sync(
     group: str,
     generation: int | str,
     member: str,
-    assignments: Sequence[tuple[str, bytes]] = (),
+    assignments: Sequence[tuple[str, bytes | Built]] = (),
     *,
     instance: str | None = None,
     kind: str | None = "testing",
@@ -216,7 +216,7 @@ def offset_fetch(
     partitions: Sequence[int] = (0,),
     require_stable: bool = False,
     member: str | None = None,
-    epoch: int = -1,
+    epoch: int | str = -1,
 ) -> Fields:
     """No topic: all that the group has committed (v2 and later)."""
     old = [{"name": topic, "partition_indexes": list(partitions)} for topic in topics]
@@ -373,3 +373,14 @@ def list_reassignments(*partitions: tuple[str, Sequence[int]], timeout_ms: int =
     """ListPartitionReassignments of (topic, partitions) each; none: of all."""
     named = [{"name": topic, "partition_indexes": list(indexes)} for topic, indexes in partitions]
     return {"topics": named or None, "timeout_ms": timeout_ms}
+
+
+def update_features(
+    *updates: tuple[str, int], kind: int = 1, validate_only: bool = False, timeout_ms: int = 10_000
+) -> Fields:
+    """UpdateFeatures to (feature, level) each, as an upgrade unless another kind is given."""
+    wanted = [
+        {"feature": name, "max_version_level": level, "allow_downgrade": kind != 1, "upgrade_type": kind}
+        for name, level in updates
+    ]
+    return {"timeout_ms": timeout_ms, "feature_updates": wanted, "validate_only": validate_only}

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
-from . import requests
+from . import consumer_steps, requests, transaction_steps
 from .batches import Batch, MessageSet, Raw
 from .canonical import Canonical, error_names
 from .client import Connection
@@ -23,16 +23,20 @@ from .values import Fields, resolve
 
 # Spoken by 3.9.2, 4.4.0 and kwire alike; none newer than 3.9.2's.
 STEP_VERSIONS = {
-    "ApiVersions": 3, "CreatePartitions": 3, "CreateTopics": 7, "DeleteGroups": 2, "DeleteRecords": 2,
-    "DeleteTopics": 5, "DescribeGroups": 5, "DescribeConfigs": 4, "Fetch": 12, "FindCoordinator": 3,
-    "Heartbeat": 4,
-    "IncrementalAlterConfigs": 1, "InitProducerId": 4, "JoinGroup": 7, "LeaveGroup": 4, "ListGroups": 4,
-    "ListOffsets": 7,
-    "Metadata": 12, "OffsetCommit": 8, "OffsetFetch": 7, "Produce": 9, "SyncGroup": 5,
+    "AddOffsetsToTxn": 3, "AddPartitionsToTxn": 3, "ApiVersions": 3, "CreatePartitions": 3,
+    "CreateTopics": 7, "DeleteGroups": 2, "DeleteRecords": 2, "DeleteTopics": 5, "DescribeConfigs": 4,
+    "DescribeGroups": 5, "DescribeTransactions": 0, "EndTxn": 4, "Fetch": 12, "FindCoordinator": 3,
+    "Heartbeat": 4, "IncrementalAlterConfigs": 1, "InitProducerId": 4, "JoinGroup": 7, "LeaveGroup": 4,
+    "ListGroups": 4, "ListOffsets": 7, "Metadata": 12, "OffsetCommit": 8, "OffsetFetch": 7, "Produce": 9,
+    "SyncGroup": 5, "TxnOffsetCommit": 3, "UpdateFeatures": 1, "WriteTxnMarkers": 1,
+    # Not asked of 3.9.2.
+    "ConsumerGroupDescribe": 1, "ConsumerGroupHeartbeat": 1,
 }  # fmt: skip
 
 # What a coordinator says until it has loaded.
 _NOT_YET = {"COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR"}
+# And while it ends a producer's last transaction; older clients hear it in another word.
+_BUSY = {"CONCURRENT_TRANSACTIONS", "NOT_ENOUGH_REPLICAS"}
 PATIENCE_S = 15.0
 
 
@@ -60,6 +64,9 @@ class Scene:
             "group": f"{self.name}-group",
             "other_group": f"{self.name}-other-group",
             "missing_group": f"{self.name}-missing-group",
+            "transaction": f"{self.name}-transaction",
+            "second_transaction": f"{self.name}-second-transaction",
+            "missing_transaction": f"{self.name}-missing-transaction",
             "missing_id": UUID(int=0x1234_5678_9ABC_4DEF_8123_4567_89AB_CDEF),
             "zero_id": UUID(int=0),
             "node": 1,
@@ -89,22 +96,36 @@ class Scene:
                 raise StepFailed(f"no step {word!r}")
             STEPS[found[1]](self, *(found[2].split(",") if found[2] else ()))
 
-    def ask(self, api: str, fields: Fields, connection: str = "main") -> Fields:
+    def another_connection(self) -> Connection:
+        """A connection of the caller's, who closes it."""
+        return Connection(self.bootstrap)
+
+    def version_of(self, api: str) -> int:
+        """The version in which steps speak an API."""
+        return STEP_VERSIONS[api]
+
+    def ask(
+        self, api: str, fields: Fields, connection: str = "main", *, version: int | None = None
+    ) -> Fields:
         """One exchange of a step. Its answer counts for the numbering of ids, as the case's own does."""
         filled = resolve(fields, self.variables)
-        answer = self.connection(connection).ask(api, STEP_VERSIONS[api], filled)
+        answer = self.connection(connection).ask(
+            api, STEP_VERSIONS[api] if version is None else version, filled
+        )
         self.canonical.of(api, answer)
         return answer
 
-    def must(self, api: str, fields: Fields, connection: str = "main") -> Fields:
-        """`ask`, and insist on an answer without errors; waits for a coordinator that is loading."""
+    def must(
+        self, api: str, fields: Fields, connection: str = "main", *, version: int | None = None
+    ) -> Fields:
+        """`ask`, and insist on an answer without errors; waits for a coordinator that is loading or busy."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
-            answer = self.ask(api, fields, connection)
+            answer = self.ask(api, fields, connection, version=version)
             errors = error_names(answer)
             if not errors:
                 return answer
-            if not errors <= _NOT_YET or time.monotonic() > deadline:
+            if not errors <= _NOT_YET | _BUSY or time.monotonic() > deadline:
                 raise StepFailed(f"{api}: {', '.join(sorted(errors))}")
             time.sleep(0.02)
 
@@ -120,6 +141,18 @@ class Scene:
             if time.monotonic() > deadline:
                 raise StepFailed(f"{api} does not become as wanted: {answer}")
             time.sleep(0.02)
+
+    def join(self, name: str, instance: str | None = None, **how: Any) -> None:
+        """A classic member joins {group}, as {name}; {generation} is the group's then."""
+        fields = requests.join("{group}", f"{{{name}}}" if name in self.variables else "", instance, **how)
+        answer = self.ask("JoinGroup", fields, name)
+        if error_names(answer) == {"MEMBER_ID_REQUIRED"}:
+            fields["member_id"] = answer["member_id"]
+            answer = self.must("JoinGroup", fields, name)
+        elif error_names(answer):
+            raise StepFailed(f"JoinGroup: {error_names(answer)}")
+        self.variables[name] = answer["member_id"]
+        self.variables["generation"] = answer["generation_id"]
 
 
 def _topic(scene: Scene, partitions: str = "1", configs: str = "", name: str = "topic") -> None:
@@ -231,22 +264,10 @@ def _ready(scene: Scene) -> None:
     scene.until("Heartbeat", fields, lambda answer: not error_names(answer) & _NOT_YET)
 
 
-def _join(scene: Scene, name: str, instance: str | None = None, **how: Any) -> None:
-    fields = requests.join("{group}", f"{{{name}}}" if name in scene.variables else "", instance, **how)
-    answer = scene.ask("JoinGroup", fields, name)
-    if error_names(answer) == {"MEMBER_ID_REQUIRED"}:
-        fields["member_id"] = answer["member_id"]
-        answer = scene.must("JoinGroup", fields, name)
-    elif error_names(answer):
-        raise StepFailed(f"JoinGroup: {error_names(answer)}")
-    scene.variables[name] = answer["member_id"]
-    scene.variables["generation"] = answer["generation_id"]
-
-
 def _joined(scene: Scene) -> None:
     """{member} is in the group and has yet to bring an assignment."""
     _ready(scene)
-    _join(scene, "member")
+    scene.join("member")
 
 
 def _member(scene: Scene) -> None:
@@ -259,7 +280,7 @@ def _static(scene: Scene) -> None:
     """{member} is a stable static member, its instance {instance}."""
     _ready(scene)
     scene.variables["instance"] = f"{scene.name}-instance"
-    _join(scene, "member", scene.variables["instance"])
+    scene.join("member", scene.variables["instance"])
     _synced(scene)
 
 
@@ -271,7 +292,7 @@ def _synced(scene: Scene) -> None:
 def _replaced(scene: Scene) -> None:
     """Another process takes the instance of {member}; {old_member} is what it was."""
     scene.variables["old_member"] = scene.variables.pop("member")
-    _join(scene, "member", scene.variables["instance"])
+    scene.join("member", scene.variables["instance"])
 
 
 def _rebalancing(scene: Scene) -> None:
@@ -310,7 +331,13 @@ def _pending(scene: Scene) -> None:
     """{pending} is a member id given out with MEMBER_ID_REQUIRED and not used yet."""
     answer = scene.ask("JoinGroup", requests.join("{group}", "", None), "second")
     scene.variables["pending"] = answer["member_id"]
-    # Kafka answers before it has committed the record of the new group, and lists only what is committed.
+    _listed(scene)
+
+
+def _listed(scene: Scene) -> None:
+    """{group} is listed: Kafka may answer before it has committed the record of a new group, and lists only
+    what is committed.
+    """
     mine = scene.variables["group"]
     listed = requests.list_groups()
     scene.until("ListGroups", listed, lambda found: mine in {each["group_id"] for each in found["groups"]})
@@ -321,8 +348,14 @@ def _left(scene: Scene) -> None:
     scene.must("LeaveGroup", requests.leave("{group}", "{member}"))
 
 
+def _is_found(answer: Fields) -> bool:
+    return not error_names(answer) & _NOT_YET
+
+
 def _transactions(scene: Scene) -> None:
     """Wait until the coordinator of the transactional id {group} has loaded, where there are transactions."""
+    # Who is asked for a coordinator makes the topic that it needs.
+    scene.until("FindCoordinator", requests.find_coordinator("{transaction}", kind=1), _is_found)
     fields = requests.init_producer_id("{group}-first")
     scene.until("InitProducerId", fields, lambda answer: not error_names(answer) & _NOT_YET)
 
@@ -350,7 +383,7 @@ def _subscribed(scene: Scene) -> None:
     _ready(scene)
     name = scene.variables["topic"].encode()
     subscription = b"\0\0" + b"\0\0\0\1" + len(name).to_bytes(2, "big") + name + b"\xff\xff\xff\xff"
-    _join(scene, "member", protocol_type="consumer", metadata=subscription)
+    scene.join("member", protocol_type="consumer", metadata=subscription)
     fields = requests.sync("{group}", "{generation}", "{member}", [("{member}", b"")], kind="consumer")
     scene.must("SyncGroup", fields, "member")
 
@@ -358,6 +391,27 @@ def _subscribed(scene: Scene) -> None:
 def _version_probe(scene: Scene) -> None:
     """An ApiVersions exchange before the case's request, as clients do."""
     scene.must("ApiVersions", requests.api_versions())
+
+
+def _feature(scene: Scene, name: str, level: str) -> None:
+    """`feature(name,level)`: finalise a level, whatever it was, and wait until clients are told."""
+    _shows(scene, name)
+    kind = 1 if scene.variables[name] <= int(level) else 2
+    scene.must("UpdateFeatures", requests.update_features((name, int(level)), kind=kind))
+    _shows(scene, name, level)
+
+
+def _shows(scene: Scene, name: str, level: str = "") -> None:
+    """`shows(name,level)`: wait until clients are told of that level. Without one, {name} is what they are
+    told.
+    """
+
+    def is_so(answer: Fields) -> bool:
+        levels = {each["name"]: each["max_version_level"] for each in answer["finalized_features"]}
+        scene.variables[name] = levels.get(name, 0)
+        return level in ("", str(scene.variables[name]))
+
+    scene.until("ApiVersions", requests.api_versions(), is_so)
 
 
 def _garbage(scene: Scene) -> None:
@@ -372,7 +426,9 @@ STEPS: dict[str, Callable[..., None]] = {
     "records": _records, "compressed": _compressed, "legacy": _legacy, "late": _late, "trimmed": _trimmed,
     "producer": _producer, "sequence": _sequence, "session": _session, "ready": _ready, "joined": _joined,
     "member": _member, "static": _static, "replaced": _replaced, "rebalancing": _rebalancing,
-    "rejoined": _rejoined, "two": _two, "pending": _pending, "left": _left, "committed": _committed,
-    "erased": _erased,
+    "rejoined": _rejoined, "two": _two, "pending": _pending, "listed": _listed, "left": _left,
+    "committed": _committed, "erased": _erased,
     "own_commit": _own_commit, "subscribed": _subscribed, "probe": _version_probe, "garbage": _garbage,
+    "feature": _feature, "shows": _shows,
+    **transaction_steps.STEPS, **consumer_steps.STEPS,
 }  # fmt: skip

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -570,6 +571,99 @@ func TestTransactions(t *testing.T) {
 		reader := newClient(t, from(topic, 0, start), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 		wantValues(t, take(ctx, t, reader, 2), []string{"committed", "last"})
 	})
+}
+
+// Two members read, transform and write in transactions with their offsets, as the group changes under them; some
+// transactions are aborted, and in the end each output is there once.
+func transactInAGroup(ctx context.Context, t testing.TB, options ...kgo.Opt) {
+	t.Helper()
+	source, sink := newTopic(ctx, t, 4), newTopic(ctx, t, 1)
+	values := gokit.Numbered("v", 200)
+	for i := range int32(4) {
+		produce(ctx, t, source, i, values[i*25:i*25+25])
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var members sync.WaitGroup
+	var aborted, committed atomic.Int32
+	for i := range 2 {
+		session, err := kgo.NewGroupTransactSession(append([]kgo.Opt{
+			kgo.SeedBrokers(gokit.Seeds...), kgo.TransactionalID(fmt.Sprintf("%s-%d", sink, i)),
+			kgo.ConsumerGroup(source), kgo.ConsumeTopics(source), kgo.ConsumeResetOffset(start),
+			kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(), kgo.DefaultProduceTopic(sink),
+			kgo.HeartbeatInterval(100 * time.Millisecond), kgo.FetchMaxWait(200 * time.Millisecond),
+		}, options...)...)
+		gokit.Must(t, "making a session", err)
+		t.Cleanup(session.Close)
+		members.Go(func() {
+			for round := 1; ; round++ {
+				fetches := session.PollRecords(ctx, 10)
+				if ctx.Err() != nil {
+					return
+				}
+				if err := session.Begin(); err != nil {
+					t.Errorf("beginning: %v", err)
+					return
+				}
+				problem := kgo.AbortingFirstErrPromise(session.Client())
+				fetches.EachRecord(func(record *kgo.Record) {
+					session.Produce(ctx, kgo.StringRecord(strings.ToUpper(string(record.Value))), problem.Promise())
+				})
+				try := kgo.TransactionEndTry(problem.Err() == nil && round%3 != 0)
+				done, err := session.End(context.Background(), try)
+				if err != nil {
+					t.Errorf("ending: %v", err)
+					return
+				}
+				if done {
+					committed.Add(1)
+				} else {
+					aborted.Add(1)
+				}
+			}
+		})
+		if i == 0 {
+			gokit.Eventually(t, "the first works", func() bool { return committed.Load() > 0 })
+		}
+	}
+	for i := range int32(4) {
+		produce(ctx, t, source, i, values[100+i*25:100+i*25+25])
+	}
+	reader := newClient(t, from(sink, 0, start), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	got := take(ctx, t, reader, len(values))
+	cancel()
+	members.Wait()
+	slices.SortFunc(got, func(a, b *kgo.Record) int { return strings.Compare(string(a.Value), string(b.Value)) })
+	want := strings.Split(strings.ToUpper(strings.Join(values, " ")), " ")
+	slices.Sort(want)
+	wantValues(t, got, want)
+	if aborted.Load() == 0 {
+		t.Error("no transaction was aborted")
+	}
+	// What came after the last one is no output: a reader of all that is committed finds as many as before.
+	wantCommitted(ctx, t, sink, len(values))
+}
+
+// wantCommitted reads a topic from start to end, and fails unless it has n committed records.
+func wantCommitted(ctx context.Context, t testing.TB, topic string, n int) {
+	t.Helper()
+	ctx = context.WithoutCancel(ctx)
+	produce(ctx, t, topic, 0, []string{"the end"})
+	reader := newClient(t, from(topic, 0, start), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	got := take(ctx, t, reader, n+1)
+	if len(got) != n+1 || string(got[n].Value) != "the end" {
+		t.Fatalf("%d committed records, the last is %q", len(got), got[len(got)-1].Value)
+	}
+}
+
+func TestGroupTransactSessions(t *testing.T) {
+	for name, options := range map[string][]kgo.Opt{
+		"classic": {kgo.Balancers(kgo.CooperativeStickyBalancer())}, "KIP-848": {kgo.ServerSideBalancer()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gokit.Scenario(t, func(ctx context.Context, t testing.TB) { transactInAGroup(ctx, t, options...) })
+		})
+	}
 }
 
 func TestConsumerProtocolOfKIP848(t *testing.T) {

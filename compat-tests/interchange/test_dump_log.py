@@ -119,3 +119,12 @@ def test_producer_snapshots_are_read(partition: Path, version: str) -> None:
     (newest,) = [line for line in lines if line.startswith("producerId: 8 ")]
     assert "coordinatorEpoch: 7 currentTxnFirstOffset: " in newest
     assert "lastSequence: 2 lastOffset: 902" in newest
+
+
+@pytest.mark.parametrize("version", DUMP)
+def test_a_transaction_index_is_read(partition: Path, version: str) -> None:
+    (index,) = partition.glob("*.txnindex")
+    lines = dump(version, "--files", str(index))
+    assert complaints(lines) == []
+    (entry,) = [line for line in lines if line.startswith("version: ")]
+    assert entry == "version: 0 producerId: 8 firstOffset: 900 lastOffset: 903 lastStableOffset: 904"

@@ -380,6 +380,61 @@ CASES = [
         NEWER,
     ),
     Case("transactions are found hanging", "transactions find-hanging --broker-id 1", NEWER),
+    Case(
+        "an open transaction is aborted on its partition",
+        """
+        topics --create --topic open --partitions 1
+        & producer-perf-test --topic open --num-records 9 --throughput 0.001 --record-size 9 \
+            --transactional-id open-t --transaction-duration-ms 600000 --producer.config @patient.properties
+        until open-0: transactions describe --transactional-id open-t
+        until TIME -1 0: transactions describe-producers --topic open --partition 0
+        transactions list
+        get-offsets --topic open
+        console-consumer --topic open --from-beginning --isolation-level read_committed --timeout-ms 2500
+        transactions find-hanging --broker-id 1 --max-transaction-timeout 0
+        transactions abort --topic open --partition 0 --start-offset 7
+        transactions abort --topic open --partition 0 --start-offset 0
+        transactions describe-producers --topic open --partition 0
+        transactions abort --topic open --partition 0 --start-offset 0
+        transactions describe --transactional-id open-t
+        get-offsets --topic open
+        transactions describe --transactional-id nobody
+        transactions describe-producers --topic not-there --partition 0
+        """,
+        NEWER,
+        files={"patient.properties": "transaction.timeout.ms=600000\n"},
+    ),
+    Case(
+        "a transaction is ended by its id",
+        """
+        topics --create --topic ended --partitions 1
+        & producer-perf-test --topic ended --num-records 9 --throughput 0.001 --record-size 9 \
+            --transactional-id ended-t --transaction-duration-ms 600000 --producer.config @patient.properties
+        until ended-0: transactions describe --transactional-id ended-t
+        until TIME -1 0: transactions describe-producers --topic ended --partition 0
+        transactions forceTerminateTransaction --transactional-id ended-t
+        until CompleteAbort: transactions describe --transactional-id ended-t
+        transactions describe-producers --topic ended --partition 0
+        transactions list --transactional-id-pattern ended.*
+        transactions list --transactional-id-pattern (
+        transactions list --duration-filter 3600000
+        """,
+        FOUR,
+        files={"patient.properties": "transaction.timeout.ms=600000\n"},
+    ),
+    Case(
+        "a transaction that was committed",
+        """
+        topics --create --topic whole --partitions 1
+        producer-perf-test --topic whole --num-records 9 --throughput -1 --record-size 9 --transactional-id \
+            whole-t --transaction-duration-ms 600000
+        until CompleteCommit: transactions describe --transactional-id whole-t
+        transactions describe-producers --topic whole --partition 0
+        get-offsets --topic whole
+        """,
+        NEWER,
+        is_fast=True,
+    ),
     Case("the metadata quorum", "metadata-quorum describe --replication", NEWER),
     Case("metrics subscriptions", "client-metrics --list", NEWER),
     Case(
@@ -425,6 +480,70 @@ CASES = [
         consumer-groups --describe --group static-g --members --verbose
         """,
         only="static",
+    ),
+    Case(
+        "offsets of a group of the new protocol",
+        """
+        topics --create --topic newer --partitions 1
+        console-producer --topic newer << a|b|c|d|e
+        console-consumer --topic newer --group newer-g --consumer-property group.protocol=consumer \
+            --from-beginning --max-messages 5
+        consumer-groups --describe --group newer-g
+        consumer-groups --describe --group newer-g --offsets --verbose
+        consumer-groups --describe --group newer-g --members
+        consumer-groups --describe --group newer-g --state
+        consumer-groups --list --type consumer
+        consumer-groups --list --type consumer --state
+        consumer-groups --list --state empty
+        groups --list --group-type consumer
+        groups --list --protocol consumer
+        consumer-groups --group newer-g --topic newer --reset-offsets --to-earliest --execute
+        consumer-groups --describe --group newer-g
+        consumer-groups --group newer-g --topic newer:0 --reset-offsets --shift-by 2 --execute
+        consumer-groups --group newer-g --all-topics --reset-offsets --to-latest --export --dry-run
+        consumer-groups --delete-offsets --group newer-g --topic newer
+        consumer-groups --describe --group newer-g
+        consumer-groups --delete --group newer-g
+        consumer-groups --describe --group newer-g
+        consumer-groups --list
+        """,
+        FOUR,
+        only="newer",
+        is_fast=True,
+    ),
+    Case(
+        "a group of the new protocol with two members",
+        """
+        topics --create --topic lively --partitions 2
+        & console-consumer --topic lively --group lively-g --consumer-property group.protocol=consumer \
+            --consumer-property group.instance.id=first --consumer-property group.remote.assignor=range
+        until Stable 1: consumer-groups --describe --group lively-g --state
+        & console-consumer --topic lively --group lively-g --consumer-property group.protocol=consumer \
+            --consumer-property group.instance.id=second --consumer-property group.remote.assignor=range
+        until Stable 2: consumer-groups --describe --group lively-g --state
+        consumer-groups --describe --group lively-g --state --verbose
+        consumer-groups --describe --group lively-g --members
+        consumer-groups --describe --group lively-g --members --verbose
+        consumer-groups --list --state stable --type consumer
+        consumer-groups --group lively-g --topic lively --reset-offsets --to-earliest --execute
+        consumer-groups --delete-offsets --group lively-g --topic lively
+        consumer-groups --delete --group lively-g
+        """,
+        FOUR,
+        only="lively",
+    ),
+    Case(
+        "a group's settings",
+        """
+        configs --alter --entity-type groups --entity-name set-g --add-config \
+            consumer.session.timeout.ms=50000
+        configs --describe --entity-type groups --entity-name set-g
+        configs --alter --entity-type groups --entity-name set-g --add-config consumer.session.timeout.ms=1
+        configs --alter --entity-type groups --entity-name set-g --add-config no.such.setting=1
+        configs --alter --entity-type groups --entity-name set-g --delete-config consumer.session.timeout.ms
+        [3.9.2] configs --describe --entity-type groups --entity-name set-g
+        """,
+        NEWER,
     ),
     Case(
         "a streams application is reset",

@@ -22,6 +22,16 @@ _REPLACED = [
     (re.compile(r"(?<=\(isolated\): )\d+|(?<=\bFinalizedVersionLevel: )\S+"), "N"),
     (re.compile(r"(?<=Epoch: )\d+"), "EPOCH"),
 ]
+_PRODUCER_ID = re.compile(r"^\d+(?= \d+ -?\d+ -?\d+ TIME )")
+_STATE = r"(?:Empty|Ongoing|Prepare\w+|Complete\w+|Dead)"
+_TRANSACTIONS = [
+    (_PRODUCER_ID, "PRODUCER"),  # describe-producers
+    (re.compile(rf"^(\S+ \d+) \d+ ({_STATE})$"), r"\1 PRODUCER \2"),  # list
+    (
+        re.compile(rf"^(\d+ \S+) \d+ (\d+ {_STATE} \d+) (\S+) (?:\d+|None)\b"),
+        r"\1 PRODUCER \2 \3 LONG",
+    ),  # describe
+]
 _IN_SYNC = re.compile(r"(?<=Isr: )[\d,]+")
 _SPEED = re.compile(r"-?\d+\.\d+(E-?\d+)?|(?<=, )\d+(?= ms)|(?<=, )\d+\b")
 
@@ -43,6 +53,9 @@ def normalised(tool: str, text: str, only: str) -> list[str]:
     if tool.endswith("-perf-test"):
         text = _SPEED.sub("N", text)
     lines = [re.sub(r"[ \t]+", " ", line).strip() for line in text.splitlines()]
+    if tool == "transactions":
+        for pattern, words in _TRANSACTIONS:
+            lines = [pattern.sub(words, line) for line in lines]
     if only:
         lines = [line for line in lines if only in line]
     return lines if tool in _ORDERED else sorted(lines)

@@ -59,7 +59,7 @@ def _transcript(bench: Bench, case: Case, bootstrap: str, files: Path) -> list[s
         for step in case.steps(bench.release):
             if step.startswith("& "):
                 log = files / f"background-{len(running)}.log"
-                running.append(bench.tools.in_background(bootstrap, shlex.split(step[2:]), log))
+                running.append(bench.tools.in_background(bootstrap, _words(step[2:], files), log))
                 continue
             told += _step(bench, case, bootstrap, files, step)
     finally:
@@ -69,10 +69,14 @@ def _transcript(bench: Bench, case: Case, bootstrap: str, files: Path) -> list[s
     return told
 
 
+def _words(line: str, files: Path) -> list[str]:
+    return [str(files / word[1:]) if word.startswith("@") else word for word in shlex.split(line)]
+
+
 def _step(bench: Bench, case: Case, bootstrap: str, files: Path, step: str) -> list[str]:
     awaited = re.match("until (.+?): ", step)
     line, _, typed = step[awaited.end() if awaited else 0 :].partition(" << ")
-    words = [str(files / word[1:]) if word.startswith("@") else word for word in shlex.split(line)]
+    words = _words(line, files)
     lines = [f"{each}\n" for each in typed.split("|")] if typed else []
     deadline = time.monotonic() + AWAITED_S
     while True:

@@ -27,7 +27,7 @@ var (
 // fastVersions are those of the fast part of the suite.
 var fastVersions = []sarama.KafkaVersion{sarama.V0_11_0_2, sarama.V2_3_0_0, sarama.MaxVersion}
 
-const soon = 20 * time.Second // for anything that a healthy broker does at once
+const soon = 45 * time.Second // for anything that a healthy broker does at once
 
 // configure is the configuration that every scenario starts from.
 func configure(version sarama.KafkaVersion) *sarama.Config {

@@ -28,10 +28,10 @@ for argument in "$@"; do
     esac
 done
 if [ -n "$filtered" ]; then
-    exec go test -count=1 -timeout 6m -parallel $parallel "${options[@]}" .
+    exec go test -count=1 -timeout 15m -parallel $parallel "${options[@]}" .
 fi
 go vet ./...
 go build -o "${TMPDIR:-/tmp}/compat-sarama-ids.$$" ./ids
 trap 'rm -f "${TMPDIR:-/tmp}/compat-sarama-ids.$$"' EXIT
-{ go test -json -count=1 -timeout 6m -parallel $parallel "${options[@]}" . || true; } \
+{ go test -json -count=1 -timeout 15m -parallel $parallel "${options[@]}" . || true; } \
     | "${TMPDIR:-/tmp}/compat-sarama-ids.$$" "${strict[@]}" "${short[@]}"

@@ -22,7 +22,7 @@ import (
 // listing: the tests are only asked for their names (run.sh --write-allow).
 var listing = os.Getenv("KWIRE_TEST_LIST") != ""
 
-const patience = 60 * time.Second // for one scenario, unless it asks for more with scenarioWithin
+const patience = 120 * time.Second // for one scenario, unless it asks for more with scenarioWithin
 
 func scenario(t *testing.T, body func(t testing.TB)) {
 	t.Helper()

@@ -4,9 +4,13 @@ from ..case import Case, Trial
 from . import (
     cluster,
     configs,
+    consumer_groups,
+    features,
     fetch,
     group_admin,
+    group_configs,
     group_offsets,
+    group_types,
     groups,
     log_offsets,
     malformed,
@@ -15,14 +19,21 @@ from . import (
     producers,
     replication,
     topics,
+    transaction_log,
+    transaction_offsets,
+    transactions,
 )
 
 TABLES = [
     cluster.CASES,
     configs.CASES,
+    consumer_groups.CASES,
+    features.CASES,
     fetch.CASES,
     group_admin.CASES,
+    group_configs.CASES,
     group_offsets.CASES,
+    group_types.CASES,
     groups.CASES,
     log_offsets.CASES,
     malformed.CASES,
@@ -31,6 +42,12 @@ TABLES = [
     producers.CASES,
     replication.CASES,
     topics.CASES,
+    transaction_log.CASES,
+    transaction_offsets.CASES,
+    transactions.CASES,
 ]
 CASES: list[Case] = [case for table in TABLES for case in table]
-TRIALS: list[Trial] = [trial for case in CASES for trial in case.trials()]
+TRIALS: list[Trial] = sorted(
+    (trial for case in CASES for trial in case.trials()), key=lambda trial: trial.case.broker
+)
+"""In the order of the tables; those that want other brokers come last, one kind after the other."""

@@ -9,7 +9,11 @@ Nodes 1, 2 and 3 are in racks a, b and c. Cases with the same `given` follow eac
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from ..cluster_case import ClusterCase, ClusterTrial
+from ..consumer_requests import describe_consumer_groups, joining
 from ..requests import (
     commit,
     create_partitions,
@@ -37,6 +41,18 @@ from ..requests import (
     reassign,
     sync,
 )  # fmt: skip
+from ..transaction_requests import (
+    add_offsets,
+    add_partitions,
+    commit_offsets,
+    describe_producers,
+    describe_transactions,
+    end,
+    init,
+    list_transactions,
+    produce_in_transaction,
+    write_marker,
+)  # fmt: skip
 
 # Nodes 1, 2 and 3 lead partitions 0, 1 and 2; the next follows. Partition 3 is as 0.
 FOUR = "placed(1+2;2+3;3+1;1+2) written(3,0) written(4,1) written(2,3) coordinated"
@@ -50,8 +66,14 @@ HELD = "placed(1+3,min.insync.replicas=2) written(2,0) down(3)"
 LOSING = "placed(2+3,unclean.leader.election.enable=true) written(3,0) down(3) written(2,0) down(2) back(3)"
 MOVING = "placed(1+2;2+1) written(3,0) down(3) moving(0,3+2)"
 
+# A transaction on partitions that nodes 1, 2 and 3 lead, and each follows another.
+TXN = "placed(1+2;2+3;3+1) coordinated transacting"
+OPEN = f"{TXN} transacted(0+1+2)"
+# The same, and node 3 coordinates all.
+OPEN_OF_3 = f"coordinated_on(3) {OPEN}"
+
 NOT_LEADER, NO_TOPIC = "NOT_LEADER_OR_FOLLOWER", "UNKNOWN_TOPIC_OR_PARTITION"
-META = (1, "Metadata", 12, metadata("{topic}", auto_create=False))
+META: tuple[Any, ...] = (1, "Metadata", 12, metadata("{topic}", auto_create=False))
 
 
 def group_cases() -> list[ClusterCase]:
@@ -66,7 +88,46 @@ def group_cases() -> list[ClusterCase]:
     return [ClusterCase(api, spoken, "wrong coordinator", FOUR, fields, "NOT_COORDINATOR", node="elsewhere") for api, spoken, fields in rows]
 
 
+def transaction_cases() -> list[ClusterCase]:
+    """Each API of transactions and of consumer groups at a node that is not the coordinator."""
+    rows = [
+        ("InitProducerId", "0-5", init(), "bystander"), ("AddPartitionsToTxn", "0-3", add_partitions(), "bystander"),
+        ("AddPartitionsToTxn", "4-5", add_partitions(), "bystander"), ("AddOffsetsToTxn", "0-4", add_offsets(), "bystander"),
+        ("EndTxn", "0-5", end(), "bystander"), ("DescribeTransactions", "0", describe_transactions(), "bystander"),
+        ("TxnOffsetCommit", "0-4", commit_offsets(), "elsewhere"),
+        ("ConsumerGroupHeartbeat", "0-1", joining("a-member"), "elsewhere"),
+        ("ConsumerGroupDescribe", "0-1", describe_consumer_groups(), "elsewhere"),
+    ]
+    return [ClusterCase(api, spoken, "wrong coordinator" + (" for brokers" if spoken == "4-5" else ""), TXN, fields, "NOT_COORDINATOR", node=node) for api, spoken, fields, node in rows]
+
+
+def seen(up: Sequence[int] = (1, 2, 3)) -> tuple[Any, ...]:
+    """What a transaction has come to at its leaders, which are nodes 1, 2 and 3."""
+    return tuple(
+        one
+        for node in up
+        for one in (
+            (node, "Fetch", 12, fetch(0, partition=node - 1, isolation_level=1, max_wait_ms=0)),
+            (node, "ListOffsets", 7, list_offsets(-1, partition=node - 1, isolation_level=1)),
+            (node, "DescribeProducers", 0, describe_producers("{topic}", node - 1)),
+        )
+    )
+
+
 CASES = [
+    *transaction_cases(),
+    ClusterCase("ListTransactions", "0-2", "at another coordinator", TXN, list_transactions(), node="bystander"),
+    ClusterCase("FindCoordinator", "1-6", "transactional id", TXN, find_coordinator("{transaction}", kind=1), node=2),
+    ClusterCase("Produce", "3-13", "in a transaction at a follower", OPEN, produce_in_transaction(1), NOT_LEADER, node=2),
+    ClusterCase("WriteTxnMarkers", "1-2", "at a follower", OPEN, write_marker(), NOT_LEADER, node=2),
+    ClusterCase("Fetch", "11-18", "an open transaction, at a follower", OPEN, fetch(isolation_level=1, max_wait_ms=0), node=2),
+    ClusterCase("DescribeTransactions", "0", "an open transaction on three nodes", OPEN, describe_transactions(), node="transactor"),
+    ClusterCase("EndTxn", "4-5", "commit on three nodes", OPEN, end(), node="transactor", alone=True, then=("carried_out", *seen(), (2, "Fetch", 12, fetch(isolation_level=1, max_wait_ms=0)))),
+    ClusterCase("EndTxn", "4-5", "abort on three nodes", OPEN, end(commit=False), node="transactor", alone=True, then=("carried_out", *seen(), (2, "Fetch", 12, fetch(isolation_level=1, max_wait_ms=0)))),
+    ClusterCase("EndTxn", "5", "at the coordinator after a crash", f"{OPEN_OF_3} transactor_crashed", end(commit=False), node="transactor", alone=True, then=("carried_out", ("transactor", "DescribeTransactions", 0, describe_transactions()))),
+    ClusterCase("EndTxn", "4-5", "a partition's leader has changed", "placed(1+2) coordinated transacting transacted(0) moving(0,3+2) reassigned", end(), node="transactor", alone=True, then=("carried_out", META, (3, "Fetch", 12, fetch(isolation_level=1, max_wait_ms=0)), (3, "DescribeProducers", 0, describe_producers()))),
+    ClusterCase("EndTxn", "4-5", "offsets at another coordinator", f"{TXN} offsets_transacted", end(), node="transactor", alone=True, then=("carried_out", ("coordinator", "OffsetFetch", 7, offset_fetch("{group}", "{topic}")))),
+    ClusterCase("InitProducerId", "4-5", "fences at a new coordinator", f"{OPEN_OF_3} transactor_down", init(), "CONCURRENT_TRANSACTIONS", node="transactor", alone=True, then=("carried_out", ("transactor", "DescribeTransactions", 0, describe_transactions()))),
     ClusterCase("Metadata", "0-13", "all up", FOUR, metadata("{topic}", auto_create=False)),
     ClusterCase("Metadata", "0-13", "all up, asked elsewhere", FOUR, metadata("{topic}", auto_create=False), node=3),
     ClusterCase("DescribeTopicPartitions", "0", "all up", FOUR, describe_topics("{topic}"), node=2),

@@ -23,9 +23,9 @@ run_go() {
         esac
     done
     if [ -n "$filtered" ]; then
-        go test -p 1 -count=1 -timeout 5m -parallel 6 "${options[@]}" .
+        go test -p 1 -count=1 -timeout 10m -parallel 6 "${options[@]}" .
         return
     fi
     go vet .
-    { go test -p 1 -json -count=1 -timeout 5m -parallel 6 "${options[@]}" . || true; } | "$ids/ids" "${strict[@]}" "${short[@]}"
+    { go test -p 1 -json -count=1 -timeout 10m -parallel 6 "${options[@]}" . || true; } | "$ids/ids" "${strict[@]}" "${short[@]}"
 }

@@ -18,9 +18,9 @@ import (
 
 const (
 	// Soon is the limit for anything that a healthy broker does at once.
-	Soon = 20 * time.Second
+	Soon = 45 * time.Second
 	// Patience is the limit for one scenario.
-	Patience = 60 * time.Second
+	Patience = 120 * time.Second
 )
 
 // listing: the tests are only asked for their names (run.sh --write-allow).

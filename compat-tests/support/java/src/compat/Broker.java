@@ -22,7 +22,7 @@ import java.util.regex.Pattern;
  */
 public final class Broker implements AutoCloseable {
     private static final Pattern READY = Pattern.compile("ready: (\\S+)");
-    private static final long STOP_S = 30;
+    private static final long STOP_S = 60;
 
     private final Path home;
     private final boolean keeps;
@@ -88,6 +88,12 @@ public final class Broker implements AutoCloseable {
             process.destroyForcibly();
             throw new IllegalStateException("the broker did not stop within " + STOP_S + " s");
         }
+    }
+
+    /** The end that no process can prepare for: SIGKILL, to what it has started too. */
+    public void kill() throws InterruptedException {
+        process.descendants().forEach(ProcessHandle::destroyForcibly);
+        process.destroyForcibly().waitFor();
     }
 
     @Override

@@ -28,10 +28,23 @@ import org.apache.kafka.common.serialization.StringSerializer;
 /** What the scenarios share: clients of the broker with few settings, names of their own, and waiting. */
 final class Kit {
     static final Duration SHORT = Duration.ofMillis(100);
-    private static final long DEADLINE_S = 40;
+    private static final long DEADLINE_S = 120;
     private static final AtomicInteger COUNT = new AtomicInteger();
+    private static volatile Broker instead;
 
     private Kit() { }
+
+    /** Until it is closed, what is made here talks to this broker and not to that of the whole run. */
+    static Ended on(Broker broker) {
+        instead = broker;
+        return () -> instead = null;
+    }
+
+    /** What `on` gives. */
+    interface Ended extends AutoCloseable {
+        @Override
+        void close();
+    }
 
     /** A name that no other test and no other run has. */
     static String fresh(String word) {
@@ -149,7 +162,8 @@ final class Kit {
 
     static Map<String, Object> with(Object... settings) {
         Map<String, Object> all = new HashMap<>();
-        all.put("bootstrap.servers", Broker.address());
+        Broker own = instead;
+        all.put("bootstrap.servers", own == null ? Broker.address() : own.bootstrap());
         for (int i = 0; i < settings.length; i += 2) {
             all.put((String) settings[i], settings[i + 1]);
         }

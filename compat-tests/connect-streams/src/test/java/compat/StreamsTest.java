@@ -37,7 +37,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Words are counted, with at-least-once processing and the classic group protocol. */
+/** Words are counted, with at-least-once processing where nothing else is said, and the classic group protocol. */
 class StreamsTest {
     @TempDir
     private Path states;
@@ -256,7 +256,6 @@ class StreamsTest {
     }
 
     @Test
-    @Tag("slow")
     void wordsAreCountedExactlyOnce() throws Exception {
         Words words = new Words(1);
         words.start("one", "processing.guarantee", "exactly_once_v2");

@@ -1,11 +1,20 @@
 package orders;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Collectors;
+import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.StringDeserializer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.springframework.beans.factory.annotation.Autowired;
@@ -19,12 +28,14 @@ import org.springframework.kafka.annotation.KafkaListener;
 import org.springframework.kafka.config.TopicBuilder;
 import org.springframework.kafka.core.KafkaAdmin;
 import org.springframework.kafka.core.KafkaTemplate;
+import org.springframework.kafka.transaction.KafkaTransactionManager;
 import org.springframework.stereotype.Component;
+import org.springframework.transaction.PlatformTransactionManager;
 import org.springframework.transaction.annotation.Transactional;
 
-/** Kafka's transactions through Spring; later.txt says that kwire has none yet. */
+/** Kafka's transactions through Spring: Boot makes a KafkaTransactionManager, and gives it to listeners too. */
 @SpringBootTest(
-    classes = LaterTest.Shop.class,
+    classes = TransactionTest.Shop.class,
     properties = {
         "spring.kafka.producer.transaction-id-prefix=tx-${run}-",
         "spring.kafka.producer.properties.max.block.ms=6000",
@@ -32,7 +43,7 @@ import org.springframework.transaction.annotation.Transactional;
         "spring.kafka.consumer.isolation-level=read-committed",
     })
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
-class LaterTest {
+class TransactionTest {
     @Configuration
     @EnableAutoConfiguration
     @Import({Seen.class, Till.class})
@@ -62,7 +73,8 @@ class LaterTest {
 
         @KafkaListener(id = "carts", groupId = "carts-${run}", topics = "carts-${run}", concurrency = "1")
         void carts(ConsumerRecord<String, String> cart) {
-            template.send("bills-" + run, "the bill of " + cart.value());
+            seen.add("carts", cart);
+            template.send("bills-" + run, "the bill of " + cart.value()).join();
             if (!failed) {
                 failed = true;
                 throw new IllegalStateException("the first attempt");
@@ -92,6 +104,12 @@ class LaterTest {
 
     @Autowired
     private Seen seen;
+
+    @Autowired
+    private KafkaAdmin admin;
+
+    @Autowired
+    private PlatformTransactionManager manager;
 
     @Value("${run}")
     private String run;
@@ -126,5 +144,30 @@ class LaterTest {
     void aListenerReadsAndWritesExactlyOnce() throws Exception {
         template.executeInTransaction(operations -> operations.send("carts-" + run, "Ada"));
         assertEquals(List.of("the bill of Ada"), seen("the bill", 1));
+        // It came twice, its bill was written twice, and the first is of an aborted transaction.
+        assertEquals(List.of("Ada", "Ada"), seen.values("carts"));
+        Kit.until("its offset is committed with the bill", () -> Kit.committed(admin, "carts-" + run) > 0);
+        template.executeInTransaction(operations -> operations.send("carts-" + run, "Bob"));
+        assertEquals(List.of("the bill of Ada", "the bill of Bob"), seen("the bill", 2));
+        assertEquals(List.of("the bill of Ada", "the bill of Ada", "the bill of Bob"), uncommitted("bills-" + run, 3));
+        assertInstanceOf(KafkaTransactionManager.class, manager);
+    }
+
+    /** What a reader finds that takes aborted records too. */
+    private List<String> uncommitted(String topic, int count) {
+        Map<String, Object> settings = new HashMap<>(admin.getConfigurationProperties());
+        settings.put("isolation.level", "read_uncommitted");
+        List<String> values = new ArrayList<>();
+        try (Consumer<String, String> reader =
+            new KafkaConsumer<>(settings, new StringDeserializer(), new StringDeserializer())) {
+            TopicPartition partition = new TopicPartition(topic, 0);
+            reader.assign(List.of(partition));
+            reader.seekToBeginning(List.of(partition));
+            Kit.until(count + " records are read", () -> {
+                reader.poll(Duration.ofMillis(100)).forEach(each -> values.add(each.value()));
+                return values.size() >= count;
+            });
+        }
+        return values;
     }
 }

@@ -3,7 +3,6 @@ package compat;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.List;
 import java.util.Map;
@@ -14,12 +13,13 @@ import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
-/** Scenarios of which kwire has some part to come; later.txt says which. */
-class LaterTest {
+/** A producer's transactions, one call after the other; ExactlyOnceTest has programs that live on them. */
+class TransactionTest {
     private static Producer<String, String> transactional(String id) {
-        return Kit.producer("transactional.id", id, "max.block.ms", 8000);
+        return Kit.producer("transactional.id", id, "max.block.ms", 30000);
     }
 
     private static Consumer<String, String> committed(String topic) {
@@ -66,6 +66,47 @@ class LaterTest {
     }
 
     @Test
+    void anOpenTransactionHoldsTheEndBack() throws Exception {
+        String topic = Kit.topic(1);
+        TopicPartition partition = new TopicPartition(topic, 0);
+        try (Producer<String, String> producer = transactional(Kit.fresh("id"));
+            Consumer<String, String> careful = committed(topic);
+            Consumer<String, String> hasty = Kit.consumer()) {
+            producer.initTransactions();
+            Kit.fill(topic, 0, 2);
+            producer.beginTransaction();
+            producer.send(new ProducerRecord<>(topic, "open")).get();
+            Kit.fill(topic, 0, 2);
+            assertEquals(2, careful.endOffsets(Set.of(partition)).get(partition));
+            assertEquals(5, hasty.endOffsets(Set.of(partition)).get(partition));
+            assertEquals(List.of("0", "1"), Kit.values(Kit.read(careful, 2)));
+            assertTrue(careful.poll(Kit.SHORT).isEmpty());
+            producer.abortTransaction();
+            assertEquals(List.of("0", "1"), Kit.values(Kit.read(careful, 2)));
+            // The marker has an offset of its own.
+            Kit.until(() -> careful.endOffsets(Set.of(partition)).get(partition) == 6, "the end is there");
+            hasty.assign(List.of(partition));
+            assertEquals(List.of("0", "1", "open", "0", "1"), Kit.values(Kit.read(hasty, 5)));
+        }
+    }
+
+    @Test
+    @Tag("slow")
+    void aTransactionThatTakesTooLongIsAborted() throws Exception {
+        String topic = Kit.topic(1);
+        try (Producer<String, String> slow =
+                Kit.producer("transactional.id", Kit.fresh("id"), "transaction.timeout.ms", 1000);
+            Consumer<String, String> consumer = committed(topic)) {
+            slow.initTransactions();
+            slow.beginTransaction();
+            slow.send(new ProducerRecord<>(topic, "late")).get();
+            Kit.fill(topic, 0, 1);
+            assertEquals(List.of("0"), Kit.values(Kit.read(consumer, 1)));
+            assertThrows(KafkaException.class, slow::commitTransaction);
+        }
+    }
+
+    @Test
     void offsetsAreCommittedWithTheRecords() throws Exception {
         String from = Kit.topic(1);
         String to = Kit.topic(1);
@@ -85,26 +126,6 @@ class LaterTest {
             try (Consumer<String, String> reader = committed(to)) {
                 assertEquals(5, Kit.read(reader, 5).size());
             }
-        }
-    }
-
-    @Test
-    void theNewGroupProtocolSpreadsPartitions() throws Exception {
-        assumeTrue(Kit.release() >= 4, "older releases have it as a preview");
-        String topic = Kit.topic(2);
-        String group = Kit.fresh("group");
-        Kit.fill(topic, 0, 2);
-        Kit.fill(topic, 1, 2);
-        try (Consumer<String, String> first = Kit.consumer("group.id", group, "group.protocol", "consumer");
-            Consumer<String, String> second = Kit.consumer("group.id", group, "group.protocol", "consumer")) {
-            first.subscribe(List.of(topic));
-            assertEquals(4, Kit.read(first, 4).size());
-            second.subscribe(List.of(topic));
-            Kit.until(() -> {
-                first.poll(Kit.SHORT);
-                second.poll(Kit.SHORT);
-                return first.assignment().size() == 1 && second.assignment().size() == 1;
-            }, "each has a partition");
         }
     }
 }
