@@ -5,8 +5,8 @@
     python -m bench.guard --planted [ROW]  # the same with a slow-down of 15 % in one row: must give 1
     python -m bench.guard --self-test      # the guard, and then whether it notices a planted slow-down
 
-Exit codes: 0 all figures hold, 1 one rose by over 10 %, 2 there are no figures of this Python, 77 there is no
-way to have the pinned Python.
+Exit codes: 0 all figures hold, 1 one rose by over 10 % or is more of another than it may be (ratios.py), 2
+there are no figures of this Python, 77 there is no way to have the pinned Python.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Protocol
 
 from bench.guard import figures
 from bench.guard.pinned import NoPython, pinned
+from bench.guard.ratios import RATIOS, Ratio
 
 GROUPS = ("functions", "wholes")
 PLANTED_ROW = "append a batch"
@@ -67,6 +68,20 @@ def judge(before: Mapping[str, int], now: Mapping[str, int]) -> bool:
     return not failed
 
 
+def ratios_hold(counts: Mapping[str, int], ratios: Sequence[Ratio] = RATIOS) -> bool:
+    """Prints what rows cost compared with others, and whether that is within what they may."""
+    holds = True
+    for row, other, most in ratios:
+        if row not in counts or other not in counts:
+            continue
+        found = counts[row] / counts[other]
+        within = most is None or found <= most
+        holds = holds and within
+        limit = "" if most is None else f", {most} at most{'' if within else ': TOO MUCH'}"
+        print(f"{row}: {found:.2f} x {other}{limit}")
+    return holds
+
+
 def planted_is_noticed(counts: Mapping[str, int], planted: Mapping[str, int]) -> bool:
     """Whether a slow-down of 15 % against this run's own counts fails."""
     print("\nwith a slow-down of 15 % planted into it:")
@@ -93,10 +108,12 @@ def run(arguments: Sequence[str], python: Python, path: Path = figures.FIGURES) 
     if before is None or chosen.record:
         figures.record(identity, counts, path)
         judge(before or counts, counts)
+        ratios_hold(counts)
         return HOLDS
     if chosen.planted is not None:
         return HOLDS if judge({name: before[name] for name in planted if name in before}, planted) else FAILED
     holds = judge(before, counts)
+    holds = ratios_hold(counts) and holds
     if chosen.self_test:
         holds = planted_is_noticed(counts, planted) and holds
     return HOLDS if holds else FAILED

@@ -36,6 +36,7 @@ CLIENT_ID = "guard"
 LARGEST_ANSWER = 2 * 1024 * 1024
 PROPERTIES = {
     "offsets.topic.num.partitions": "1",
+    "transaction.state.log.num.partitions": "1",
     "group.initial.rebalance.delay.ms": "0",
     "log.retention.check.interval.ms": "3600000",
 }

@@ -23,6 +23,7 @@ sys.path[:0] = [str(ROOT / "codecs"), str(ROOT / "storage")]
 from bench.guard import rows  # noqa: E402  # the path is set above
 from bench.guard.broker import Broker, serve  # noqa: E402
 from bench.guard.counting import COUNTS, FUNCTION, PROBE_STEPS, WHOLE, Counter, slowed, steps_for  # noqa: E402
+from bench.guard.kinds import FunctionRow  # noqa: E402
 from bench.guard.stage import Stage, set_up  # noqa: E402
 
 PLANTED_FACTOR = 1.15
@@ -34,12 +35,13 @@ async def count_row(row: rows.Row, stage: Stage, counter: Counter, steps: int | 
     def planted(function: Callable[..., Any]) -> Callable[..., Any]:
         return function if steps is None else slowed(function, steps)
 
-    if isinstance(row, rows.FunctionRow):
+    if isinstance(row, FunctionRow):
         return counter.count(row.prepare(stage, planted, FUNCTION.in_all), FUNCTION)
-    frames = row.frames(stage, WHOLE.in_all)
+    frames = await row.requests(stage, WHOLE.in_all)
+    marks = [mark * row.each for mark in WHOLE.marks]
 
     def sent(number: int) -> None:
-        if number in WHOLE.marks:
+        if number in marks:
             counter.mark()
 
     with rows.requests_through(planted):

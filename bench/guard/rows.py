@@ -1,5 +1,5 @@
 """What is counted: the functions that a profile of small and large produces and fetches, a heartbeat and an
-offset commit shows on top, and those requests whole.
+offset commit shows on top, and those requests whole; transactions.py has what belongs to these.
 
 Rules: a function's row prepares everything outside of what is counted, and then does the same work as often
 as it is told; a whole request goes through socket, connection loop, decoder, handler, log and encoder. Every
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
 from typing import Any, TypeAlias
@@ -19,15 +18,15 @@ from kwire_codecs.apis.fetch import Fetch
 from kwire_codecs.apis.heartbeat import Heartbeat
 from kwire_codecs.apis.offset_commit import OffsetCommit
 from kwire_codecs.apis.produce import Produce
-from kwire_codecs.compile import decoder, decoder_at
+from kwire_codecs.compile import decoder_at
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.framing import Frames, frame_response
-from kwire_codecs.headers import read_request_header, read_response_header
-from kwire_codecs.wire import Api
+from kwire_codecs.headers import read_request_header
 from kwire_storage.engine import ValidBatch
 from kwire_storage.validation import ProduceRules, accept_usual
 
 from bench.guard.broker import NOW_MS, framed
+from bench.guard.kinds import FunctionRow, Planted, WholeRow, Work
 from bench.guard.stage import (
     COMMIT_VERSION,
     EMPTY,
@@ -43,41 +42,12 @@ from bench.guard.stage import (
     one_batch,
     produce,
 )
+from bench.guard.transactions import IN_TRANSACTION
 from kwire.broker.fetch_sessions import FetchedPartition, FetchSession
 from kwire.partitions.waiting import Waiter
 from kwire.server.requests import Requests
 
 VALUE = bytes(100)
-
-Planted: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
-"""Gives a function as it is, or slowed down."""
-Work: TypeAlias = Callable[[int], object]
-"""Does the row's work that many times."""
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionRow:
-    """`prepare(stage, planted, most)` gives the work, which will be done `most` times in all."""
-
-    name: str
-    prepare: Callable[[Stage, Planted, int], Work]
-
-
-@dataclass(frozen=True, slots=True)
-class WholeRow:
-    """`frames(stage, count)` gives that many requests for one connection; `error` what an answer refuses."""
-
-    name: str
-    api: type[Api]
-    version: int
-    frames: Callable[[Stage, int], Sequence[bytes]]
-    error: Callable[[Any], ErrorCode]
-
-    def check(self, answer: memoryview) -> None:
-        """Raises AssertionError unless the broker did what it was asked: a refusal would be cheap."""
-        _, _, position = read_response_header(answer, self.api.response_header_version(self.version))
-        response = decoder(self.api.Response, self.version)(answer[position:])
-        assert self.error(response) == ErrorCode.NONE, response
 
 
 def _calls(function: Callable[..., object], *arguments: object) -> Work:
@@ -311,7 +281,7 @@ WHOLES = [
 
 Row: TypeAlias = FunctionRow | WholeRow
 
-GROUPS: dict[str, Sequence[Row]] = {"functions": FUNCTIONS, "wholes": WHOLES}
+GROUPS: dict[str, Sequence[Row]] = {"functions": FUNCTIONS, "wholes": [*WHOLES, IN_TRANSACTION]}
 NAMES = [row.name for rows in GROUPS.values() for row in rows]
 
 

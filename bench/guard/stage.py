@@ -26,19 +26,33 @@ PRODUCE_VERSION = 13
 FETCH_VERSION = 18
 HEARTBEAT_VERSION = 4
 COMMIT_VERSION = 9
-PARTITIONS = 5
-EMPTY, WRITTEN, FULL, WATCHED, VARIOUS = range(PARTITIONS)
-"""Partitions: for whole produces, for single appends, to be read, to be waited for, for various produces."""
+PARTITIONS = 6
+EMPTY, WRITTEN, FULL, WATCHED, VARIOUS, TRANSACTED = range(PARTITIONS)
+"""Partitions: for whole produces, for single appends, to be read, to be waited for, for various produces, for
+transactions.
+"""
 STORED_BATCHES = 32
 STORED_VALUE_BYTES = 1024
 GATHERING_MS = 10
 """A new group waits for a shorter time than this for further members."""
 
 
-def one_batch(sequence: int, value: bytes, producer_id: int = 7) -> bytearray:
-    """What an idempotent producer sends: one record."""
-    records = [Record(b"key", value, NOW_MS)]
-    return record_batch.build(records, producer_id=producer_id, producer_epoch=0, base_sequence=sequence)
+def one_batch(
+    sequence: int,
+    value: bytes,
+    producer_id: int = 7,
+    producer_epoch: int = 0,
+    *,
+    is_transactional: bool = False,
+) -> bytearray:
+    """What an idempotent producer sends, or one in a transaction: one record."""
+    return record_batch.build(
+        [Record(b"key", value, NOW_MS)],
+        producer_id=producer_id,
+        producer_epoch=producer_epoch,
+        base_sequence=sequence,
+        is_transactional=is_transactional,
+    )
 
 
 def produce(topic_id: UUID, partition: int, records: bytearray) -> Produce.Request:

@@ -1,0 +1,1 @@
+"""What the heartbeats of many consumer groups cost a broker."""

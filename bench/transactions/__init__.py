@@ -1,0 +1,1 @@
+"""What transactions and heartbeats cost, compared with a plain produce."""
