@@ -209,6 +209,7 @@ def _is_stable(answer: Fields) -> bool:
 STEPS: dict[str, Callable[..., None]] = {
     "consumer": _consumer, "matching": _matching, "instance": _instance, "beats": _beats,
     "settles": _settles, "leaves": _leaves, "pauses": _pauses, "returns": _returns, "grown": _grown,
-    "told": _told, "commits": _commits, "group_set": _group_set, "group_unset": _group_unset, "classic": _classic,
+    "told": _told, "commits": _commits, "group_set": _group_set,
+    "group_unset": _group_unset, "classic": _classic,
     "classic_joined": _classic_joined, "classic_joins": _classic_joins, "lost": _lost, "expelled": _expelled,
 }  # fmt: skip
