@@ -1,4 +1,4 @@
-"""Where the records of a batch lie, and their keys, without decoding the rest: what compaction asks of a batch.
+"""Where the records of a batch lie, and their keys, without decoding the rest: what compaction asks of it.
 
 A record's bytes do not say where its batch begins but by its deltas, so that those of some of a batch's
 records, joined, are the body of a thinned batch with the same base offset and base timestamp.

@@ -76,7 +76,9 @@ class _Cleaning:
                         break
                     header = record_batch.read_header(buffer, at)
                     if not record_batch.crc_is_valid(buffer, at, header):
-                        raise StorageError(f"{path} holds a batch with a wrong checksum at byte {position + at}")
+                        raise StorageError(
+                            f"{path} holds a batch with a wrong checksum at byte {position + at}"
+                        )
                     yield buffer[at : at + size], header
                     at += size
             except CorruptBatch as corrupt:

@@ -60,9 +60,8 @@ class CleanedSegment:
 
     def _write(self) -> None:
         if self._gathered:
-            with storing("writing", self._path(file_names.LOG)):
-                with memoryview(self._gathered) as gathered:
-                    self._written += self._files.write_all(self._descriptor, [gathered], self._written)
+            with storing("writing", self._path(file_names.LOG)), memoryview(self._gathered) as gathered:
+                self._written += self._files.write_all(self._descriptor, [gathered], self._written)
             self._gathered.clear()
 
     def add_aborted(self, aborted: AbortedTransaction) -> None:

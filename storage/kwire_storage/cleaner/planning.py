@@ -39,7 +39,9 @@ def group(
             and size <= segment_bytes
             and offset_index_bytes <= segment_index_bytes
             and time_index_bytes <= segment_index_bytes
-            and (not segment.size or segment.end_offset - 1 - groups[-1][0].base_offset <= MAX_RELATIVE_OFFSET)
+            and (
+                not segment.size or segment.end_offset - 1 - groups[-1][0].base_offset <= MAX_RELATIVE_OFFSET
+            )
         ):
             groups[-1].append(segment)
         else:

@@ -92,9 +92,7 @@ class Rewriter:
                 for place in valueless:
                     keeps[place] = False
             elif horizon is None and any(keeps[place] for place in valueless):
-                return self._with_horizon(
-                    buffer, header, [place for place, keep in enumerate(keeps) if keep]
-                )
+                return self._with_horizon(buffer, header, [place for place, keep in enumerate(keeps) if keep])
         if False not in keeps:
             return self._whole(buffer, header)
         if True not in keeps:

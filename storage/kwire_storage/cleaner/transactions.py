@@ -15,7 +15,7 @@ from ..transaction_index import AbortedTransaction
 
 
 class CleanedTransactions:
-    """The transactions of a stretch of a log, from its beginning; `aborted` are all that have a part in it."""
+    """The transactions of a stretch of a log, from its beginning; `aborted` are all with a part in it."""
 
     def __init__(self, aborted: Iterable[AbortedTransaction]) -> None:
         self._coming = sorted(aborted, key=lambda each: each.first_offset, reverse=True)
