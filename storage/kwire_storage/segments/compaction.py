@@ -142,7 +142,7 @@ class CompactedLog(Protocol):
 class LogCompaction:
     """The compaction of one log. `limit` is everywhere the last stable offset, of what is replicated.
 
-    :param changed: `cleaned_to` has changed, and should be written down.
+    :param changed: told of a new `cleaned_to`, which should be written down.
     :param replaced: segments up to an offset have been replaced.
     """
 
@@ -155,7 +155,7 @@ class LogCompaction:
         shared: Shared,
         *,
         cleaned_to: int,
-        changed: Callable[[], None],
+        changed: Callable[[int], None],
         replaced: Callable[[int], None],
     ) -> None:
         self._log = log
@@ -238,10 +238,10 @@ class LogCompaction:
         """All groups have been committed; below `dirty_offset` all is clean, unless one of them was void."""
         if not cleaning.is_void and cleaning.generation == self._durability.generation:
             self.cleaned_to = dirty_offset
-            self._changed()
+            self._changed(dirty_offset)
 
     def truncated(self) -> None:
         """The log has been cut: what comes from now on is dirty."""
         if self.cleaned_to > self._log.log_end_offset:
             self.cleaned_to = self._log.log_end_offset
-            self._changed()
+            self._changed(self.cleaned_to)

@@ -72,7 +72,7 @@ class SegmentedLog:
         log_start_changed: Callable[[], None] = _nothing,
         recovery_point_fell: Callable[[], None] = _nothing,
         cleaned_to: int = 0,
-        cleaned_to_changed: Callable[[], None] = _nothing,
+        cleaned_to_changed: Callable[[int], None] = lambda offset: None,
     ) -> None:
         self.directory = directory
         self.config = config
