@@ -178,7 +178,6 @@ class LogConfig:
     producer_id_expiration_ms: int = 24 * 3600 * 1000
     transaction_max_timeout_ms: int = 15 * 60 * 1000
     compacts: bool = False
-    min_cleanable_dirty_ratio: float = 0.5
     min_compaction_lag_ms: int = 0
     max_compaction_lag_ms: int = 0x7FFFFFFFFFFFFFFF
     delete_retention_ms: int = 24 * 3600 * 1000
