@@ -1,9 +1,9 @@
 """Compaction of a cluster's logs: the dirtiest first, one at a time (Kafka: LogCleaner, LogCleanerManager).
 
-Rules: a log is due when the share of its dirty bytes is above min.cleanable.dirty.ratio, or a dirty record is
-older than max.compaction.lag.ms. When none is due, the next look is after `log.cleaner.backoff.ms` of semantic
-time. A log of which a cleaning failed is passed over for a while, longer each time, and named in the log once;
-the others go on.
+Rules: a log is due when the share of its dirty bytes is above min.cleanable.dirty.ratio, or a dirty record
+is older than max.compaction.lag.ms. When none is due, the next look is after `log.cleaner.backoff.ms` of
+semantic time. A log of which a cleaning failed is passed over for a while, longer each time, and named in
+the log once; the others go on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Protocol
 import trio
 from kwire_storage.cleaner.job import CleaningResult
 from kwire_storage.engine import StorageError
-from kwire_storage.segments.compaction import CleaningResources, Dirt, LogCompaction
+from kwire_storage.segments.compaction import CleaningResources
 
 from kwire.coordinators.metadata.topic_configs import TopicConfig
 from kwire.partitions.clock import Clock
@@ -79,6 +79,10 @@ class LogCleaner:
         """Those that are passed over for now (Kafka: uncleanable-partitions)."""
         return list(self._failed)
 
+    async def close(self) -> None:
+        """Nothing is cleaned any more."""
+        await self._worker.rest()
+
     async def run(self) -> None:
         """Cleans what is due, for ever."""
         try:
@@ -97,7 +101,8 @@ class LogCleaner:
         try:
             done = await self._clean(partition)
         except (CleaningFailed, StorageError) as error:
-            self._note_failure(partition, error)
+            if self._is_open(partition):
+                self._note_failure(partition, error)
             return True
         self._failed.pop(partition, None)
         return done
@@ -117,7 +122,7 @@ class LogCleaner:
             if failed is not None and now_ms < failed.until_ms:
                 continue
             try:
-                dirt: Dirt = partition.log.compaction.dirt(partition.last_stable_offset, now_ms)
+                dirt = partition.log.compaction.dirt(partition.last_stable_offset, now_ms)
             except StorageError as error:
                 self._note_failure(partition, error)
                 continue
@@ -129,26 +134,26 @@ class LogCleaner:
         return found
 
     async def _clean(self, partition: Partition) -> bool:
-        """Clean one log; whether more of it is clean than before."""
+        """Clean one log; whether more of it is clean than before. What it needs memory or time for is the
+        worker's, the rest is planned and committed here.
+        """
         compaction = partition.log.compaction
         limit, now_ms = partition.last_stable_offset, self._clock.now_ms()
-        if not isinstance(compaction, LogCompaction):
-            return compaction.compact(limit, now_ms)
         cleaning = compaction.plan(limit, now_ms, self._settings.resources)
         if cleaning is None:
             return False
         result = await self._worker.clean(cleaning.job)
         for group in result.groups:
-            if not self._is_open(partition):
+            if self._is_open(partition):
+                compaction.commit(cleaning, group, now_ms)
+                await trio.lowlevel.checkpoint()
+            else:
                 with suppress(StorageError):
                     compaction.throw_away(group)
-                continue
-            compaction.commit(cleaning, group, now_ms)
-            await trio.lowlevel.checkpoint()
-        if result.groups:
-            await run_in_thread(compaction.sync)
         if not self._is_open(partition):
             return False
+        if result.groups:
+            await run_in_thread(compaction.sync)
         compaction.end(cleaning, result.dirty_offset)
         self._tell(partition, result)
         return not cleaning.is_void

@@ -70,13 +70,16 @@ class CleaningProcess:
 
     async def clean(self, job: CleaningJob) -> CleaningResult:
         try:
-            if self._process is None:
-                self._process = await _started()
-            return await self._ask(self._process, job)
+            return await self._ask(await self._start(), job)
         except BaseException:
             # Cancelled, or it is not what it should be: what it says next would be an answer to this job.
             await self.rest()
             raise
+
+    async def _start(self) -> trio.Process:
+        if self._process is None:
+            self._process = await _started()
+        return self._process
 
     async def _ask(self, process: trio.Process, job: CleaningJob) -> CleaningResult:
         assert process.stdin is not None

@@ -18,7 +18,7 @@ import threading
 import time
 from typing import Final
 
-from kwire_storage.cleaner.cleaning import clean
+from kwire_storage.cleaner.cleaning import Pause, clean
 from kwire_storage.cleaner.job import UNLIMITED, CleaningJob
 from kwire_storage.cleaner.throttle import Throttle
 from kwire_storage.engine import StorageError
@@ -46,16 +46,18 @@ def answer(line: str) -> str:
     """What is said to a job."""
     try:
         job = CleaningJob.decode(line)
-        pause = Throttle(job.max_bytes_per_second, time.monotonic, time.sleep)
-        if job.max_bytes_per_second >= UNLIMITED:
-            result = clean(job, Files())
-        else:
-            result = clean(job, Files(), pause)
+        result = clean(job, Files(), _pause(job.max_bytes_per_second))
     except StorageError as error:
         return json.dumps({"error": str(error)})
     except Exception as error:  # the log is named by who asked, and left alone
         return json.dumps({"error": f"{type(error).__name__}: {error}"})
     return f'{{"result": {result.encode()}}}'
+
+
+def _pause(bytes_per_second: float) -> Pause:
+    if bytes_per_second >= UNLIMITED:
+        return lambda count: None
+    return Throttle(bytes_per_second, time.monotonic, time.sleep)
 
 
 def main() -> None:

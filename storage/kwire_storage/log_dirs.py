@@ -80,12 +80,13 @@ class LogDirs:
             raise ValueError("a node needs a log directory")
         self.node_id = node_id
         self._new_uuid = new_uuid
-        self._files = files if files is not None else Files()
-        open_files = OpenFiles(self._files, max_open_files)
-        self._alike = AlikeFiles(self._files)
+        self.files = files if files is not None else Files()
+        """What every file call goes through."""
+        open_files = OpenFiles(self.files, max_open_files)
+        self._alike = AlikeFiles(self.files)
         tails = tails if tails is not None else TailBudget()
-        self._shared = Shared(self._files, open_files, tails, self._alike, WritePressure(self._files))
-        self._directories = [LogDirectory(path, self._files) for path in directories]
+        self._shared = Shared(self.files, open_files, tails, self._alike, WritePressure(self.files))
+        self._directories = [LogDirectory(path, self.files) for path in directories]
         self._open: dict[Partition, _Open] = {}
         self._doomed: list[str] = []
         try:
@@ -141,7 +142,7 @@ class LogDirs:
         found: dict[Partition, LogDirectory] = {}
         for directory in self._directories:
             with storing("reading", directory.path):
-                names = self._files.listdir(directory.path)
+                names = self.files.listdir(directory.path)
             for name in names:
                 if name.endswith(file_names.DELETE_DIRECTORY):
                     self._doomed.append(directory.file(name))
@@ -171,7 +172,7 @@ class LogDirs:
     def _topic_id(self, path: str) -> UUID | None:
         metadata = f"{path}/{file_names.PARTITION_METADATA}"
         with storing("reading", metadata):
-            data = self._files.read_file(metadata)
+            data = self.files.read_file(metadata)
         if data is None:
             return None
         try:
@@ -222,7 +223,7 @@ class LogDirs:
             name,
         )
         with storing("renaming", path):
-            self._files.rename(path, directory.file(name))
+            self.files.rename(path, directory.file(name))
         self._forget(key)
 
     def _new_log(
@@ -277,10 +278,10 @@ class LogDirs:
         metadata = f"{path}/{file_names.PARTITION_METADATA}"
         with storing("making", path):
             try:
-                self._files.mkdir(path)
+                self.files.mkdir(path)
                 is_nameless = True
             except (FileExistsError, FileNotFoundError):
-                self._files.makedirs(path)
+                self.files.makedirs(path)
                 is_nameless = self._topic_id(path) is None
             if is_nameless:
                 self._alike.write(metadata, checkpoints.encode_partition_metadata(topic_id))
@@ -300,8 +301,8 @@ class LogDirs:
         path = directory.file(file_names.partition_directory(topic, partition))
         name = file_names.set_aside_directory(*key, file_names.DELETE_DIRECTORY, self._new_uuid())
         with storing("renaming", path):
-            if self._files.is_directory(path):
-                self._files.rename(path, directory.file(name))
+            if self.files.is_directory(path):
+                self.files.rename(path, directory.file(name))
                 if is_small:
                     self._remove(directory.file(name))
                 else:
@@ -329,9 +330,9 @@ class LogDirs:
 
     def _remove(self, path: str) -> bool:
         try:
-            for name in self._files.listdir(path):
-                self._files.remove(f"{path}/{name}")
-            self._files.rmdir(path)
+            for name in self.files.listdir(path):
+                self.files.remove(f"{path}/{name}")
+            self.files.rmdir(path)
         except OSError as error:
             log.warning("removing %s failed, the next start tries again: %s", path, error)
             return False
@@ -345,7 +346,7 @@ class LogDirs:
         result = []
         for directory in self._directories:
             with storing("looking at", directory.path):
-                total, usable = self._files.disk_space(directory.path)
+                total, usable = self.files.disk_space(directory.path)
             logs = [
                 LogUsage(topic, partition, opened.topic_id, opened.log.size_bytes)
                 for (topic, partition), opened in self._open.items()
@@ -427,7 +428,7 @@ class LogDirs:
                         path = directory.file(file_names.CLEAN_SHUTDOWN)
                         with storing("writing", path):
                             data = checkpoints.encode_clean_shutdown(broker_epoch)
-                            self._files.write_file(path, data, sync=True)
+                            self.files.write_file(path, data, sync=True)
                 except StorageError as error:
                     log.error("%s", error)
         self._open.clear()
