@@ -138,6 +138,25 @@ def test_a_kill_at_any_call_leaves_the_old_log_or_the_new_one(tmp_path: Path, cl
     assert {len(before), 5} <= met, "both were met"
 
 
+def test_a_start_puts_aside_what_a_swap_replaces(tmp_path: Path) -> None:
+    dirs = open_dirs(tmp_path)
+    log = open_log(dirs)
+    fill(log)
+    expected = newest(log)
+    cleaning = log.compaction.plan(limit(log), 0, CleaningResources())
+    assert cleaning is not None
+    [group] = run(cleaning.job).groups
+    dirs.close(clean=False)
+    for path in Path(log.directory).glob("*.cleaned"):
+        path.rename(path.with_suffix(".swap"))
+    dirs = open_dirs(tmp_path)
+    log = open_log(dirs)
+    assert log.segment_offsets == [0, 8]
+    assert log.size_bytes == group.size + log._segments[-1].size
+    assert newest(log) == expected
+    dirs.close(clean=True)
+
+
 def test_readers_keep_the_bytes_that_they_found(tmp_path: Path) -> None:
     dirs = open_dirs(tmp_path)
     log = open_log(dirs)
