@@ -6,10 +6,13 @@ everything before it is older than t. Timestamps rise strictly, offsets rise. Th
 segment is sealed or closed, is the segment's largest timestamp.
 """
 
+import os
 import struct
 from array import array
 from bisect import bisect_left, bisect_right
 from itertools import pairwise
+
+from ..files import Files
 
 ENTRY_BYTES = 12
 NO_TIMESTAMP = -1
@@ -83,3 +86,31 @@ class TimeIndex:
         index._timestamps.extend(timestamp for timestamp, _ in pairs)
         index._offsets.extend(offset for _, offset in pairs)
         return index
+
+
+def last_timestamp(files: Files, path: str) -> int | None:
+    """The timestamp of a file's last entry, without reading the others; None where it can't be trusted: there
+    is no entry, or the last two do not rise (as the zeros do that Kafka makes room with). Raises OSError.
+    """
+    try:
+        descriptor = files.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        size = files.size(descriptor)
+        if not size or size % ENTRY_BYTES:
+            return None
+        entries = bytearray(min(size, 2 * ENTRY_BYTES))
+        with memoryview(entries) as view:
+            if files.read_up_to(descriptor, view, size - len(entries)) < len(entries):
+                return None
+    finally:
+        files.close(descriptor)
+    *before, (timestamp, offset) = _ENTRY.iter_unpack(entries)
+    if (
+        timestamp < 0
+        or offset < 0
+        or (before and not (0 <= before[0][0] < timestamp and before[0][1] <= offset))
+    ):
+        return None
+    return int(timestamp)
