@@ -1,6 +1,7 @@
 """Old and surplus segments go, from the oldest on, and nothing else does; their files a while later."""
 
 import os
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from kwire_storage.files import Files
 from kwire_storage.log_dirs import LogDirs
 from kwire_storage.segments.log import SegmentedLog
 from kwire_storage.segments.retention import MOST_AT_ONCE, segments_to_delete
+from kwire_storage.segments.time_index import last_timestamp
 from kwire_storage.tail import TailBudget
 
 from tests.storage.batches import batch, fill, offsets, read_all, retain
@@ -261,7 +263,9 @@ def sealed(
 
 
 @pytest.mark.parametrize(
-    "damage", [None, b"", b"\0" * 24, b"\0" * 5, b"\xff" * 12], ids=["right", "empty", "zeros", "cut", "less"]
+    "damage",
+    [None, b"", b"\0" * 24, b"\0" * 5, b"\xff" * 12, struct.pack(">qi", 5, 0)],
+    ids=["right", "empty", "zeros", "cut", "negative", "too old"],
 )
 def test_the_age_is_the_newest_records_even_where_the_time_index_is_wrong(
     tmp_path: Path, damage: bytes | None
@@ -271,6 +275,20 @@ def test_the_age_is_the_newest_records_even_where_the_time_index_is_wrong(
     assert retain(log, 5100) == 0
     assert retain(log, 5101) == 1
     dirs.close(clean=False)
+
+
+def test_zeros_at_the_end_of_a_time_index_are_no_age(tmp_path: Path) -> None:
+    path = tmp_path / "0.timeindex"
+    for content, expected in (
+        (struct.pack(">qi", 5, 3), 5),
+        (struct.pack(">qiqi", 5, 3, 6, 4), 6),
+        (struct.pack(">qiqi", 5, 3, 0, 0), None),
+        (bytes(24), None),
+        (b"", None),
+    ):
+        path.write_bytes(content)
+        assert last_timestamp(Files(), str(path)) == expected
+    assert last_timestamp(Files(), str(tmp_path / "none")) is None
 
 
 def test_without_timestamps_the_files_own_time_counts(tmp_path: Path) -> None:

@@ -8,12 +8,17 @@ does not look right is built again from the log.
 Held in memory whole; an entry costs what it costs in the file.
 """
 
+import struct
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
 
+from ..files import Files
+
 ENTRY_BYTES = 8
 MAX_RELATIVE_OFFSET = 0x7FFFFFFF
+
+_ENTRY = struct.Struct(">ii")
 
 if array("i").itemsize != 4:  # pragma: no cover
     raise ImportError("this platform's int has not 32 bits")
@@ -66,17 +71,28 @@ class OffsetIndex:
         at = bisect_right(self._positions, position)
         return self._positions[at - 1] if at else 0
 
-    def first_from_position(self, position: int) -> int | None:
-        """The offset of the first entry whose batch does not begin before `position` (Kafka:
+    def first_from_position(self, position: int) -> tuple[int, int] | None:
+        """Offset and position of the first entry whose batch does not begin before `position` (Kafka:
         fetchUpperBoundOffset); None when there is none.
         """
-        at = bisect_left(self._positions, position)
-        return self.base_offset + self._offsets[at] if at < len(self._offsets) else None
+        return self._entry(bisect_left(self._positions, position))
 
-    def first_from(self, offset: int) -> int | None:
-        """The first entry's offset that is not below `offset`; None when there is none."""
-        at = bisect_left(self._offsets, offset - self.base_offset)
-        return self.base_offset + self._offsets[at] if at < len(self._offsets) else None
+    def first_from(self, offset: int) -> tuple[int, int] | None:
+        """Offset and position of the first entry that is not below `offset`; None when there is none."""
+        return self._entry(bisect_left(self._offsets, offset - self.base_offset))
+
+    def _entry(self, at: int) -> tuple[int, int] | None:
+        if at == len(self._offsets):
+            return None
+        return self.base_offset + self._offsets[at], self._positions[at]
+
+    def agrees(self, position: int, base_offset: int) -> bool:
+        """Whether the entry with this position, which there is, may be of a batch that begins at
+        `base_offset`: behind the entry before it, not behind its own offset.
+        """
+        at = bisect_left(self._positions, position)
+        relative = base_offset - self.base_offset
+        return relative <= self._offsets[at] and (not at or self._offsets[at - 1] < relative)
 
     def truncate(self, offset: int) -> None:
         """Drop the entries at or above `offset`."""
@@ -113,3 +129,16 @@ class OffsetIndex:
     @staticmethod
     def _rises(values: "array[int]") -> bool:
         return all(map(int.__lt__, values, values[1:]))
+
+
+def last_position(files: Files, path: str) -> int | None:
+    """The position of a file's last entry, 0 where it is empty; None where it is not there or can't be right.
+    Raises OSError.
+    """
+    data = files.read_tail(path, ENTRY_BYTES, ENTRY_BYTES)
+    if data is None:
+        return None
+    if not data:
+        return 0
+    offset, position = _ENTRY.unpack(data)
+    return int(position) if offset >= 0 and position > 0 else None

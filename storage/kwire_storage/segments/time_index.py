@@ -6,10 +6,9 @@ everything before it is older than t. Timestamps rise strictly, offsets rise. Th
 segment is sealed or closed, is the segment's largest timestamp.
 """
 
-import os
 import struct
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from itertools import pairwise
 
 from ..files import Files
@@ -51,12 +50,14 @@ class TimeIndex:
             self._timestamps.append(timestamp_ms)
             self._offsets.append(offset - self.base_offset)
 
-    def lookup(self, timestamp_ms: int) -> int:
-        """The offset of the last entry that is not above `timestamp_ms`; the segment's base when there is
-        none.
+    def last_before(self, timestamp_ms: int) -> tuple[int, int] | None:
+        """The last entry below `timestamp_ms`, its timestamp and its offset: up to there, all is older. None
+        when there is none.
+
+        One that equals it says nothing: older releases of Kafka name any of the batches that share a time.
         """
-        at = bisect_right(self._timestamps, timestamp_ms)
-        return self.base_offset + self._offsets[at - 1] if at else self.base_offset
+        at = bisect_left(self._timestamps, timestamp_ms)
+        return (self._timestamps[at - 1], self.base_offset + self._offsets[at - 1]) if at else None
 
     def truncate(self, offset: int) -> None:
         """Drop the entries at or above `offset`."""
@@ -92,25 +93,9 @@ def last_timestamp(files: Files, path: str) -> int | None:
     """The timestamp of a file's last entry, without reading the others; None where it can't be trusted: there
     is no entry, or the last two do not rise (as the zeros do that Kafka makes room with). Raises OSError.
     """
-    try:
-        descriptor = files.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+    entries = list(_ENTRY.iter_unpack(files.read_tail(path, 2 * ENTRY_BYTES, ENTRY_BYTES) or b""))
+    if not entries or entries[-1][0] < 0 or entries[-1][1] < 0:
         return None
-    try:
-        size = files.size(descriptor)
-        if not size or size % ENTRY_BYTES:
-            return None
-        entries = bytearray(min(size, 2 * ENTRY_BYTES))
-        with memoryview(entries) as view:
-            if files.read_up_to(descriptor, view, size - len(entries)) < len(entries):
-                return None
-    finally:
-        files.close(descriptor)
-    *before, (timestamp, offset) = _ENTRY.iter_unpack(entries)
-    if (
-        timestamp < 0
-        or offset < 0
-        or (before and not (0 <= before[0][0] < timestamp and before[0][1] <= offset))
-    ):
+    if len(entries) > 1 and not (0 <= entries[0][0] < entries[1][0] and entries[0][1] <= entries[1][1]):
         return None
-    return int(timestamp)
+    return int(entries[-1][0])
