@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ..engine import FileSlice
 from ..files import Files, storing
+from .segment_list import SegmentList
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +40,60 @@ class FlushPlan:
         for directory in self.directories:
             with storing("syncing", directory):
                 files.sync_directory(directory)
+
+
+class Durability:
+    """How far one log is on the device: its bytes, and the names of its files."""
+
+    __slots__ = ("_directory", "_files", "_generation", "_names_synced", "_names_version", "recovery_point")
+
+    def __init__(self, directory: str, files: Files, recovery_point: int) -> None:
+        self._directory = directory
+        self._files = files
+        self._generation = 0
+        self._names_version = 0
+        self._names_synced = 0
+        self.recovery_point = recovery_point
+        """Everything below is on the device."""
+
+    def name_added(self) -> None:
+        """There is a new file in the directory."""
+        self._names_version += 1
+
+    def cut(self, offset: int) -> bool:
+        """The log is about to end at `offset`: flushes that are being worked on count for nothing. Gives
+        whether the recovery point fell.
+        """
+        self._generation += 1
+        fell = self.recovery_point > offset
+        self.recovery_point = min(self.recovery_point, offset)
+        return fell
+
+    def plan(self, segments: SegmentList, end_offset: int) -> FlushPlan | None:
+        """What must be synced for all below `end_offset` to be on the device; None when it is."""
+        if self.recovery_point >= end_offset:
+            return None
+        unsynced = [
+            segment
+            for segment in segments.since(self.recovery_point)
+            if segment.size and segment.base_offset < end_offset
+        ]
+        for segment in unsynced:
+            segment.transactions.save()
+        paths = [each.transactions.path for each in unsynced if not each.transactions.is_empty]
+        named = self._names_version == self._names_synced and not paths
+        return FlushPlan(
+            files=self._files,
+            slices=[segment.slice(0, segment.size) for segment in unsynced],
+            paths=paths,
+            directories=[] if named else [self._directory, os.path.dirname(self._directory)],
+            end_offset=end_offset,
+            generation=self._generation,
+            names_version=self._names_version,
+        )
+
+    def commit(self, plan: FlushPlan) -> None:
+        """The plan's work is done: note how far the log is on the device, unless it was cut since."""
+        self._names_synced = max(self._names_synced, plan.names_version)
+        if plan.generation == self._generation:
+            self.recovery_point = max(self.recovery_point, plan.end_offset)

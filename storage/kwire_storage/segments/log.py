@@ -12,13 +12,10 @@ Rules
 """
 
 import logging
-import os
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from zlib import crc32
 
 from ..batch_blocks import BatchBlocks
-from ..checkpoints import encode_epochs
 from ..engine import (
     AppendJob,
     FileSlice,
@@ -33,19 +30,21 @@ from ..engine import (
     ValidBatch,
 )
 from ..files import storing
-from ..leader_epochs import LeaderEpochs
 from ..producer_state import ProducerState
 from ..timestamps import check_ascending
 from ..transaction_index import AbortedTransaction
 from ..write_pressure import LARGE_BYTES
 from . import file_names, lookups
 from .append_job import SegmentAppend
-from .flush import FlushPlan
+from .epoch_file import EpochFile
+from .flush import Durability, FlushPlan
 from .offset_index import MAX_RELATIVE_OFFSET
 from .producer_replay import build, rebuild
+from .reading import read_files
 from .recovery import LoadedLog
-from .retention import SegmentFacts, segments_to_delete
+from .retention import facts_of, segments_to_delete
 from .segment import Placed, Room, Segment, Shared
+from .segment_list import SegmentList
 from .snapshots import Snapshots
 
 log = logging.getLogger("kwire.storage")
@@ -80,26 +79,25 @@ class SegmentedLog:
         self._recovery_point_fell = recovery_point_fell
         self._on_disk = loaded is not None
         loaded = loaded or LoadedLog([], 0, 0, [], [])
-        self._segments = loaded.segments
-        self._bases = [segment.base_offset for segment in self._segments]
+        self._segments = SegmentList(loaded.segments)
         self._snapshots = Snapshots(directory, shared.files, loaded.snapshots)
         # To be read by everyone, to be changed by this class only; every append asks for them many times.
         self.log_start_offset = loaded.log_start_offset
         self.log_end_offset = loaded.log_end_offset
-        self._size_bytes = sum(segment.size for segment in self._segments)
+        self._size_bytes = self._segments.size_bytes
         self._tail = BatchBlocks()
         self._tails = shared.tails
         self._room: Room | None = None
         """The last segment, and as far as it is known that it may be appended to."""
         self._job: SegmentAppend | None = None
         """The append that is being written."""
-        self._generation = 0
-        self._names_version = 0
-        self._names_synced = 0
-        self.recovery_point = min(self.log_end_offset, self.log_end_offset if clean else recovery_point)
-        """Everything below is on the device."""
-        self.epochs = LeaderEpochs(loaded.epochs, on_change=self._epochs_changed)
-        self._epochs_saved = loaded.epochs_saved
+        self._durability = Durability(
+            directory,
+            shared.files,
+            min(self.log_end_offset, self.log_end_offset if clean else recovery_point),
+        )
+        self._epoch_file = EpochFile(directory, shared.alike, loaded.epochs, is_saved=loaded.epochs_saved)
+        self.epochs = self._epoch_file.epochs
         self._save_epochs()
         self.producers = ProducerState(config.producer_id_expiration_ms)
         if loaded.segments or loaded.snapshots:
@@ -111,14 +109,19 @@ class SegmentedLog:
         return self._size_bytes
 
     @property
+    def recovery_point(self) -> int:
+        """Everything below is on the device."""
+        return self._durability.recovery_point
+
+    @property
     def first_segment_offset(self) -> int:
         """The base offset of the oldest segment: a log start above it must be written down to be kept."""
-        return self._bases[0] if self._bases else 0
+        return self._segments.bases[0] if self._segments else 0
 
     @property
     def segment_offsets(self) -> list[int]:
         """The base offset of each segment."""
-        return list(self._bases)
+        return list(self._segments.bases)
 
     def segment_starts(self) -> list[tuple[int, int]]:
         starts = []
@@ -179,7 +182,7 @@ class SegmentedLog:
             for _, header in batches:
                 if header.partition_leader_epoch > self.epochs.latest:
                     self.epochs.assign(header.partition_leader_epoch, header.base_offset)
-        if not self._epochs_saved:
+        if not self._epoch_file.is_saved:
             self._save_epochs()
         return segment, placed, size, end
 
@@ -268,9 +271,7 @@ class SegmentedLog:
                 last.end_offset = max(last.end_offset, self.log_end_offset)
                 self._snapshots.take(self.producers)
             else:
-                last.remove()
-                self._segments.pop()
-                self._bases.pop()
+                self._segments.drop(len(self._segments) - 1)
         segment = Segment.new(
             self.directory,
             base_offset,
@@ -278,9 +279,8 @@ class SegmentedLog:
             index_interval_bytes=self._config.index_interval_bytes,
             now_ms=now_ms,
         )
-        self._segments.append(segment)
-        self._bases.append(base_offset)
-        self._names_version += 1
+        self._segments.add(segment)
+        self._durability.name_added()
         return segment
 
     # Reading
@@ -297,51 +297,18 @@ class SegmentedLog:
         found = self._tail.read(offset, max_bytes, limit, at_least_one=at_least_one)
         if found is not None:
             return found
-        return self._read_files(offset, max_bytes, limit, at_least_one)
-
-    def _read_files(self, offset: int, max_bytes: int, limit: int, at_least_one: bool) -> LogRead:
-        parts: list[Slice] = []
-        size = 0
-        first_base_offset = offset
-        at = self._segment_at(offset)
-        while at < len(self._segments):
-            segment = self._segments[at]
-            at += 1
-            found = segment.extent(offset, max_bytes - size, limit)
-            if found is None:  # a gap at the segment's end
-                continue
-            first, end = found
-            if first.last_offset >= limit:
-                break
-            if end <= first.position and at_least_one and not parts:
-                end = first.end
-            if end > first.position:
-                if not parts:
-                    first_base_offset = first.base_offset
-                parts.append(segment.slice(first.position, end - first.position))
-                size += end - first.position
-            if end < segment.size or size >= max_bytes:
-                break
-        return LogRead(parts, size, first_base_offset)
+        return read_files(self._segments, offset, max_bytes, limit, at_least_one)
 
     def read_bytes(self, part: Slice) -> memoryview:
         return part.read() if isinstance(part, FileSlice) else part
 
-    def _segment_at(self, offset: int) -> int:
-        """The place of the segment that holds an offset."""
-        return max(bisect_right(self._bases, offset) - 1, 0)
-
-    def _segments_from(self, offset: int) -> Iterator[Segment]:
-        for at in range(self._segment_at(offset), len(self._segments)):
-            yield self._segments[at]
-
     def offset_for_timestamp(self, timestamp_ms: int) -> TimestampOffset | None:
         start = self.log_start_offset
-        return lookups.first_at_or_after(self._segments_from(start), start, timestamp_ms)
+        return lookups.first_at_or_after(self._segments.since(start), start, timestamp_ms)
 
     def max_timestamp_offset(self) -> TimestampOffset | None:
         start = self.log_start_offset
-        return lookups.first_newest(self._segments_from(start), start)
+        return lookups.first_newest(self._segments.since(start), start)
 
     def bound_behind(self, offset: int, found: LogRead) -> int:
         last: FileSlice | int | None = offset
@@ -351,14 +318,14 @@ class SegmentedLog:
         if last is None:
             return self.log_end_offset
         holding = found.first_base_offset if isinstance(last, FileSlice) else max(last - 1, offset)
-        return lookups.bound_behind(self._segments_from(holding), last, self.log_end_offset)
+        return lookups.bound_behind(self._segments.since(holding), last, self.log_end_offset)
 
     def aborted_transactions(self, start_offset: int, end_offset: int) -> list[AbortedTransaction]:
         return lookups.aborted_transactions(
-            self._segments_from(start_offset),
+            self._segments.since(start_offset),
             start_offset,
             end_offset,
-            lambda segment: build(segment, self._segments, self._snapshots),
+            lambda segment: build(segment, self._segments.in_order, self._snapshots),
         )
 
     # Cutting
@@ -368,26 +335,24 @@ class SegmentedLog:
             return
         self._stop_job()
         offset = max(offset, self.log_start_offset)
-        self._generation += 1
         self._room = None
         # First what says too much about the log if only a part of this gets done.
-        if self.recovery_point > offset:
-            self.recovery_point = offset
+        if self._durability.cut(offset):
             self._recovery_point_fell()
         self._snapshots.drop_above(offset)
         self._tail.truncate(offset)
         self._shared.tails.shrunk(self._tail)
-        while len(self._segments) > 1 and self._bases[-1] >= offset:
+        while len(self._segments) > 1 and self._segments.bases[-1] >= offset:
             self._drop(len(self._segments) - 1)
         if self._segments:
             self._segments[-1].truncate(self._segments[-1].find(offset))
             while len(self._segments) > 1 and not self._segments[-1].size:
                 self._drop(len(self._segments) - 1)
                 self._segments[-1].truncate(None)
-        self._size_bytes = sum(segment.size for segment in self._segments)
+        self._size_bytes = self._segments.size_bytes
         end = self._segments[-1].end_offset if self._size_bytes else 0
         self.log_end_offset = max(end, self.log_start_offset)
-        self.recovery_point = min(self.recovery_point, self.log_end_offset)
+        self._durability.cut(self.log_end_offset)
         self.epochs.truncate_from_end(self.log_end_offset)
         self._save_epochs()
         self._rebuild_producers(0, trust_absence=False)
@@ -405,9 +370,9 @@ class SegmentedLog:
             raise
         self.epochs.truncate_from_start(offset)
         self._save_epochs()
-        while len(self._segments) > 1 and self._bases[1] <= offset:
+        while len(self._segments) > 1 and self._segments.bases[1] <= offset:
             self._drop(0)
-        self._size_bytes = sum(segment.size for segment in self._segments)
+        self._size_bytes = self._segments.size_bytes
         self._snapshots.drop_up_to(self.first_segment_offset)
 
     def retain(self, now_ms: int) -> int:
@@ -416,28 +381,22 @@ class SegmentedLog:
         For logs whose cleanup.policy has `delete`: the caller knows. A last segment that goes too is
         followed by a new one.
         """
-        facts = [
-            SegmentFacts(
-                segment.size, segment.end_offset, segment.load_max_timestamp() if segment.size else -1
-            )
-            for segment in self._segments
-        ]
-        count = segments_to_delete(facts, self._config, now_ms, self.log_end_offset)
+        count = segments_to_delete(facts_of(self._segments), self._config, now_ms, self.log_end_offset)
         if count:
             if count == len(self._segments):
                 self.roll(now_ms)
-            self.advance_log_start(self._bases[count] if count < len(self._bases) else self.log_end_offset)
+            bases = self._segments.bases
+            self.advance_log_start(bases[count] if count < len(bases) else self.log_end_offset)
         return self.log_start_offset
 
     def _drop(self, at: int) -> None:
         self._room = None
-        self._segments[at].remove()
-        del self._segments[at], self._bases[at]
+        self._segments.drop(at)
 
     def _rebuild_producers(self, now_ms: int, *, trust_absence: bool) -> None:
         rebuild(
             self.producers,
-            self._segments,
+            self._segments.in_order,
             self._snapshots,
             self.log_end_offset,
             now_ms,
@@ -446,15 +405,9 @@ class SegmentedLog:
 
     # Settings, durability, the end
 
-    def _epochs_changed(self) -> None:
-        self._epochs_saved = False
-
     def _save_epochs(self) -> None:
-        if self._on_disk and not self._epochs_saved:
-            path = f"{self.directory}/{file_names.LEADER_EPOCHS}"
-            with storing("writing", path):
-                self._shared.alike.write(path, encode_epochs(self.epochs.entries()))
-        self._epochs_saved = True
+        if self._on_disk:
+            self._epoch_file.save()
 
     def configure(self, config: LogConfig) -> None:
         self._config = config
@@ -470,34 +423,13 @@ class SegmentedLog:
         """
         end = self.log_end_offset
         if sealed_only:
-            end = self._bases[-1] if self._bases else 0
-        if self.recovery_point >= end:
-            return None
-        segments = [
-            segment
-            for segment in self._segments_from(self.recovery_point)
-            if segment.size and segment.base_offset < end
-        ]
-        for segment in segments:
-            segment.transactions.save()
-        paths = [each.transactions.path for each in segments if not each.transactions.is_empty]
-        named = self._names_version == self._names_synced and not paths
-        return FlushPlan(
-            files=self._shared.files,
-            slices=[segment.slice(0, segment.size) for segment in segments],
-            paths=paths,
-            directories=[] if named else [self.directory, os.path.dirname(self.directory)],
-            end_offset=end,
-            generation=self._generation,
-            names_version=self._names_version,
-        )
+            end = self._segments.bases[-1] if self._segments else 0
+        return self._durability.plan(self._segments, end)
 
     def commit_flush(self, plan: FlushJob) -> None:
         """The plan's work is done: note how far the log is on the device, unless it was cut since."""
         assert isinstance(plan, FlushPlan)
-        self._names_synced = max(self._names_synced, plan.names_version)
-        if plan.generation == self._generation:
-            self.recovery_point = max(self.recovery_point, plan.end_offset)
+        self._durability.commit(plan)
 
     def flush(self) -> None:
         plan = self.plan_flush()

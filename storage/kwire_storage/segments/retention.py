@@ -1,4 +1,4 @@
-"""Which of a log's oldest segments may go: by age and by size (Kafka: UnifiedLog.deleteOldSegments). Pure.
+"""Which of a log's oldest segments may go: by age and by size (Kafka: UnifiedLog.deleteOldSegments).
 
 A segment is as old as its newest record. Segments go from the oldest on, until the first that must stay; none
 goes that reaches beyond what may be removed.
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..engine import LogConfig
+from .segment_list import SegmentList
 
 
 class SegmentFacts(NamedTuple):
@@ -16,6 +17,14 @@ class SegmentFacts(NamedTuple):
     size: int
     end_offset: int
     newest_timestamp: int
+
+
+def facts_of(segments: SegmentList) -> list[SegmentFacts]:
+    """What decides about each of a log's segments."""
+    return [
+        SegmentFacts(segment.size, segment.end_offset, segment.load_max_timestamp() if segment.size else -1)
+        for segment in segments
+    ]
 
 
 def segments_to_delete(segments: Sequence[SegmentFacts], config: LogConfig, now_ms: int, limit: int) -> int:

@@ -1,0 +1,31 @@
+"""A log's leader epochs, and the file that keeps them (Kafka: LeaderEpochCheckpointFile)."""
+
+from ..alike import AlikeFiles
+from ..checkpoints import encode_epochs
+from ..files import storing
+from ..leader_epochs import EpochEntry, LeaderEpochs
+from . import file_names
+
+
+class EpochFile:
+    """`leader-epoch-checkpoint`. `epochs` may be changed by anyone; the log calls `save`."""
+
+    __slots__ = ("_alike", "_path", "epochs", "is_saved")
+
+    def __init__(
+        self, directory: str, alike: AlikeFiles, entries: list[EpochEntry], *, is_saved: bool
+    ) -> None:
+        self._path = f"{directory}/{file_names.LEADER_EPOCHS}"
+        self._alike = alike
+        self.is_saved = is_saved
+        self.epochs = LeaderEpochs(entries, on_change=self._changed)
+
+    def _changed(self) -> None:
+        self.is_saved = False
+
+    def save(self) -> None:
+        """Write the file, if the epochs have changed."""
+        if not self.is_saved:
+            with storing("writing", self._path):
+                self._alike.write(self._path, encode_epochs(self.epochs.entries()))
+        self.is_saved = True

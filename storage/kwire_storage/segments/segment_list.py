@@ -1,0 +1,61 @@
+"""A log's segments, in the order of their offsets: which one holds an offset, and what comes and goes at both
+ends.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+
+from .segment import Segment
+
+
+class SegmentList:
+    """The segments of one log, oldest first. It does not close them; `drop` removes files."""
+
+    __slots__ = ("_bases", "_segments")
+
+    def __init__(self, segments: Iterable[Segment]) -> None:
+        self._segments = list(segments)
+        self._bases = [segment.base_offset for segment in self._segments]
+
+    def __len__(self) -> int:
+        return len(self._segments)
+
+    def __iter__(self) -> Iterator[Segment]:
+        return iter(self._segments)
+
+    def __getitem__(self, at: int) -> Segment:
+        return self._segments[at]
+
+    @property
+    def in_order(self) -> list[Segment]:
+        """All of them; to be looked at only."""
+        return self._segments
+
+    @property
+    def bases(self) -> list[int]:
+        """The base offset of each; to be looked at only."""
+        return self._bases
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all batches."""
+        return sum(segment.size for segment in self._segments)
+
+    def at(self, offset: int) -> int:
+        """The place of the segment that holds an offset, the first one's for any offset before it."""
+        return max(bisect_right(self._bases, offset) - 1, 0)
+
+    def since(self, offset: int) -> Iterator[Segment]:
+        """The segments from the one that holds `offset` on."""
+        for at in range(self.at(offset), len(self._segments)):
+            yield self._segments[at]
+
+    def add(self, segment: Segment) -> None:
+        """Another one at the end."""
+        self._segments.append(segment)
+        self._bases.append(segment.base_offset)
+
+    def drop(self, at: int) -> None:
+        """Remove a segment, files and all; raises StorageError, and the segment stays then."""
+        self._segments[at].remove()
+        del self._segments[at], self._bases[at]
