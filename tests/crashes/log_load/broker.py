@@ -72,7 +72,9 @@ class Broker:
         self.process.send_signal(signal.SIGCONT)
 
     async def kill(self) -> None:
-        """SIGKILL: frozen or not, it does nothing more."""
+        """SIGKILL: frozen or not, it does nothing more. Nothing, if there is none."""
+        if self._process is None:
+            return
         self.process.kill()
         await self.process.wait()
         await self._close()
@@ -86,11 +88,6 @@ class Broker:
         if self.process.returncode != 0:
             raise Broken(f"the broker did not stop as it should: exit code {self.process.returncode}")
         await self._close()
-
-    def kill_now(self) -> None:
-        """For who cannot wait."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
 
     async def _close(self) -> None:
         for pipe in (self.process.stdin, self.process.stdout):

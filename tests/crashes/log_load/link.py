@@ -49,6 +49,7 @@ class Traffic:
         self.seen: Counter[str] = Counter()
         self.unanswered = 0
         """How many links wait for a broker with a request that a kill has cut."""
+        self.links: list[Link] = []
         self._served = trio.Event()
         self._waiting: dict[trio.Event, Moment] = {}
         self._numbers = 0
@@ -104,6 +105,7 @@ class Link:
         self._traffic = traffic
         self._name = name
         self._client: Client | None = None
+        traffic.links.append(self)
 
     async def ask(self, request: Struct, version: int) -> Any:
         """The answer. Raises Gone, and Broken if there is none for a long time."""
@@ -158,6 +160,12 @@ class Link:
                 await trio.sleep(BACKOFF_SECONDS)
         finally:
             self._traffic.unanswered -= 1
+
+    def drop(self) -> None:
+        """For who cannot wait."""
+        if self._client is not None:
+            self._client.stream.socket.close()
+            self._client = None
 
     async def close(self) -> None:
         if self._client is not None:

@@ -111,7 +111,10 @@ class Run:
                 try:
                     await self._under_load()
                 finally:
-                    self._broker.kill_now()
+                    with trio.CancelScope(shield=True):
+                        await self._broker.kill()
+                    for link in self._traffic.links:
+                        link.drop()
         finally:
             self._watch.close()
         if b"Traceback" in (self.folder / "broker.log").read_bytes():
