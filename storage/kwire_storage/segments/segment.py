@@ -306,11 +306,16 @@ class Segment:
 
         By the broker's time when its records have none. Kafka: LogSegment.timeWaitedForRoll.
         """
+        first_timestamp = self.first_timestamp()
+        if first_timestamp >= 0:
+            return newest_timestamp - first_timestamp
+        return now_ms - self.created_ms
+
+    def first_timestamp(self) -> int:
+        """The largest timestamp of the first batch, -1 if there is none."""
         if self._first_timestamp is None and self.size:
             self._first_timestamp = next(self.places(0)).max_timestamp
-        if self._first_timestamp is not None and self._first_timestamp >= 0:
-            return newest_timestamp - self._first_timestamp
-        return now_ms - self.created_ms
+        return NO_TIMESTAMP if self._first_timestamp is None else self._first_timestamp
 
     def append(self, batches: Sequence[Placed]) -> None:
         """Write batches at the end, in one gathered write. On StorageError the segment is as it was."""
@@ -508,7 +513,7 @@ class Segment:
         # Bytes are on their way to a reader: the old file stays as it is for them, under no name.
         files, path = self._shared.files, self._file.path
         with storing("truncating", path):
-            copy = files.open(path + file_names.CLEANED, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+            copy = files.open(path + file_names.TEMPORARY, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
             try:
                 position = 0
                 while position < size:
@@ -516,7 +521,7 @@ class Segment:
                     position += files.write_all(copy, [chunk], position)
             finally:
                 files.close(copy)
-            files.rename(path + file_names.CLEANED, path)
+            files.rename(path + file_names.TEMPORARY, path)
         self._file.close()
         self._file = OpenFile(path, self._shared.open_files)
 
