@@ -78,6 +78,10 @@ class Files:
         """When the file was last written to, in ms since 1970."""
         return os.stat(path).st_mtime_ns // 1_000_000
 
+    def set_modified_ms(self, path: str, time_ms: int) -> None:
+        """As if the file had last been written to then."""
+        os.utime(path, ns=(time_ms * 1_000_000, time_ms * 1_000_000))
+
     def fdatasync(self, descriptor: int) -> None:
         os.fdatasync(descriptor)
 
@@ -150,6 +154,25 @@ class Files:
                 filled = self.read_up_to(descriptor, view, 0)
             del buffer[filled:]
             return bytes(buffer)
+        finally:
+            self.close(descriptor)
+
+    def read_tail(self, path: str, most: int, entry_bytes: int) -> bytes | None:
+        """The last bytes of a file of entries, at most `most`; None where it is not there, or has not whole
+        entries.
+        """
+        try:
+            descriptor = self.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            size = self.size(descriptor)
+            if size % entry_bytes:
+                return None
+            buffer = bytearray(min(size, most))
+            with memoryview(buffer) as view:
+                filled = self.read_up_to(descriptor, view, size - len(buffer))
+            return bytes(buffer) if filled == len(buffer) else None
         finally:
             self.close(descriptor)
 

@@ -36,13 +36,14 @@ from ..transaction_index import AbortedTransaction
 from ..write_pressure import LARGE_BYTES
 from . import file_names, lookups
 from .append_job import SegmentAppend
+from .compaction import LogCompaction
 from .epoch_file import EpochFile
 from .flush import Durability, FlushPlan
 from .offset_index import MAX_RELATIVE_OFFSET
 from .producer_replay import build, rebuild
 from .reading import read_files
 from .recovery import LoadedLog
-from .retention import facts_of, segments_to_delete
+from .retention import MOST_AT_ONCE, AgesJob, segments_to_delete, unknown_ages
 from .segment import Placed, Room, Segment, Shared
 from .segment_list import SegmentList
 from .snapshots import Snapshots
@@ -70,9 +71,11 @@ class SegmentedLog:
         now_ms: int = 0,
         log_start_changed: Callable[[], None] = _nothing,
         recovery_point_fell: Callable[[], None] = _nothing,
+        cleaned_to: int = 0,
+        cleaned_to_changed: Callable[[int], None] = lambda offset: None,
     ) -> None:
         self.directory = directory
-        self._config = config
+        self.config = config
         self._shared = shared
         self._make_directory = make_directory
         self._log_start_changed = log_start_changed
@@ -103,6 +106,16 @@ class SegmentedLog:
         if loaded.segments or loaded.snapshots:
             self._rebuild_producers(now_ms, trust_absence=clean)
         self.has_aborted = not all(segment.transactions.is_empty for segment in self._segments)
+        self.compaction = LogCompaction(
+            self,
+            self._segments,
+            self._snapshots,
+            self._durability,
+            shared,
+            cleaned_to=cleaned_to,
+            changed=cleaned_to_changed,
+            replaced=self._compacted,
+        )
 
     @property
     def size_bytes(self) -> int:
@@ -238,10 +251,10 @@ class SegmentedLog:
         """
         if not self._segments:
             return self._roll(max(self.log_end_offset, last_offset - MAX_RELATIVE_OFFSET), now_ms)
-        active, config = self._segments[-1], self._config
+        active, config = self._segments[-1], self.config
         if active.has_room(size, last_offset, config.segment_bytes, config.segment_index_bytes):
             waited_ms = active.waited_ms(now_ms, newest_timestamp) if active.size else 0
-            most_ms = config.segment_ms - self._jitter_ms(active)
+            most_ms = config.roll_ms - self._jitter_ms(active)
             if waited_ms <= most_ms:
                 self._room = active.room(most_ms, config.segment_bytes, config.segment_index_bytes)
                 return active
@@ -250,7 +263,7 @@ class SegmentedLog:
     def _jitter_ms(self, segment: Segment) -> int:
         # Kafka draws a random number. One made from the name spreads the rolls of many partitions as well,
         # and is the same again after a restart.
-        limit = min(self._config.segment_jitter_ms, self._config.segment_ms)
+        limit = min(self.config.segment_jitter_ms, self.config.roll_ms)
         return crc32(segment.log_path.encode()) % limit if limit > 0 else 0
 
     def roll(self, now_ms: int) -> None:
@@ -271,12 +284,12 @@ class SegmentedLog:
                 last.end_offset = max(last.end_offset, self.log_end_offset)
                 self._snapshots.take(self.producers)
             else:
-                self._segments.drop(len(self._segments) - 1)
+                self._segments.drop_empty()
         segment = Segment.new(
             self.directory,
             base_offset,
             self._shared,
-            index_interval_bytes=self._config.index_interval_bytes,
+            index_interval_bytes=self.config.index_interval_bytes,
             now_ms=now_ms,
         )
         self._segments.add(segment)
@@ -353,6 +366,7 @@ class SegmentedLog:
         end = self._segments[-1].end_offset if self._size_bytes else 0
         self.log_end_offset = max(end, self.log_start_offset)
         self._durability.cut(self.log_end_offset)
+        self.compaction.truncated()
         self.epochs.truncate_from_end(self.log_end_offset)
         self._save_epochs()
         self._rebuild_producers(0, trust_absence=False)
@@ -370,28 +384,60 @@ class SegmentedLog:
             raise
         self.epochs.truncate_from_start(offset)
         self._save_epochs()
-        while len(self._segments) > 1 and self._segments.bases[1] <= offset:
-            self._drop(0)
-        self._size_bytes = self._segments.size_bytes
+        self._drop_below(offset)
+
+    def _drop_below(self, offset: int) -> None:
+        """Remove whole segments that end at or below `offset`, some at once; `retain` removes the others."""
+        segments = self._segments
+        count = min(segments.at(offset), MOST_AT_ONCE)
+        if count and count == len(segments) - 1:
+            # What is appended next goes into the last one: where the log ends must be written on the disk.
+            segments[-1].make_file()
+        try:
+            for _ in range(count):
+                self._drop(0)
+        finally:
+            self._size_bytes = segments.size_bytes
         self._snapshots.drop_up_to(self.first_segment_offset)
 
-    def retain(self, now_ms: int) -> int:
-        """Remove what `retention.ms` and `retention.bytes` let go; gives the new log start offset.
+    def plan_ages(self) -> AgesJob | None:
+        return unknown_ages(self._segments.in_order[:-1], self.config)
 
-        For logs whose cleanup.policy has `delete`: the caller knows. A last segment that goes too is
-        followed by a new one.
-        """
-        count = segments_to_delete(facts_of(self._segments), self._config, now_ms, self.log_end_offset)
-        if count:
-            if count == len(self._segments):
-                self.roll(now_ms)
-            bases = self._segments.bases
-            self.advance_log_start(bases[count] if count < len(bases) else self.log_end_offset)
-        return self.log_start_offset
+    def retain(self, now_ms: int, *, limit: int | None = None, deletes: bool = True) -> bool:
+        """See `PartitionLog`. A last segment that goes too is followed by a new one."""
+        segments = self._segments
+        count = segments_to_delete(
+            segments.in_order,
+            self.config,
+            now_ms,
+            limit=self.log_end_offset if limit is None else limit,
+            log_start_offset=self.log_start_offset,
+            deletes=deletes,
+        )
+        if not count:
+            return False
+        if count == len(segments):
+            self.roll(now_ms)
+        start = segments.bases[count]
+        if start > self.log_start_offset:
+            # Not written down: a log starts where its oldest segment does.
+            self.log_start_offset = start
+            self.epochs.truncate_from_start(start)
+            self._save_epochs()
+        self._drop_below(start)
+        return count == MOST_AT_ONCE
+
+    def _compacted(self, end_offset: int) -> None:
+        """Segments up to an offset have been replaced by cleaned ones."""
+        self._size_bytes = self._segments.size_bytes
+        first_in_memory = self._tail.first_offset
+        if first_in_memory is not None and first_in_memory < end_offset:
+            self._tail.clear()
+            self._shared.tails.shrunk(self._tail)
 
     def _drop(self, at: int) -> None:
         self._room = None
-        self._segments.drop(at)
+        self._segments.drop(at, self.config.file_delete_delay_ms)
 
     def _rebuild_producers(self, now_ms: int, *, trust_absence: bool) -> None:
         rebuild(
@@ -410,7 +456,7 @@ class SegmentedLog:
             self._epoch_file.save()
 
     def configure(self, config: LogConfig) -> None:
-        self._config = config
+        self.config = config
         self._room = None
         self.producers.expiration_ms = config.producer_id_expiration_ms
         for segment in self._segments:

@@ -3,7 +3,7 @@ ends.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from .segment import Segment
 
@@ -55,7 +55,18 @@ class SegmentList:
         self._segments.append(segment)
         self._bases.append(segment.base_offset)
 
-    def drop(self, at: int) -> None:
-        """Remove a segment, files and all; raises StorageError, and the segment stays then."""
-        self._segments[at].remove()
+    def replace(self, old: Sequence[Segment], new: Segment) -> None:
+        """`new` in the place of neighbours, of which it has the first one's base offset."""
+        at = self.at(new.base_offset)
+        self._segments[at : at + len(old)] = [new]
+        self._bases[at : at + len(old)] = [new.base_offset]
+
+    def drop(self, at: int, delay_ms: int) -> None:
+        """Remove a segment; its files are unlinked after `delay_ms`. On StorageError it stays."""
+        self._segments[at].remove(delay_ms)
         del self._segments[at], self._bases[at]
+
+    def drop_empty(self) -> None:
+        """Remove the last segment, which is empty. On StorageError it stays."""
+        self._segments[-1].remove_empty()
+        del self._segments[-1], self._bases[-1]
