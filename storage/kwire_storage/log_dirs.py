@@ -19,6 +19,7 @@ from uuid import UUID
 from . import checkpoints, uuids
 from .alike import AlikeFiles
 from .checkpoints import BadCheckpoint
+from .deletions import Deletions, SweepJob
 from .engine import DirectoryUsage, ExistingLog, FlushJob, LogConfig, LogUsage, StorageError
 from .files import Files, OpenFiles, storing
 from .log_directory import ForeignDirectory, LockedError, LogDirectory, Partition
@@ -32,8 +33,6 @@ from .write_pressure import WritePressure
 __all__ = ["ForeignDirectory", "LockedError", "LogDirs", "SealedFlush"]
 
 log = logging.getLogger("kwire.storage")
-
-REMOVED_AT_ONCE_BYTES = 16 << 20  # unlinking more takes longer than the loop should wait
 
 
 class _Open:
@@ -80,15 +79,15 @@ class LogDirs:
             raise ValueError("a node needs a log directory")
         self.node_id = node_id
         self._new_uuid = new_uuid
-        self.files = files if files is not None else Files()
-        """What every file call goes through."""
-        open_files = OpenFiles(self.files, max_open_files)
-        self._alike = AlikeFiles(self.files)
+        self._files = files if files is not None else Files()
+        open_files = OpenFiles(self._files, max_open_files)
+        self._alike = AlikeFiles(self._files)
         tails = tails if tails is not None else TailBudget()
-        self._shared = Shared(self.files, open_files, tails, self._alike, WritePressure(self.files))
-        self._directories = [LogDirectory(path, self.files) for path in directories]
+        self._deletions = Deletions(self._files)
+        pressure = WritePressure(self._files)
+        self._shared = Shared(self._files, open_files, tails, self._alike, pressure, self._deletions)
+        self._directories = [LogDirectory(path, self._files) for path in directories]
         self._open: dict[Partition, _Open] = {}
-        self._doomed: list[str] = []
         try:
             for directory in self._directories:
                 directory.take()
@@ -104,6 +103,11 @@ class LogDirs:
     def directory_ids(self) -> list[UUID]:
         """The id of each directory, in the order in which they were named."""
         return [directory.directory_id for directory in self._directories]
+
+    @property
+    def files(self) -> Files:
+        """What every file call goes through."""
+        return self._files
 
     @property
     def was_clean(self) -> bool:
@@ -142,10 +146,10 @@ class LogDirs:
         found: dict[Partition, LogDirectory] = {}
         for directory in self._directories:
             with storing("reading", directory.path):
-                names = self.files.listdir(directory.path)
+                names = self._files.listdir(directory.path)
             for name in names:
                 if name.endswith(file_names.DELETE_DIRECTORY):
-                    self._doomed.append(directory.file(name))
+                    self._deletions.add(directory.file(name), 0)
                 partition = file_names.parse_partition_directory(name)
                 if partition is None:
                     continue
@@ -172,7 +176,7 @@ class LogDirs:
     def _topic_id(self, path: str) -> UUID | None:
         metadata = f"{path}/{file_names.PARTITION_METADATA}"
         with storing("reading", metadata):
-            data = self.files.read_file(metadata)
+            data = self._files.read_file(metadata)
         if data is None:
             return None
         try:
@@ -223,7 +227,7 @@ class LogDirs:
             name,
         )
         with storing("renaming", path):
-            self.files.rename(path, directory.file(name))
+            self._files.rename(path, directory.file(name))
         self._forget(key)
 
     def _new_log(
@@ -235,7 +239,7 @@ class LogDirs:
             config,
             self._shared,
             make_directory=lambda: self._make(path, topic_id),
-            log_start_changed=lambda: self._log_start_changed(directory),
+            log_start_changed=lambda: self._log_start_changed(directory, key),
             recovery_point_fell=lambda: self._checkpoint(directory, sync=True),
             cleaned_to_changed=lambda offset: self._cleaned_to_changed(directory, key, offset),
         )
@@ -264,7 +268,7 @@ class LogDirs:
                 clean=directory.was_clean,
                 recovery_point=recovery_point,
                 now_ms=now_ms,
-                log_start_changed=lambda: self._log_start_changed(directory),
+                log_start_changed=lambda: self._log_start_changed(directory, key),
                 recovery_point_fell=lambda: self._checkpoint(directory, sync=True),
                 cleaned_to=directory.cleaner_offsets.get(key, 0),
                 cleaned_to_changed=lambda offset: self._cleaned_to_changed(directory, key, offset),
@@ -278,22 +282,19 @@ class LogDirs:
         metadata = f"{path}/{file_names.PARTITION_METADATA}"
         with storing("making", path):
             try:
-                self.files.mkdir(path)
+                self._files.mkdir(path)
                 is_nameless = True
             except (FileExistsError, FileNotFoundError):
-                self.files.makedirs(path)
+                self._files.makedirs(path)
                 is_nameless = self._topic_id(path) is None
             if is_nameless:
                 self._alike.write(metadata, checkpoints.encode_partition_metadata(topic_id))
 
-    def delete(self, topic: str, partition: int) -> None:
-        """Take a log away: its directory is renamed at once, and removed at once if it is small, else by
-        `sweep`.
-        """
+    def delete(self, topic: str, partition: int, *, delay_ms: int = 0) -> None:
+        """Take a log away: its directory is renamed now, and removed by a sweep."""
         key = topic, partition
         directory = self._found.get(key)
         opened = self._open.pop(key, None)
-        is_small = opened is not None and opened.log.size_bytes <= REMOVED_AT_ONCE_BYTES
         if opened is not None:
             opened.log.remove_files()
         if directory is None:
@@ -301,12 +302,9 @@ class LogDirs:
         path = directory.file(file_names.partition_directory(topic, partition))
         name = file_names.set_aside_directory(*key, file_names.DELETE_DIRECTORY, self._new_uuid())
         with storing("renaming", path):
-            if self.files.is_directory(path):
-                self.files.rename(path, directory.file(name))
-                if is_small:
-                    self._remove(directory.file(name))
-                else:
-                    self._doomed.append(directory.file(name))
+            if self._files.is_directory(path):
+                self._files.rename(path, directory.file(name))
+                self._deletions.add(directory.file(name), delay_ms)
         self._forget(key)
 
     def _forget(self, key: Partition) -> None:
@@ -319,24 +317,8 @@ class LogDirs:
         if directory.log_start_offsets.pop(key, None) is not None:
             self._write_log_start_offsets(directory)
 
-    def sweep(self) -> int:
-        """Remove the directories of deleted logs; gives how many. Touches nothing else, so a thread may do
-        it.
-        """
-        removed = 0
-        while self._doomed:
-            removed += self._remove(self._doomed.pop())
-        return removed
-
-    def _remove(self, path: str) -> bool:
-        try:
-            for name in self.files.listdir(path):
-                self.files.remove(f"{path}/{name}")
-            self.files.rmdir(path)
-        except OSError as error:
-            log.warning("removing %s failed, the next start tries again: %s", path, error)
-            return False
-        return True
+    def plan_sweep(self, now_ms: int) -> SweepJob | None:
+        return self._deletions.plan(now_ms)
 
     def directory_of(self, topic: str, partition: int) -> UUID:
         directory = self._found.get((topic, partition))
@@ -346,7 +328,7 @@ class LogDirs:
         result = []
         for directory in self._directories:
             with storing("looking at", directory.path):
-                total, usable = self.files.disk_space(directory.path)
+                total, usable = self._files.disk_space(directory.path)
             logs = [
                 LogUsage(topic, partition, opened.topic_id, opened.log.size_bytes)
                 for (topic, partition), opened in self._open.items()
@@ -357,10 +339,12 @@ class LogDirs:
 
     # Checkpoints
 
-    def _log_start_changed(self, directory: LogDirectory) -> None:
+    def _log_start_changed(self, directory: LogDirectory, *keys: Partition) -> None:
+        """Write down where logs start, of those for which their files do not say it."""
         starts = dict(directory.log_start_offsets)
-        for key, opened in self._open.items():
-            if opened.directory is directory:
+        for key in keys:
+            opened = self._open.get(key)
+            if opened is not None and opened.directory is directory:
                 if opened.log.log_start_offset > opened.log.first_segment_offset:
                     starts[key] = opened.log.log_start_offset
                 else:
@@ -422,18 +406,18 @@ class LogDirs:
         if clean:
             for directory in self._directories:
                 try:
-                    self._log_start_changed(directory)
+                    self._log_start_changed(directory, *self._open)
                     self._checkpoint(directory, sync=True)
                     if directory not in failed:
                         path = directory.file(file_names.CLEAN_SHUTDOWN)
                         with storing("writing", path):
                             data = checkpoints.encode_clean_shutdown(broker_epoch)
-                            self.files.write_file(path, data, sync=True)
+                            self._files.write_file(path, data, sync=True)
                 except StorageError as error:
                     log.error("%s", error)
         self._open.clear()
         if clean:
-            self.sweep()
+            self._deletions.all().work()
         self._let_go()
 
     def give_back(self) -> None:
