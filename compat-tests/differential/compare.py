@@ -87,7 +87,7 @@ _APIS_LATER = (
     "SaslAuthenticate", "CreateDelegationToken", "RenewDelegationToken", "ExpireDelegationToken",
     "DescribeDelegationToken", "DescribeClientQuotas", "AlterClientQuotas",
     "DescribeUserScramCredentials", "AlterUserScramCredentials", "DescribeQuorum",
-    "UnregisterBroker", "ListConfigResources", "ShareGroupHeartbeat", "ShareGroupDescribe",
+    "UnregisterBroker", "ShareGroupHeartbeat", "ShareGroupDescribe",
     "ShareFetch", "ShareAcknowledge", "AddRaftVoter", "RemoveRaftVoter",
     "InitializeShareGroupState", "ReadShareGroupState", "WriteShareGroupState",
     "DeleteShareGroupState", "ReadShareGroupStateSummary", "StreamsGroupHeartbeat",

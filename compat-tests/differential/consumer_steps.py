@@ -27,6 +27,7 @@ from .values import Fields
 if TYPE_CHECKING:
     from .scene import Scene
 
+GROUP_CONFIG = 8
 ROUNDS = 12
 
 
@@ -136,6 +137,17 @@ def _group_set(scene: Scene, pairs: str) -> None:
     scene.until("DescribeConfigs", wanted, is_known)
 
 
+def _group_unset(scene: Scene, key: str) -> None:
+    """`group_unset(key)`: a config of {group} is taken back, and that is known when this is done."""
+    scene.must("IncrementalAlterConfigs", requests.incremental_alter("{group}", deleted=[key], kind=GROUP))
+    wanted = requests.describe_configs("{group}", key, kind=GROUP)
+
+    def is_default(answer: Fields) -> bool:
+        return all(each["config_source"] != GROUP_CONFIG for each in answer["results"][0]["configs"])
+
+    scene.until("DescribeConfigs", wanted, is_default)
+
+
 def _classic(scene: Scene, name: str = "member", partition: str = "0") -> None:
     """`classic(name,partition)`: a consumer of the classic protocol, alone in its group, with a partition."""
     _classic_joined(scene, name)
@@ -197,6 +209,7 @@ def _is_stable(answer: Fields) -> bool:
 STEPS: dict[str, Callable[..., None]] = {
     "consumer": _consumer, "matching": _matching, "instance": _instance, "beats": _beats,
     "settles": _settles, "leaves": _leaves, "pauses": _pauses, "returns": _returns, "grown": _grown,
-    "told": _told, "commits": _commits, "group_set": _group_set, "classic": _classic,
+    "told": _told, "commits": _commits, "group_set": _group_set,
+    "group_unset": _group_unset, "classic": _classic,
     "classic_joined": _classic_joined, "classic_joins": _classic_joins, "lost": _lost, "expelled": _expelled,
 }  # fmt: skip

@@ -331,6 +331,10 @@ def list_groups(states: Sequence[str] = (), types: Sequence[str] = ()) -> Fields
     return {"states_filter": list(states), "types_filter": list(types)}
 
 
+def list_config_resources(*types: int) -> Fields:
+    return {"resource_types": list(types)}
+
+
 def describe_cluster(*, operations: bool = False, endpoint_type: int = 1, fenced: bool = False) -> Fields:
     more = {"endpoint_type": endpoint_type, "include_fenced_brokers": fenced}
     return {"include_cluster_authorized_operations": operations, **more}

@@ -178,6 +178,18 @@ class LogConfig:
     retention_bytes: int = -1
     producer_id_expiration_ms: int = 24 * 3600 * 1000
     transaction_max_timeout_ms: int = 15 * 60 * 1000
+    compacts: bool = False
+    min_cleanable_dirty_ratio: float = 0.5
+    min_compaction_lag_ms: int = 0
+    max_compaction_lag_ms: int = 0x7FFFFFFFFFFFFFFF
+    delete_retention_ms: int = 24 * 3600 * 1000
+
+    @property
+    def roll_ms(self) -> int:
+        """The longest that a segment is appended to: what must be compacted by a time must be sealed by then
+        (Kafka: LogConfig.maxSegmentMs).
+        """
+        return min(self.segment_ms, self.max_compaction_lag_ms) if self.compacts else self.segment_ms
 
 
 class PartitionLog(Protocol):

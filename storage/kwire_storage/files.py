@@ -78,6 +78,10 @@ class Files:
         """When the file was last written to, in ms since 1970."""
         return os.stat(path).st_mtime_ns // 1_000_000
 
+    def set_modified_ms(self, path: str, time_ms: int) -> None:
+        """As if the file had last been written to then."""
+        os.utime(path, ns=(time_ms * 1_000_000, time_ms * 1_000_000))
+
     def fdatasync(self, descriptor: int) -> None:
         os.fdatasync(descriptor)
 

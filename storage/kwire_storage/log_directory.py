@@ -45,6 +45,7 @@ class LogDirectory:
         self.recovery_points: dict[Partition, int] = {}
         self.high_watermarks: dict[Partition, int] = {}
         self.log_start_offsets: dict[Partition, int] = {}
+        self.cleaner_offsets: dict[Partition, int] = {}
         self._lock = -1
         self._made = False
         self._named = False
@@ -135,6 +136,7 @@ class LogDirectory:
         self.recovery_points = self._read_offsets(file_names.RECOVERY_POINTS)
         self.high_watermarks = self._read_offsets(file_names.HIGH_WATERMARKS)
         self.log_start_offsets = self._read_offsets(file_names.LOG_START_OFFSETS)
+        self.cleaner_offsets = self._read_offsets(file_names.CLEANER_OFFSETS)
 
     def _read_offsets(self, name: str) -> dict[Partition, int]:
         path = self.file(name)

@@ -237,6 +237,7 @@ class LogDirs:
             make_directory=lambda: self._make(path, topic_id),
             log_start_changed=lambda: self._log_start_changed(directory),
             recovery_point_fell=lambda: self._checkpoint(directory, sync=True),
+            cleaned_to_changed=lambda offset: self._cleaned_to_changed(directory, key, offset),
         )
 
     def _load(
@@ -265,6 +266,8 @@ class LogDirs:
                 now_ms=now_ms,
                 log_start_changed=lambda: self._log_start_changed(directory),
                 recovery_point_fell=lambda: self._checkpoint(directory, sync=True),
+                cleaned_to=directory.cleaner_offsets.get(key, 0),
+                cleaned_to_changed=lambda offset: self._cleaned_to_changed(directory, key, offset),
             )
         except BaseException:
             loaded.close()
@@ -311,6 +314,8 @@ class LogDirs:
         directory.logs -= 1
         directory.recovery_points.pop(key, None)
         directory.high_watermarks.pop(key, None)
+        if directory.cleaner_offsets.pop(key, None) is not None:
+            self._write_cleaner_offsets(directory)
         if directory.log_start_offsets.pop(key, None) is not None:
             self._write_log_start_offsets(directory)
 
@@ -374,6 +379,17 @@ class LogDirs:
 
     def _write_log_start_offsets(self, directory: LogDirectory) -> None:
         directory.write_offsets(file_names.LOG_START_OFFSETS, directory.log_start_offsets, sync=False)
+
+    def _cleaned_to_changed(self, directory: LogDirectory, key: Partition, offset: int) -> None:
+        directory.cleaner_offsets[key] = offset
+        self._write_cleaner_offsets(directory)
+
+    def _write_cleaner_offsets(self, directory: LogDirectory) -> None:
+        try:
+            directory.write_offsets(file_names.CLEANER_OFFSETS, directory.cleaner_offsets, sync=False)
+        except StorageError as error:
+            # Without it, or with an older one, what is clean is looked at once more: nothing is lost.
+            log.warning("%s", error)
 
     def checkpoint(self) -> None:
         for directory in self._directories:

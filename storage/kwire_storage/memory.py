@@ -24,7 +24,7 @@ from .engine import (
 )
 from .leader_epochs import LeaderEpochs
 from .producer_state import ProducerState
-from .timestamps import check_ascending, first_record_at_or_after, first_record_with_max_timestamp
+from .timestamps import check_ascending, first_record_at_or_after, newest_from
 from .transaction_index import AbortedTransaction, TransactionIndex
 
 
@@ -143,13 +143,19 @@ class MemoryLog:
         return None
 
     def max_timestamp_offset(self) -> TimestampOffset | None:
-        newest: tuple[BatchHeader, memoryview] | None = None
-        for header, view in self._batches(self._log_start_offset):
-            if newest is None or header.max_timestamp > newest[0].max_timestamp:
-                newest = header, view
-        if newest is None or newest[0].max_timestamp < 0:
+        start, newest = self._log_start_offset, -1
+        for header, view in self._batches(start):
+            if header.max_timestamp > newest:
+                is_whole = header.base_offset >= start
+                newest = max(newest, header.max_timestamp if is_whole else newest_from(view, header, start))
+        if newest < 0:
             return None
-        return first_record_with_max_timestamp(newest[1], newest[0], self._log_start_offset)
+        found = self.offset_for_timestamp(newest)
+        if found is None:
+            for header, _ in self._batches(start):
+                if header.max_timestamp == newest:
+                    return TimestampOffset(newest, header.last_offset, header.partition_leader_epoch)
+        return found
 
     def truncate_to(self, offset: int) -> None:
         if offset >= self._log_end_offset:

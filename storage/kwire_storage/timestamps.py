@@ -4,10 +4,10 @@ offsets rise.
 A timestamp is looked up by header first, so that one batch is decoded, however many the log holds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from kwire_codecs.records import batch as record_batch
-from kwire_codecs.records.batch import BatchHeader, CorruptBatch, TimestampType
+from kwire_codecs.records.batch import NO_TIMESTAMP, BatchHeader, CorruptBatch, Record, TimestampType
 
 from .engine import StorageError, TimestampOffset, ValidBatch
 
@@ -35,25 +35,24 @@ def first_record_at_or_after(
         # Every record has the batch's time.
         first = max(header.base_offset, from_offset)
         return TimestampOffset(header.max_timestamp, first, header.partition_leader_epoch)
+    for record in _records(buffer, header):
+        if record.timestamp >= timestamp_ms and record.offset >= from_offset:
+            return TimestampOffset(record.timestamp, record.offset, header.partition_leader_epoch)
+    return None
+
+
+def newest_from(buffer: memoryview, header: BatchHeader, from_offset: int) -> int:
+    """The largest timestamp of the batch's records at or above `from_offset`, -1 for none."""
+    if first_record_at_or_after(buffer, header, header.max_timestamp, from_offset) is not None:
+        return header.max_timestamp
+    times = (record.timestamp for record in _records(buffer, header) if record.offset >= from_offset)
+    return max(times, default=NO_TIMESTAMP)
+
+
+def _records(buffer: memoryview, header: BatchHeader) -> Iterator[Record]:
     try:
-        for record in record_batch.iterate(buffer, 0, header, MAX_DECOMPRESSED_BYTES):
-            if record.timestamp >= timestamp_ms and record.offset >= from_offset:
-                return TimestampOffset(record.timestamp, record.offset, header.partition_leader_epoch)
+        yield from record_batch.iterate(buffer, 0, header, MAX_DECOMPRESSED_BYTES)
     except CorruptBatch as corrupt:
         raise StorageError(
             f"the batch at offset {header.base_offset} can't be decoded: {corrupt}"
         ) from corrupt
-    return None
-
-
-def first_record_with_max_timestamp(
-    buffer: memoryview, header: BatchHeader, from_offset: int
-) -> TimestampOffset:
-    """The batch's first record at or above `from_offset` that has the batch's largest timestamp.
-
-    The batch's last offset if none has: the header lies, or that record lies below `from_offset`.
-    """
-    found = first_record_at_or_after(buffer, header, header.max_timestamp, from_offset)
-    if found is not None:
-        return found
-    return TimestampOffset(header.max_timestamp, header.last_offset, header.partition_leader_epoch)

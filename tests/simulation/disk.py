@@ -372,6 +372,12 @@ class ProcessFiles(Files):
         entry = self.disk.look_up(path)
         return entry.modified_ms if isinstance(entry, File) else 0
 
+    def set_modified_ms(self, path: str, time_ms: int) -> None:
+        self._enter("set_modified_ms", path)
+        entry = self.disk.look_up(path)
+        if isinstance(entry, File):
+            entry.modified_ms = time_ms
+
     def fdatasync(self, descriptor: int) -> None:
         self._sync("fdatasync", descriptor)
 

@@ -228,7 +228,8 @@ def test_a_time_index_takes_only_newer_times() -> None:
     assert index.last == (-1, 100)
     for entry in ((5, 101), (5, 102), (4, 103), (9, 104)):
         index.maybe_append(*entry)
-    assert [index.lookup(time) for time in (4, 5, 8, 9, 10)] == [100, 101, 101, 104, 104]
+    found = [index.last_before(time) for time in (4, 5, 6, 9, 10)]
+    assert found == [None, None, (5, 101), (5, 101), (9, 104)]
     index.truncate(104)
     assert index.last == (5, 101)
 

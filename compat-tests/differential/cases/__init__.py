@@ -3,6 +3,7 @@
 from ..case import Case, Trial
 from . import (
     cluster,
+    config_resources,
     configs,
     consumer_groups,
     features,
@@ -26,6 +27,7 @@ from . import (
 
 TABLES = [
     cluster.CASES,
+    config_resources.CASES,
     configs.CASES,
     consumer_groups.CASES,
     features.CASES,

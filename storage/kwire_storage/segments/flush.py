@@ -56,6 +56,11 @@ class Durability:
         self.recovery_point = recovery_point
         """Everything below is on the device."""
 
+    @property
+    def generation(self) -> int:
+        """Another number each time that the log was cut."""
+        return self._generation
+
     def name_added(self) -> None:
         """There is a new file in the directory."""
         self._names_version += 1

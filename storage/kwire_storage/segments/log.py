@@ -36,6 +36,7 @@ from ..transaction_index import AbortedTransaction
 from ..write_pressure import LARGE_BYTES
 from . import file_names, lookups
 from .append_job import SegmentAppend
+from .compaction import LogCompaction
 from .epoch_file import EpochFile
 from .flush import Durability, FlushPlan
 from .offset_index import MAX_RELATIVE_OFFSET
@@ -70,9 +71,11 @@ class SegmentedLog:
         now_ms: int = 0,
         log_start_changed: Callable[[], None] = _nothing,
         recovery_point_fell: Callable[[], None] = _nothing,
+        cleaned_to: int = 0,
+        cleaned_to_changed: Callable[[int], None] = lambda offset: None,
     ) -> None:
         self.directory = directory
-        self._config = config
+        self.config = config
         self._shared = shared
         self._make_directory = make_directory
         self._log_start_changed = log_start_changed
@@ -103,6 +106,16 @@ class SegmentedLog:
         if loaded.segments or loaded.snapshots:
             self._rebuild_producers(now_ms, trust_absence=clean)
         self.has_aborted = not all(segment.transactions.is_empty for segment in self._segments)
+        self.compaction = LogCompaction(
+            self,
+            self._segments,
+            self._snapshots,
+            self._durability,
+            shared,
+            cleaned_to=cleaned_to,
+            changed=cleaned_to_changed,
+            replaced=self._compacted,
+        )
 
     @property
     def size_bytes(self) -> int:
@@ -238,10 +251,10 @@ class SegmentedLog:
         """
         if not self._segments:
             return self._roll(max(self.log_end_offset, last_offset - MAX_RELATIVE_OFFSET), now_ms)
-        active, config = self._segments[-1], self._config
+        active, config = self._segments[-1], self.config
         if active.has_room(size, last_offset, config.segment_bytes, config.segment_index_bytes):
             waited_ms = active.waited_ms(now_ms, newest_timestamp) if active.size else 0
-            most_ms = config.segment_ms - self._jitter_ms(active)
+            most_ms = config.roll_ms - self._jitter_ms(active)
             if waited_ms <= most_ms:
                 self._room = active.room(most_ms, config.segment_bytes, config.segment_index_bytes)
                 return active
@@ -250,7 +263,7 @@ class SegmentedLog:
     def _jitter_ms(self, segment: Segment) -> int:
         # Kafka draws a random number. One made from the name spreads the rolls of many partitions as well,
         # and is the same again after a restart.
-        limit = min(self._config.segment_jitter_ms, self._config.segment_ms)
+        limit = min(self.config.segment_jitter_ms, self.config.roll_ms)
         return crc32(segment.log_path.encode()) % limit if limit > 0 else 0
 
     def roll(self, now_ms: int) -> None:
@@ -276,7 +289,7 @@ class SegmentedLog:
             self.directory,
             base_offset,
             self._shared,
-            index_interval_bytes=self._config.index_interval_bytes,
+            index_interval_bytes=self.config.index_interval_bytes,
             now_ms=now_ms,
         )
         self._segments.add(segment)
@@ -353,6 +366,7 @@ class SegmentedLog:
         end = self._segments[-1].end_offset if self._size_bytes else 0
         self.log_end_offset = max(end, self.log_start_offset)
         self._durability.cut(self.log_end_offset)
+        self.compaction.truncated()
         self.epochs.truncate_from_end(self.log_end_offset)
         self._save_epochs()
         self._rebuild_producers(0, trust_absence=False)
@@ -381,13 +395,21 @@ class SegmentedLog:
         For logs whose cleanup.policy has `delete`: the caller knows. A last segment that goes too is
         followed by a new one.
         """
-        count = segments_to_delete(facts_of(self._segments), self._config, now_ms, self.log_end_offset)
+        count = segments_to_delete(facts_of(self._segments), self.config, now_ms, self.log_end_offset)
         if count:
             if count == len(self._segments):
                 self.roll(now_ms)
             bases = self._segments.bases
             self.advance_log_start(bases[count] if count < len(bases) else self.log_end_offset)
         return self.log_start_offset
+
+    def _compacted(self, end_offset: int) -> None:
+        """Segments up to an offset have been replaced by cleaned ones."""
+        self._size_bytes = self._segments.size_bytes
+        first_in_memory = self._tail.first_offset
+        if first_in_memory is not None and first_in_memory < end_offset:
+            self._tail.clear()
+            self._shared.tails.shrunk(self._tail)
 
     def _drop(self, at: int) -> None:
         self._room = None
@@ -410,7 +432,7 @@ class SegmentedLog:
             self._epoch_file.save()
 
     def configure(self, config: LogConfig) -> None:
-        self._config = config
+        self.config = config
         self._room = None
         self.producers.expiration_ms = config.producer_id_expiration_ms
         for segment in self._segments:

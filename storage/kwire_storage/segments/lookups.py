@@ -6,14 +6,15 @@ Everywhere `segments` are those from the one that holds the first offset of inte
 from collections.abc import Callable, Iterable, Iterator
 
 from ..engine import FileSlice, TimestampOffset
-from ..timestamps import first_record_at_or_after, first_record_with_max_timestamp
+from ..timestamps import first_record_at_or_after, newest_from
 from ..transaction_index import AbortedTransaction, TransactionIndex
+from . import index_use
 from .places import Place
 from .segment import Segment
 
 
 def _places_from(segment: Segment, offset: int) -> Iterator[Place]:
-    return (place for place in segment.places(segment.offsets.lookup(offset)) if place.last_offset >= offset)
+    return (place for place in index_use.places_from(segment, offset) if place.last_offset >= offset)
 
 
 def first_at_or_after(
@@ -23,7 +24,7 @@ def first_at_or_after(
     for segment in segments:
         if not segment.size or segment.load_max_timestamp() < timestamp_ms:
             continue
-        for place in _places_from(segment, max(segment.times.lookup(timestamp_ms), start_offset)):
+        for place in _places_from(segment, max(index_use.older_than(segment, timestamp_ms), start_offset)):
             if place.max_timestamp >= timestamp_ms and place.last_offset >= start_offset:
                 buffer, header = segment.batch(place)
                 found = first_record_at_or_after(buffer, header, timestamp_ms, start_offset)
@@ -34,25 +35,39 @@ def first_at_or_after(
 
 def first_newest(segments: Iterable[Segment], start_offset: int) -> TimestampOffset | None:
     """The first record from `start_offset` on that has the largest timestamp."""
-    newest: tuple[int, Segment] | None = None
+    newest, holder = -1, None
     for segment in segments:
         if not segment.size:
             continue
         if segment.base_offset >= start_offset:
             timestamp = segment.load_max_timestamp()
-        else:  # what lies below the log start does not count, so the index is no help
-            places = _places_from(segment, start_offset)
-            timestamp = max((place.max_timestamp for place in places), default=-1)
-        if timestamp >= 0 and (newest is None or timestamp > newest[0]):
-            newest = timestamp, segment
-    if newest is None:
+        else:
+            timestamp = _newest_from(segment, start_offset)
+        if timestamp > newest:
+            newest, holder = timestamp, segment
+    if holder is None:
         return None
-    timestamp, segment = newest
-    for place in _places_from(segment, max(start_offset, segment.base_offset)):
-        if place.max_timestamp == timestamp:
-            buffer, header = segment.batch(place)
-            return first_record_with_max_timestamp(buffer, header, start_offset)
-    return None
+    found = first_at_or_after([holder], start_offset, newest)
+    if found is None:  # a header that lies, or whose records compaction has removed
+        for place in _places_from(holder, max(index_use.older_than(holder, newest), start_offset)):
+            if place.max_timestamp == newest:
+                _, header = holder.batch(place)
+                return TimestampOffset(newest, place.last_offset, header.partition_leader_epoch)
+    return found
+
+
+def _newest_from(segment: Segment, start_offset: int) -> int:
+    """The largest timestamp from an offset in the middle of a segment on, -1 for none: what lies below it
+    does not count, so that the time index is no help.
+    """
+    newest = -1
+    for place in _places_from(segment, start_offset):
+        if place.max_timestamp > newest:
+            if place.base_offset >= start_offset:
+                newest = place.max_timestamp
+            else:
+                newest = max(newest, newest_from(*segment.batch(place), start_offset))
+    return newest
 
 
 def bound_behind(segments: Iterable[Segment], last: FileSlice | int, log_end_offset: int) -> int:
@@ -62,9 +77,7 @@ def bound_behind(segments: Iterable[Segment], last: FileSlice | int, log_end_off
     """
     following = iter(segments)
     for segment in following:
-        bound = (
-            segment.bound_behind(last) if isinstance(last, FileSlice) else segment.offsets.first_from(last)
-        )
+        bound = segment.bound_behind(last) if isinstance(last, FileSlice) else segment.bound_from(last)
         if bound is None:
             after = next(following, None)
             return log_end_offset if after is None else after.base_offset

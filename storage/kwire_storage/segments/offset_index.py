@@ -66,17 +66,28 @@ class OffsetIndex:
         at = bisect_right(self._positions, position)
         return self._positions[at - 1] if at else 0
 
-    def first_from_position(self, position: int) -> int | None:
-        """The offset of the first entry whose batch does not begin before `position` (Kafka:
+    def first_from_position(self, position: int) -> tuple[int, int] | None:
+        """Offset and position of the first entry whose batch does not begin before `position` (Kafka:
         fetchUpperBoundOffset); None when there is none.
         """
-        at = bisect_left(self._positions, position)
-        return self.base_offset + self._offsets[at] if at < len(self._offsets) else None
+        return self._entry(bisect_left(self._positions, position))
 
-    def first_from(self, offset: int) -> int | None:
-        """The first entry's offset that is not below `offset`; None when there is none."""
-        at = bisect_left(self._offsets, offset - self.base_offset)
-        return self.base_offset + self._offsets[at] if at < len(self._offsets) else None
+    def first_from(self, offset: int) -> tuple[int, int] | None:
+        """Offset and position of the first entry that is not below `offset`; None when there is none."""
+        return self._entry(bisect_left(self._offsets, offset - self.base_offset))
+
+    def _entry(self, at: int) -> tuple[int, int] | None:
+        if at == len(self._offsets):
+            return None
+        return self.base_offset + self._offsets[at], self._positions[at]
+
+    def agrees(self, position: int, base_offset: int) -> bool:
+        """Whether the entry with this position, which there is, may be of a batch that begins at
+        `base_offset`: behind the entry before it, not behind its own offset.
+        """
+        at = bisect_left(self._positions, position)
+        relative = base_offset - self.base_offset
+        return relative <= self._offsets[at] and (not at or self._offsets[at - 1] < relative)
 
     def truncate(self, offset: int) -> None:
         """Drop the entries at or above `offset`."""

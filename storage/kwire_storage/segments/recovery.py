@@ -17,11 +17,12 @@ from kwire_codecs.records.batch import HEADER_SIZE, CorruptBatch, Reason
 
 from ..checkpoints import BadCheckpoint, decode_epochs
 from ..engine import LogConfig, StorageError
-from ..files import storing
+from ..files import OpenFile, storing
 from ..leader_epochs import EpochEntry, LeaderEpochs
 from . import file_names
 from .offset_index import MAX_RELATIVE_OFFSET
-from .places import Place
+from .places import Place, walk
+from .replacing import finish_swaps
 from .segment import Segment, Shared
 from .snapshots import Snapshots
 
@@ -127,24 +128,32 @@ def _file_size(directory: str, shared: Shared, base_offset: int) -> int:
 def _tidy(directory: str, shared: Shared) -> list[str]:
     """Finish or undo what was interrupted; gives the names that are left."""
     files = shared.files
-    kept, swaps = [], []
+    kept = []
     with storing("reading", directory):
         for name in files.listdir(directory):
             if name.endswith(".checkpoint.deleted"):
                 kept.append(name)  # a KRaft snapshot: the metadata log's own business
-            elif name.endswith((file_names.DELETED, file_names.CLEANED, file_names.TEMPORARY)):
+            elif name.endswith((file_names.DELETED, file_names.TEMPORARY)):
                 files.remove(f"{directory}/{name}")
-            elif name.endswith(file_names.SWAP):
-                swaps.append(name)
             else:
                 kept.append(name)
-        for name in swaps:
-            final = name.removesuffix(file_names.SWAP)
-            log.info("%s/%s was about to be put in place: done now", directory, name)
-            files.rename(f"{directory}/{name}", f"{directory}/{final}")
-            if final not in kept:
-                kept.append(final)
-    return kept
+        if not any(name.endswith((file_names.CLEANED, file_names.SWAP)) for name in kept):
+            return kept
+        return finish_swaps(directory, files, kept, lambda path, base: _end_of(path, base, shared))
+
+
+def _end_of(path: str, base_offset: int, shared: Shared) -> int:
+    """The offset behind the last batch of a segment's file."""
+    file = OpenFile(path, shared.open_files)
+    end = base_offset
+    try:
+        for _, _, place in walk(file, 0, shared.files.path_size(path), base_offset):
+            end = place.last_offset + 1
+    except StorageError as error:
+        log.warning("%s", error)
+    finally:
+        file.close()
+    return end
 
 
 def _remove_orphans(directory: str, shared: Shared, found: dict[str, list[int]], bases: set[int]) -> None:

@@ -23,7 +23,7 @@ from ..engine import FileSlice, StorageError
 from ..files import Files, OpenFile, OpenFiles, storing
 from ..tail import TailBudget
 from ..write_pressure import WritePressure
-from . import file_names, offset_index, time_index
+from . import file_names, index_use, offset_index, time_index
 from .offset_index import MAX_RELATIVE_OFFSET, OffsetIndex
 from .places import Place, read, walk
 from .time_index import NO_TIMESTAMP, TimeIndex
@@ -149,7 +149,7 @@ class Segment:
         return self._times
 
     def _load_indexes(self) -> None:
-        if not self.indexes_look_right():
+        if not self.indexes_look_right() or not index_use.ends_agree(self):
             log.info("the indexes of %s are missing or wrong; built again", self.log_path)
             self.rebuild_indexes(self.places(0))
 
@@ -199,15 +199,23 @@ class Segment:
     def resume(self) -> None:
         """Become the segment that is appended to: take in the batches behind the last index entry.
 
-        StorageError when there is something that is no batch.
+        StorageError when there is something that is no batch, or that the indexes do not fit.
         """
         if self.size == 0:
             self._offsets, self._times = OffsetIndex(self.base_offset), TimeIndex(self.base_offset)
         self.load_max_timestamp()
+        timestamp, offset = self.times.last
+        has_time = None
         self.end_offset = self.base_offset
-        for place in self.places(self.offsets.last[1]):
+        for place in index_use.tail_places(self):
+            if place.base_offset <= offset <= place.last_offset:
+                has_time = place.max_timestamp == timestamp
             self._take_in(place.position, place.size, place.last_offset, place.max_timestamp)
             self.end_offset = place.last_offset + 1
+        if timestamp >= 0 and not (
+            index_use.has_time(self, timestamp, offset) if has_time is None else has_time
+        ):
+            raise StorageError(f"{self.path(file_names.TIME_INDEX)} is not the index of its log")
 
     def save_indexes(self, *, sync: bool = False) -> None:
         """Write the indexes to their files, the largest timestamp included, if they have changed."""
@@ -255,11 +263,16 @@ class Segment:
 
         By the broker's time when its records have none. Kafka: LogSegment.timeWaitedForRoll.
         """
+        first_timestamp = self.first_timestamp()
+        if first_timestamp >= 0:
+            return newest_timestamp - first_timestamp
+        return now_ms - self.created_ms
+
+    def first_timestamp(self) -> int:
+        """The largest timestamp of the first batch, -1 if there is none."""
         if self._first_timestamp is None and self.size:
             self._first_timestamp = next(self.places(0)).max_timestamp
-        if self._first_timestamp is not None and self._first_timestamp >= 0:
-            return newest_timestamp - self._first_timestamp
-        return now_ms - self.created_ms
+        return NO_TIMESTAMP if self._first_timestamp is None else self._first_timestamp
 
     def append(self, batches: Sequence[Placed]) -> None:
         """Write batches at the end, in one gathered write. On StorageError the segment is as it was."""
@@ -345,10 +358,8 @@ class Segment:
         """The first batch that ends at or after `offset`; None when the segment has none."""
         if offset >= self.end_offset:
             return None
-        for place in self.places(self.offsets.lookup(offset)):
-            if place.last_offset >= offset:
-                return place
-        return None
+        places = index_use.places_from(self, offset)
+        return next((place for place in places if place.last_offset >= offset), None)
 
     def extent(self, offset: int, max_bytes: int, limit: int) -> tuple[Place, int] | None:
         """The first batch that ends at or after `offset`, and where whole batches from it on end that take
@@ -363,7 +374,7 @@ class Segment:
         if first is not None:
             places = self.places(first.end)
         else:
-            places = self.places(self.offsets.lookup(offset))
+            places = index_use.places_from(self, offset)
             first = next((place for place in places if place.last_offset >= offset), None)
             if first is None:
                 return None
@@ -376,9 +387,9 @@ class Segment:
         end = first.end
         # An index entry below both bounds says where to go on looking.
         known = min(self.offsets.position_at_or_before(farthest), self.offsets.lookup(limit))
-        if known > end:
+        if known > end and (behind := index_use.places_at(self, known)) is not None:
             end = known
-            places = self.places(known)
+            places = behind
         for place in places:
             if place.last_offset >= limit or place.end > farthest:
                 self._remember(place)
@@ -398,7 +409,12 @@ class Segment:
         """
         if part.file is not self._file:
             return -1
-        return self.offsets.first_from_position(part.position + part.size)
+        end = part.position + part.size
+        return index_use.checked(self, lambda: self.offsets.first_from_position(end))
+
+    def bound_from(self, offset: int) -> int | None:
+        """The first offset in the offset index that is not below `offset`; None where there is none."""
+        return index_use.checked(self, lambda: self.offsets.first_from(offset))
 
     def slice(self, position: int, size: int) -> FileSlice:
         """A part of the file, held open."""
@@ -448,7 +464,7 @@ class Segment:
         # Bytes are on their way to a reader: the old file stays as it is for them, under no name.
         files, path = self._shared.files, self._file.path
         with storing("truncating", path):
-            copy = files.open(path + file_names.CLEANED, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+            copy = files.open(path + file_names.TEMPORARY, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
             try:
                 position = 0
                 while position < size:
@@ -456,7 +472,7 @@ class Segment:
                     position += files.write_all(copy, [chunk], position)
             finally:
                 files.close(copy)
-            files.rename(path + file_names.CLEANED, path)
+            files.rename(path + file_names.TEMPORARY, path)
         self._file.close()
         self._file = OpenFile(path, self._shared.open_files)
 

@@ -3,7 +3,7 @@ ends.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from .segment import Segment
 
@@ -54,6 +54,12 @@ class SegmentList:
         """Another one at the end."""
         self._segments.append(segment)
         self._bases.append(segment.base_offset)
+
+    def replace(self, old: Sequence[Segment], new: Segment) -> None:
+        """`new` in the place of neighbours, of which it has the first one's base offset."""
+        at = self.at(new.base_offset)
+        self._segments[at : at + len(old)] = [new]
+        self._bases[at : at + len(old)] = [new.base_offset]
 
     def drop(self, at: int) -> None:
         """Remove a segment, files and all; raises StorageError, and the segment stays then."""

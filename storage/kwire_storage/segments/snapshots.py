@@ -8,6 +8,7 @@ read is passed over.
 
 import logging
 from bisect import bisect_right
+from collections.abc import Collection
 
 from ..files import Files, storing
 from ..producer_snapshot import CorruptSnapshot
@@ -52,6 +53,11 @@ class Snapshots:
         """The log's files start at `offset`: older snapshots are of no use, but for the newest of them."""
         while len(self._offsets) > 1 and self._offsets[1] <= offset:
             self._drop(self._offsets[0])
+
+    def drop_at(self, offsets: Collection[int]) -> None:
+        """No segment begins at these any more; the newest snapshot stays."""
+        for offset in [each for each in self._offsets[:-1] if each in offsets]:
+            self._drop(offset)
 
     def _drop(self, offset: int) -> None:
         path = self._path(offset)

@@ -8,7 +8,7 @@ segment is sealed or closed, is the segment's largest timestamp.
 
 import struct
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from itertools import pairwise
 
 ENTRY_BYTES = 12
@@ -48,12 +48,14 @@ class TimeIndex:
             self._timestamps.append(timestamp_ms)
             self._offsets.append(offset - self.base_offset)
 
-    def lookup(self, timestamp_ms: int) -> int:
-        """The offset of the last entry that is not above `timestamp_ms`; the segment's base when there is
-        none.
+    def last_before(self, timestamp_ms: int) -> tuple[int, int] | None:
+        """The last entry below `timestamp_ms`, its timestamp and its offset: up to there, all is older. None
+        when there is none.
+
+        One that equals it says nothing: older releases of Kafka name any of the batches that share a time.
         """
-        at = bisect_right(self._timestamps, timestamp_ms)
-        return self.base_offset + self._offsets[at - 1] if at else self.base_offset
+        at = bisect_left(self._timestamps, timestamp_ms)
+        return (self._timestamps[at - 1], self.base_offset + self._offsets[at - 1]) if at else None
 
     def truncate(self, offset: int) -> None:
         """Drop the entries at or above `offset`."""
