@@ -83,6 +83,10 @@ class Client:
         """The next answer, read as `declared`'s response: its correlation id and the message."""
         frame = await self.receive_frame()
         assert frame is not None, "the broker closed the connection"
+        return self.read(frame, declared, version)
+
+    def read(self, frame: memoryview, declared: type[w.Api], version: int) -> tuple[int, Any]:
+        """A frame's correlation id and message."""
         correlation_id, _, position = read_response_header(frame, declared.response_header_version(version))
         return correlation_id, decoder(declared.Response, version)(frame[position:])
 

@@ -61,7 +61,7 @@ class Broker:
     async def freeze(self) -> None:
         """Stops it in the middle of whatever it does; returns once it stands still."""
         os.kill(self.pid, signal.SIGSTOP)
-        while _state(self.pid) not in "TZX":  # noqa: ASYNC110  # nobody tells
+        while state_of(self.pid) not in "TZX":  # noqa: ASYNC110  # nobody tells
             await trio.sleep(0.0002)
 
     def thaw(self) -> None:
@@ -88,7 +88,7 @@ class Broker:
             self._process = None
 
 
-def _state(pid: int) -> str:
+def state_of(pid: int) -> str:
     """The letter of /proc/PID/stat."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
