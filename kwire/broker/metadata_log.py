@@ -82,6 +82,28 @@ class LoggedBatch(NamedTuple):
     epoch: int
 
 
+def logged(
+    data: memoryview, position: int, header: record_batch.BatchHeader, offset: int, kraft: KRaftState
+) -> tuple[LoggedBatch, KRaftState]:
+    """The batch at a position of `data`, without its records below `offset`, and what KRaft's own records in
+    it make of `kraft`.
+
+    :raises StorageError: its checksum is wrong.
+    :raises CorruptBatch, Malformed: it can't be read.
+    """
+    if not record_batch.crc_is_valid(data, position, header):
+        raise StorageError(f"the metadata log's batch at {header.base_offset} has a wrong checksum")
+    records: list[m.Record] = []
+    for record in record_batch.records(data, position, header, MAX_BATCH_BYTES):
+        if record.offset < offset:
+            continue
+        if header.is_control:
+            kraft = kraft.after(decode_key(record.key), record.value)
+        elif record.value is not None:
+            records.append(m.decode(record.value))
+    return LoggedBatch(records, header.last_offset, header.partition_leader_epoch), kraft
+
+
 class MetadataLog:
     """The open log. Its directory's owner closes the files."""
 
@@ -95,6 +117,7 @@ class MetadataLog:
         self._folder = directories.beside(CLUSTER_METADATA, 0)
         self._newest_timestamp_ms = 0
         self.snapshots = SnapshotFolder(self._folder, directories.above(CLUSTER_METADATA, 0))
+        self.snapshots.tidy()
         self.epoch = -1
         """The leader epoch of the newest batch, and of the next one."""
         self.kraft = KRaftState()
@@ -147,30 +170,16 @@ class MetadataLog:
                     for position, header in record_batch.walk(data):
                         if header.next_offset <= offset:
                             continue
-                        yield self._logged(data, position, header, offset)
+                        batch, self.kraft = logged(data, position, header, offset, self.kraft)
+                        self.epoch = max(self.epoch, batch.epoch)
+                        self._newest_timestamp_ms = max(self._newest_timestamp_ms, header.max_timestamp)
+                        self.bytes_written += header.size
+                        yield batch
                         offset = header.next_offset
                 except (CorruptBatch, Malformed) as wrong:
                     raise StorageError(
                         f"the metadata log behind offset {offset} can't be read: {wrong}"
                     ) from None
-
-    def _logged(
-        self, data: memoryview, position: int, header: record_batch.BatchHeader, offset: int
-    ) -> LoggedBatch:
-        if not record_batch.crc_is_valid(data, position, header):
-            raise StorageError(f"the metadata log's batch at {header.base_offset} has a wrong checksum")
-        self.epoch = max(self.epoch, header.partition_leader_epoch)
-        self._newest_timestamp_ms = max(self._newest_timestamp_ms, header.max_timestamp)
-        self.bytes_written += header.size
-        records: list[m.Record] = []
-        for record in record_batch.records(data, position, header, MAX_BATCH_BYTES):
-            if record.offset < offset:
-                continue
-            if header.is_control:
-                self.kraft = self.kraft.after(decode_key(record.key), record.value)
-            elif record.value is not None:
-                records.append(m.decode(record.value))
-        return LoggedBatch(records, header.last_offset, header.partition_leader_epoch)
 
     def begin_epoch(self, leader_id: int, directory_id: UUID, now_ms: int) -> int:
         """Start a new epoch with its LeaderChange record; return the offset of that record.

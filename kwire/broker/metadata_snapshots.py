@@ -188,9 +188,15 @@ class SnapshotFolder:
         self.ids = sorted(
             SnapshotId(int(found[1]), int(found[2])) for name in names if (found := _NAME.fullmatch(name))
         )
-        for name in names:
+
+    def tidy(self) -> None:
+        """Remove what was not finished, or is going.
+
+        :raises StorageError: the disk refuses.
+        """
+        for name in self._folder.names():
             if _LEFTOVER.fullmatch(name):
-                folder.remove(name)
+                self._folder.remove(name)
 
     def newest_whole(self, log_start_offset: int) -> tuple[SnapshotId, Snapshot] | None:
         """The newest snapshot that can be read and with which the log goes on.
