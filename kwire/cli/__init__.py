@@ -21,6 +21,7 @@ _SUBCOMMANDS: Final = {
     "serve": "run a broker",
     "run": "run a command with a broker of its own",
     "health": "ask a broker whether it serves",
+    "log": "look at a data directory: what it holds, whether it is in order",
 }
 """Each with its line of help. Only the module of the one that is asked for is imported."""
 
