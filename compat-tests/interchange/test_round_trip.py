@@ -18,12 +18,17 @@ from typing import Any
 
 import pytest
 import trio
-from interchange.census import Census, census, security
-from interchange.scene import Played, play, produce, secure
+from interchange.census import Census, census, read, security
+from interchange.scene import NOW_MS, Played, play, produce, secure
+from kwire_codecs.apis.create_topics import CreateTopics
+from kwire_codecs.apis.metadata import Metadata
 from kwire_codecs.errors import ErrorCode
-from oracle import Kafka, OracleError, run_tool
+from kwire_codecs.records import batch
+from kwire_codecs.records.batch import Record
+from oracle import Kafka, KafkaCluster, OracleError, run_tool
 
 from kwire.cli.export_config import exported
+from kwire.cli.refusal import Refusal
 from kwire.config import load_properties
 from tests.broker_client import Client, connected, create_topic, one_partition, produce_request, serving
 
@@ -262,6 +267,57 @@ def test_a_transaction_whose_producer_is_gone_is_aborted_by_the_other_broker(
     assert after.bounds["txn", 0] == (0, 2, 2)
     assert after.committed["txn", 0] == []
     assert after.transactions["left"][0] in ("PrepareAbort", "CompleteAbort")
+
+
+def test_of_one_node_of_a_cluster_kwire_serves_what_it_may_lead_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fill(addresses: list[str]) -> None:
+        topic = CreateTopics.Request.Topic
+        placed = topic.Assignment(partition_index=0, broker_ids=[3])
+        wanted = [
+            topic(name="all", num_partitions=1, replication_factor=3, assignments=[], configs=[]),
+            topic(
+                name="elsewhere", num_partitions=-1, replication_factor=-1, assignments=[placed], configs=[]
+            ),
+        ]
+        data = batch.build([Record(b"k", b"%d" % at, NOW_MS) for at in range(10)])
+        async with at(addresses[0]) as client:
+            await client.ask(CreateTopics.Request(topics=wanted, timeout_ms=20_000), 5)
+            leader = -1
+            while leader < 0:
+                request = Metadata.Request(topics=[Metadata.Request.Topic(name="all")])
+                [found] = (await client.ask(request, 12)).topics
+                leader = found.partitions[0].leader_id if found.partitions else -1
+        async with at(addresses[leader - 1]) as client:
+            await produce(client, "all", data)
+
+    home = tmp_path / "node"
+    kafkas = KafkaCluster("4.4.0")
+    try:
+        kafkas.start()
+        trio.run(fill, kafkas.addresses)
+        for node_id in (2, 3):
+            kafkas.stop_node(node_id)
+        assert kafkas.home is not None
+        shutil.copytree(kafkas.home / "1" / "logs", home)
+    except OracleError as error:
+        pytest.skip(f"Kafka can't be had: {error}")
+    finally:
+        kafkas.stop()
+
+    async def serve() -> None:
+        async with serving(data=[home]) as broker, connected(broker) as client:
+            found = await read(client, ("all", 0), 0, 10, isolation_level=0)
+            assert [value for _, _, _, value, _ in found] == [b"%d" % at for at in range(10)]
+            elsewhere = broker.cluster.image.partition("elsewhere", 0)
+            assert elsewhere is not None
+            assert elsewhere.leader == -1
+
+    trio.run(serve)
+    assert "brokers that do not run here (2, 3)" in caplog.text
+    with pytest.raises(Refusal, match="directory of broker 1 alone"):
+        exported([str(home)], host="h", port=1, controller_port=2)
 
 
 DECODERS = {

@@ -239,6 +239,7 @@ class Cluster:
         nursery.start_soon(snapshotting.run)
         retention_ms = self.config.integer("log.retention.check.interval.ms")
         nursery.start_soon(self.housekeeping.run_retention, retention_ms)
+        nursery.start_soon(self.housekeeping.run_sweeps)
 
     async def close(self, *, clean: bool = True) -> None:
         """Closes every log; `clean` leaves the marks by which the next start needs no recovery. What the disk
@@ -357,6 +358,7 @@ class Cluster:
     def _forget(self, topic: TopicImage) -> None:
         """Closes and deletes a topic's logs. Readers that wait on it are told that it is gone."""
         del self._known[topic.name]
+        delay_ms = self.topic_config(topic.name).file_delete_delay_ms  # the broker's: its own are gone
         for state in topic.partitions:
             key = (topic.name, state.index)
             partition = self._partitions.pop(key, None)
@@ -365,7 +367,7 @@ class Cluster:
             home = self._homes.pop(key, None)
             if home is not None:
                 try:
-                    self.directories[home].delete(*key)
+                    self.directories[home].delete(*key, delay_ms=delay_ms)
                 except StorageError as error:
                     # The topic is gone all the same; its id tells the next start that the log is nobody's.
                     logger.error("deleting %s-%d failed: %s", topic.name, state.index, error)

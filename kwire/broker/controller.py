@@ -319,6 +319,13 @@ class Controller:
         supported = features.supported_ranges()
         controller = ControllerImage(self.node_id, self.new_uuid(), features=supported)
         self._commit([m.register_controller_record(controller)])
+        others = sorted(self.image.brokers.keys() - cluster.nodes.keys())
+        if others:
+            logger.warning(
+                "the cluster has brokers that do not run here (%s): what they alone were in sync with has no "
+                "leader, and this directory must not go back to them once it was changed",
+                ", ".join(map(str, others)),
+            )
         gone = brokers.absent(self.image, list(cluster.nodes))
         self._commit([record for broker in gone for record in brokers.fence(broker, fenced=True)])
         for node in sorted(cluster.nodes.values(), key=lambda node: node.id):

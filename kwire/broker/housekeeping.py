@@ -20,6 +20,9 @@ from kwire.partitions.threads import run_in_thread
 
 logger = logging.getLogger("kwire.broker")
 
+SWEEP_INTERVAL_MS = 5_000
+"""How often it is looked whether deleted files are due; they go so much later than they may."""
+
 PARTITIONS_A_TURN = 100
 """How many partitions are looked after before others get their turn."""
 
@@ -55,7 +58,6 @@ class Housekeeping:
         if job is not None:
             await run_in_thread(job.work)
             directories.commit_flush(job)
-        await run_in_thread(directories.sweep)
         directories.checkpoint()
 
     async def run_retention(self, interval_ms: int) -> None:
@@ -71,13 +73,40 @@ class Housekeeping:
             if position % PARTITIONS_A_TURN == PARTITIONS_A_TURN - 1:
                 await trio.lowlevel.checkpoint()
             partition.log.producers.expire(now_ms)
-            if not self._deletes_old(partition.topic):
-                continue
-            before = partition.log_start_offset
             try:
-                partition.log.retain(now_ms)
+                await self._retain(partition, now_ms)
             except StorageError as error:
                 logger.error("retention of %s failed: %s", partition, error)
-            if partition.log_start_offset != before:
-                logger.info("%s starts at offset %d now: retention", partition, partition.log_start_offset)
-                partition.wake_all()
+
+    async def _retain(self, partition: Partition, now_ms: int) -> None:
+        """One partition's round: some segments at a time, however many there are."""
+        more = True
+        while more and not partition.is_gone:
+            log = partition.log
+            deletes = self._deletes_old(partition.topic)
+            if deletes and (job := log.plan_ages()) is not None:
+                await run_in_thread(job.work)
+                if partition.is_gone:
+                    return
+            before = partition.log_start_offset
+            try:
+                more = log.retain(now_ms, limit=partition.high_watermark, deletes=deletes)
+            finally:
+                if partition.log_start_offset != before:
+                    logger.info("%s starts at offset %d now: retention", partition, log.log_start_offset)
+                    partition.wake_all()
+            if more:
+                await trio.lowlevel.checkpoint()
+
+    async def run_sweeps(self) -> None:
+        """Gives the space back of what was deleted, once that was long enough ago."""
+        while True:
+            await self._clock.sleep(SWEEP_INTERVAL_MS)
+            for directories in self._directories.values():
+                await self.sweep(directories)
+
+    async def sweep(self, directories: LogDirectories) -> None:
+        """One round for one node's directories."""
+        job = directories.plan_sweep(self._clock.now_ms())
+        if job is not None:
+            await run_in_thread(job.work)

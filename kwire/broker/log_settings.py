@@ -30,6 +30,7 @@ def log_config(topic: TopicConfig, broker: BrokerConfig) -> LogConfig:
         index_interval_bytes=topic.index_interval_bytes,
         retention_ms=topic.retention_ms,
         retention_bytes=topic.retention_bytes,
+        file_delete_delay_ms=topic.file_delete_delay_ms,
         producer_id_expiration_ms=broker.integer("producer.id.expiration.ms"),
         transaction_max_timeout_ms=broker.integer("transaction.max.timeout.ms"),
     )

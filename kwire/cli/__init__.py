@@ -22,6 +22,7 @@ _SUBCOMMANDS: Final = {
     "run": "run a command with a broker of its own",
     "health": "ask a broker whether it serves",
     "export-config": "print a server.properties with which a real Kafka starts on a data directory",
+    "log": "look at a data directory: what it holds, whether it is in order",
 }
 """Each with its line of help. Only the module of the one that is asked for is imported."""
 

@@ -24,6 +24,7 @@ from uuid import UUID
 from kwire_codecs.records.batch import BatchHeader
 
 if TYPE_CHECKING:
+    from .deletions import SweepJob
     from .files import OpenFile
     from .folder import Folder
     from .leader_epochs import LeaderEpochs
@@ -176,6 +177,7 @@ class LogConfig:
     index_interval_bytes: int = 4096
     retention_ms: int = 7 * 24 * 3600 * 1000
     retention_bytes: int = -1
+    file_delete_delay_ms: int = 60_000
     producer_id_expiration_ms: int = 24 * 3600 * 1000
     transaction_max_timeout_ms: int = 15 * 60 * 1000
     compacts: bool = False
@@ -310,11 +312,18 @@ class PartitionLog(Protocol):
         """
         ...
 
-    def retain(self, now_ms: int) -> int:
-        """Remove what `retention_ms` and `retention_bytes` let go; gives the log start offset.
+    def plan_ages(self) -> "AgesJob | None":
+        """What must be read to know how old the log's oldest segments are, None when that is known: to be
+        done in a thread before `retain`, which reads it itself otherwise.
+        """
+        ...
 
-        For logs whose cleanup.policy has `delete`: the caller knows. Housekeeping calls it (Kafka: every 5
-        minutes).
+    def retain(self, now_ms: int, *, limit: int | None = None, deletes: bool = True) -> bool:
+        """Remove some of what `retention_ms` and `retention_bytes` let go, and of what lies below the log
+        start; whether there may be more to do. Nothing at or above `limit` (the high watermark) goes.
+
+        `deletes` is whether the log's cleanup.policy has `delete`; without, only what lies below the log
+        start goes. Housekeeping calls it (Kafka: every 5 minutes).
         """
         ...
 
@@ -345,6 +354,12 @@ class PartitionLog(Protocol):
 
 class AppendJob(Protocol):
     """Batches to be written; `work` may be called in a thread, once, and raises nothing."""
+
+    def work(self) -> None: ...
+
+
+class AgesJob(Protocol):
+    """Timestamps to be read; `work` may be called in a thread, and may raise StorageError."""
 
     def work(self) -> None: ...
 
@@ -381,8 +396,10 @@ class LogDirectories(Protocol):
         """The log of a partition, as it was left, or a new one; opening an open one gives the same."""
         ...
 
-    def delete(self, topic: str, partition: int) -> None:
-        """Remove a partition's log; nothing happens when there is none. Reads in flight keep their bytes."""
+    def delete(self, topic: str, partition: int, *, delay_ms: int = 0) -> None:
+        """Remove a partition's log; nothing happens when there is none. Reads in flight keep their bytes. Its
+        space is given back by a `plan_sweep` after `delay_ms`.
+        """
         ...
 
     def directory_of(self, topic: str, partition: int) -> UUID:
@@ -407,9 +424,9 @@ class LogDirectories(Protocol):
         """Write the checkpoint files (Kafka: every minute)."""
         ...
 
-    def sweep(self) -> int:
-        """Remove what is left of deleted logs; gives how many. Touches nothing else: may be called in a
-        thread.
+    def plan_sweep(self, now_ms: int) -> "SweepJob | None":
+        """What is left of deleted logs and segments, and has been long enough; None: nothing. Then
+        `job.work()` in a thread.
         """
         ...
 

@@ -157,6 +157,25 @@ class Files:
         finally:
             self.close(descriptor)
 
+    def read_tail(self, path: str, most: int, entry_bytes: int) -> bytes | None:
+        """The last bytes of a file of entries, at most `most`; None where it is not there, or has not whole
+        entries.
+        """
+        try:
+            descriptor = self.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            size = self.size(descriptor)
+            if size % entry_bytes:
+                return None
+            buffer = bytearray(min(size, most))
+            with memoryview(buffer) as view:
+                filled = self.read_up_to(descriptor, view, size - len(buffer))
+            return bytes(buffer) if filled == len(buffer) else None
+        finally:
+            self.close(descriptor)
+
     def read_up_to(self, descriptor: int, view: memoryview, position: int) -> int:
         """Fill `view` from `position`; gives how many bytes there were before the file's end."""
         filled = 0

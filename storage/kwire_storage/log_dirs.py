@@ -19,6 +19,7 @@ from uuid import UUID
 from . import checkpoints, uuids
 from .alike import AlikeFiles
 from .checkpoints import BadCheckpoint
+from .deletions import Deletions, SweepJob
 from .engine import DirectoryUsage, ExistingLog, FlushJob, LogConfig, LogUsage, StorageError
 from .files import Files, OpenFiles, storing
 from .folder import DiskFolder
@@ -33,8 +34,6 @@ from .write_pressure import WritePressure
 __all__ = ["ForeignDirectory", "LockedError", "LogDirs", "SealedFlush"]
 
 log = logging.getLogger("kwire.storage")
-
-REMOVED_AT_ONCE_BYTES = 16 << 20  # unlinking more takes longer than the loop should wait
 
 
 class _Open:
@@ -85,10 +84,11 @@ class LogDirs:
         open_files = OpenFiles(self._files, max_open_files)
         self._alike = AlikeFiles(self._files)
         tails = tails if tails is not None else TailBudget()
-        self._shared = Shared(self._files, open_files, tails, self._alike, WritePressure(self._files))
+        self._deletions = Deletions(self._files)
+        pressure = WritePressure(self._files)
+        self._shared = Shared(self._files, open_files, tails, self._alike, pressure, self._deletions)
         self._directories = [LogDirectory(path, self._files) for path in directories]
         self._open: dict[Partition, _Open] = {}
-        self._doomed: list[str] = []
         try:
             for directory in self._directories:
                 directory.take()
@@ -145,7 +145,7 @@ class LogDirs:
                 names = self._files.listdir(directory.path)
             for name in names:
                 if name.endswith(file_names.DELETE_DIRECTORY):
-                    self._doomed.append(directory.file(name))
+                    self._deletions.add(directory.file(name), 0)
                 partition = file_names.parse_partition_directory(name)
                 if partition is None:
                     continue
@@ -235,7 +235,7 @@ class LogDirs:
             config,
             self._shared,
             make_directory=lambda: self._make(path, topic_id),
-            log_start_changed=lambda: self._log_start_changed(directory),
+            log_start_changed=lambda: self._log_start_changed(directory, key),
             recovery_point_fell=lambda: self._checkpoint(directory, sync=True),
             cleaned_to_changed=lambda offset: self._cleaned_to_changed(directory, key, offset),
         )
@@ -264,7 +264,7 @@ class LogDirs:
                 clean=directory.was_clean,
                 recovery_point=recovery_point,
                 now_ms=now_ms,
-                log_start_changed=lambda: self._log_start_changed(directory),
+                log_start_changed=lambda: self._log_start_changed(directory, key),
                 recovery_point_fell=lambda: self._checkpoint(directory, sync=True),
                 cleaned_to=directory.cleaner_offsets.get(key, 0),
                 cleaned_to_changed=lambda offset: self._cleaned_to_changed(directory, key, offset),
@@ -286,14 +286,11 @@ class LogDirs:
             if is_nameless:
                 self._alike.write(metadata, checkpoints.encode_partition_metadata(topic_id))
 
-    def delete(self, topic: str, partition: int) -> None:
-        """Take a log away: its directory is renamed at once, and removed at once if it is small, else by
-        `sweep`.
-        """
+    def delete(self, topic: str, partition: int, *, delay_ms: int = 0) -> None:
+        """Take a log away: its directory is renamed now, and removed by a sweep."""
         key = topic, partition
         directory = self._found.get(key)
         opened = self._open.pop(key, None)
-        is_small = opened is not None and opened.log.size_bytes <= REMOVED_AT_ONCE_BYTES
         if opened is not None:
             opened.log.remove_files()
         if directory is None:
@@ -303,10 +300,7 @@ class LogDirs:
         with storing("renaming", path):
             if self._files.is_directory(path):
                 self._files.rename(path, directory.file(name))
-                if is_small:
-                    self._remove(directory.file(name))
-                else:
-                    self._doomed.append(directory.file(name))
+                self._deletions.add(directory.file(name), delay_ms)
         self._forget(key)
 
     def _forget(self, key: Partition) -> None:
@@ -319,24 +313,8 @@ class LogDirs:
         if directory.log_start_offsets.pop(key, None) is not None:
             self._write_log_start_offsets(directory)
 
-    def sweep(self) -> int:
-        """Remove the directories of deleted logs; gives how many. Touches nothing else, so a thread may do
-        it.
-        """
-        removed = 0
-        while self._doomed:
-            removed += self._remove(self._doomed.pop())
-        return removed
-
-    def _remove(self, path: str) -> bool:
-        try:
-            for name in self._files.listdir(path):
-                self._files.remove(f"{path}/{name}")
-            self._files.rmdir(path)
-        except OSError as error:
-            log.warning("removing %s failed, the next start tries again: %s", path, error)
-            return False
-        return True
+    def plan_sweep(self, now_ms: int) -> SweepJob | None:
+        return self._deletions.plan(now_ms)
 
     def directory_of(self, topic: str, partition: int) -> UUID:
         directory = self._found.get((topic, partition))
@@ -365,10 +343,12 @@ class LogDirs:
 
     # Checkpoints
 
-    def _log_start_changed(self, directory: LogDirectory) -> None:
+    def _log_start_changed(self, directory: LogDirectory, *keys: Partition) -> None:
+        """Write down where logs start, of those for which their files do not say it."""
         starts = dict(directory.log_start_offsets)
-        for key, opened in self._open.items():
-            if opened.directory is directory:
+        for key in keys:
+            opened = self._open.get(key)
+            if opened is not None and opened.directory is directory:
                 if opened.log.log_start_offset > opened.log.first_segment_offset:
                     starts[key] = opened.log.log_start_offset
                 else:
@@ -430,7 +410,7 @@ class LogDirs:
         if clean:
             for directory in self._directories:
                 try:
-                    self._log_start_changed(directory)
+                    self._log_start_changed(directory, *self._open)
                     self._checkpoint(directory, sync=True)
                     if directory not in failed:
                         path = directory.file(file_names.CLEAN_SHUTDOWN)
@@ -441,7 +421,7 @@ class LogDirs:
                     log.error("%s", error)
         self._open.clear()
         if clean:
-            self.sweep()
+            self._deletions.all().work()
         self._let_go()
 
     def give_back(self) -> None:

@@ -189,7 +189,12 @@ class MemoryLog:
             kept = [entry for entry in before if self.producers.get(entry.producer_id) is not None]
             before.become(iter(kept), before.end_offset)
 
-    def retain(self, now_ms: int) -> int:
+    def plan_ages(self) -> None:
+        return None
+
+    def retain(self, now_ms: int, *, limit: int | None = None, deletes: bool = True) -> bool:
+        if not deletes:
+            return False
         # Batch by batch: there are no segments whose youngest record keeps the others.
         start, size = self._log_start_offset, self.size_bytes
         retention_ms, retention_bytes = self._config.retention_ms, self._config.retention_bytes
@@ -197,9 +202,11 @@ class MemoryLog:
             aged = 0 <= retention_ms < now_ms - header.max_timestamp and header.max_timestamp >= 0
             if not aged and not 0 <= retention_bytes <= size - header.size:
                 break
+            if limit is not None and header.next_offset > limit:
+                break
             start, size = header.next_offset, size - header.size
         self.advance_log_start(start)
-        return self._log_start_offset
+        return False
 
     def configure(self, config: LogConfig) -> None:
         self._config = config

@@ -43,7 +43,7 @@ class MemoryDirs:
         self._logs[topic, partition] = topic_id, log
         return log
 
-    def delete(self, topic: str, partition: int) -> None:
+    def delete(self, topic: str, partition: int, *, delay_ms: int = 0) -> None:
         """Remove a partition's log; nothing happens when there is none."""
         self._logs.pop((topic, partition), None)
 
@@ -70,8 +70,8 @@ class MemoryDirs:
     def checkpoint(self) -> None:
         """Nothing: there is nowhere to write to."""
 
-    def sweep(self) -> int:
-        return 0
+    def plan_sweep(self, now_ms: int) -> None:
+        return None
 
     def plan_flush(self) -> FlushJob | None:
         return None

@@ -67,6 +67,17 @@ def fill(
         log.append([batch(log.log_end_offset, each, value=value, leader_epoch=leader_epoch)], 0)
 
 
+def retain(log: PartitionLog, now_ms: int, *, limit: int | None = None, deletes: bool = True) -> int:
+    """A round of retention, as housekeeping goes about it; gives the log start."""
+    more = True
+    while more:
+        job = log.plan_ages()
+        if job is not None:
+            job.work()
+        more = log.retain(now_ms, limit=limit, deletes=deletes)
+    return log.log_start_offset
+
+
 def read_all(log: PartitionLog, offset: int | None = None, max_bytes: int = 1 << 30) -> bytes:
     """All bytes of one read."""
     start = log.log_start_offset if offset is None else offset

@@ -15,7 +15,7 @@ from kwire_storage.engine import (
 )
 from kwire_storage.transaction_index import AbortedTransaction
 
-from tests.storage.batches import batch, fill, marker, offsets, offsets_in, read_all
+from tests.storage.batches import batch, fill, marker, offsets, offsets_in, read_all, retain
 
 
 class LogContract:
@@ -334,7 +334,7 @@ class LogContract:
         self.begin(log, 1)
         fill(log, 20)
         log.configure(LogConfig(segment_bytes=400, retention_ms=100))
-        assert log.retain(1 << 40) == 21
+        assert retain(log, 1 << 40) == 21
         assert log.producers.expire(1 << 60) == 0
         assert log.producers.first_undecided_offset == 0
         assert self.end(log, 1) == 21
@@ -369,17 +369,32 @@ class LogContract:
     def test_retention_removes_the_old_and_the_surplus(self, log: PartitionLog) -> None:
         log.configure(LogConfig(segment_bytes=400, retention_ms=-1))
         fill(log, 30)
-        assert log.retain(1 << 40) == 0
+        assert retain(log, 1 << 40) == 0
         log.configure(LogConfig(segment_bytes=400, retention_ms=-1, retention_bytes=500))
-        start = log.retain(0)
+        start = retain(log, 0)
         assert start == log.log_start_offset
         kept = sum(len(batch(at).buffer) for at in range(start, 30))
         assert kept >= min(500, 30 * len(batch(0).buffer))
         log.configure(LogConfig(segment_bytes=400, retention_ms=100))
-        assert log.retain(1029) == start
-        assert log.retain(1 << 40) == 30
+        assert retain(log, 1029) == start
+        assert retain(log, 1 << 40) == 30
         fill(log, 1)
         assert offsets(log) == [(30, 30)]
+
+    def test_retention_stays_below_the_high_watermark(self, log: PartitionLog) -> None:
+        log.configure(LogConfig(segment_bytes=100, retention_ms=0))
+        fill(log, 5)
+        assert retain(log, 1 << 40, limit=3) == 3
+        assert retain(log, 1 << 40, limit=3) == 3
+        assert offsets(log) == [(3, 3), (4, 4)]
+
+    def test_a_log_that_does_not_delete_keeps_the_old(self, log: PartitionLog) -> None:
+        log.configure(LogConfig(segment_bytes=100, retention_ms=0, retention_bytes=0))
+        fill(log, 5)
+        assert retain(log, 1 << 40, deletes=False) == 0
+        log.advance_log_start(2)
+        assert retain(log, 1 << 40, deletes=False) == 2
+        assert offsets(log) == [(2, 2), (3, 3), (4, 4)]
 
     def test_an_append_in_steps_comes_to_what_one_at_once_does(self, log: PartitionLog) -> None:
         fill(log, 3)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
+from kwire_storage.engine import LogDirectories
 from kwire_storage.files import Files
 
 TOPIC_ID = UUID("00000000-0000-4000-8000-00000000beef")
@@ -15,6 +16,15 @@ def uuids() -> Callable[[], UUID]:
     """Ids, always the same ones in the same order."""
     numbers = itertools.count(1 << 100)
     return lambda: UUID(int=next(numbers))
+
+
+def sweep(dirs: LogDirectories, now_ms: int = 1 << 60) -> int:
+    """What housekeeping does about deleted files; gives how many files and directories went."""
+    job = dirs.plan_sweep(now_ms)
+    if job is None:
+        return 0
+    job.work()
+    return job.removed
 
 
 class StutteringDisk(Files):

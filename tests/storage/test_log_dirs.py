@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from contextlib import suppress
@@ -19,7 +20,7 @@ from kwire_storage.segments import file_names
 
 from tests.storage import disks
 from tests.storage.batches import fill, offsets, read_all
-from tests.storage.disks import TOPIC_ID, FailingDisk
+from tests.storage.disks import TOPIC_ID, FailingDisk, sweep
 
 CONFIG = LogConfig(segment_bytes=400)
 OTHER_ID = UUID(int=TOPIC_ID.int + 1)
@@ -235,21 +236,55 @@ def test_usage_tells_sizes_and_free_space(tmp_path: Path) -> None:
 # Deletion
 
 
-def test_a_small_log_that_is_deleted_is_gone_at_once(tmp_path: Path) -> None:
+def test_a_deleted_log_is_renamed_at_once_and_removed_after_its_delay(tmp_path: Path) -> None:
     dirs = open_dirs(tmp_path)
     log = dirs.open("a", 0, TOPIC_ID, CONFIG)
     fill(log, 9)
     expected = read_all(log)
     parts = log.read(0, 1 << 20).parts
-    dirs.delete("a", 0)
-    dirs.delete("a", 0)
+    files = sorted(path.name for path in (tmp_path / "a-0").iterdir())
+    dirs.delete("a", 0, delay_ms=60_000)
+    dirs.delete("a", 0, delay_ms=60_000)
     assert dirs.existing() == []
-    assert list(tmp_path.glob("a-0*")) == []
-    assert b"".join(map(log.read_bytes, parts)) == expected
+    (doomed,) = tmp_path.glob("a-0*")
+    assert re.fullmatch(r"a-0\.[0-9a-f]{32}-delete", doomed.name)
     again = dirs.open("a", 0, OTHER_ID, CONFIG)
     fill(again, 1)
+    assert sweep(dirs, 1_000) == 0
+    assert sweep(dirs, 60_999) == 0
+    assert sorted(path.name for path in doomed.iterdir()) == files
+    assert sweep(dirs, 61_000) == 1
+    assert not doomed.exists()
+    assert b"".join(map(log.read_bytes, parts)) == expected
+    assert offsets(again) == [(0, 0)]
     dirs.close(clean=True)
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["a-0"]
+
+
+def test_without_a_delay_the_next_sweep_removes_it(tmp_path: Path) -> None:
+    dirs = open_dirs(tmp_path)
+    fill(dirs.open("a", 0, TOPIC_ID, CONFIG), 9)
+    dirs.delete("a", 0)
+    assert sweep(dirs, 0) == 1
+    assert list(tmp_path.glob("a-0*")) == []
+    dirs.close(clean=False)
+
+
+def test_what_can_not_be_removed_is_left_to_the_next_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dirs = open_dirs(tmp_path)
+    fill(dirs.open("a", 0, TOPIC_ID, CONFIG), 9)
+    dirs.delete("a", 0)
+    (doomed,) = tmp_path.glob("a-0*")
+    (doomed / "a directory").mkdir()
+    assert sweep(dirs) == 0
+    assert str(doomed) in caplog.text
+    (doomed / "a directory").rmdir()
+    dirs.close(clean=False)
+    dirs = open_dirs(tmp_path)
+    assert sweep(dirs) == 1
+    dirs.close(clean=False)
 
 
 def test_what_a_kill_left_undeleted_is_swept_after_the_start(tmp_path: Path) -> None:
@@ -257,13 +292,13 @@ def test_what_a_kill_left_undeleted_is_swept_after_the_start(tmp_path: Path) -> 
     fill(dirs.open("a", 0, TOPIC_ID, CONFIG), 9)
     dirs.close(clean=True)
     dirs = open_dirs(tmp_path)
-    dirs.delete("a", 0)  # how much there is in it is not known
+    dirs.delete("a", 0)
     (doomed,) = tmp_path.glob("*-delete")
     assert doomed.name.startswith("a-0.")
     dirs.close(clean=False)
     dirs = open_dirs(tmp_path)
     assert dirs.existing() == []
-    assert dirs.sweep() == 1
+    assert sweep(dirs) == 1
     dirs.close(clean=False)
     assert list(tmp_path.glob("a-0*")) == []
 
@@ -273,6 +308,7 @@ def test_the_longest_name_can_be_set_aside(tmp_path: Path) -> None:
     topic = "x" * 249
     fill(dirs.open(topic, 12345, TOPIC_ID, CONFIG), 1)
     dirs.delete(topic, 12345)
+    assert sweep(dirs) == 1
     dirs.close(clean=False)
     assert list(tmp_path.glob("*xxx*")) == []
 

@@ -18,7 +18,7 @@ from kwire_storage.segments.time_index import TimeIndex
 from kwire_storage.tail import TailBudget
 
 from tests.storage.batches import batch, fill, offsets, offsets_in, read_all
-from tests.storage.disks import TOPIC_ID, FailingDisk, uuids
+from tests.storage.disks import TOPIC_ID, FailingDisk, sweep, uuids
 
 
 def open_log(
@@ -305,7 +305,7 @@ def test_slices_outlive_truncation_trimming_and_deletion(tmp_path: Path) -> None
     fill(log, 6, value=b"other")
     log.advance_log_start(9)
     dirs.delete("topic", 0)
-    dirs.sweep()
+    sweep(dirs)
     dirs.close(clean=True)
     assert b"".join(map(log.read_bytes, parts)) == expected
 

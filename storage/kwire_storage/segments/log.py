@@ -43,7 +43,7 @@ from .offset_index import MAX_RELATIVE_OFFSET
 from .producer_replay import build, rebuild
 from .reading import read_files
 from .recovery import LoadedLog
-from .retention import facts_of, segments_to_delete
+from .retention import MOST_AT_ONCE, AgesJob, segments_to_delete, unknown_ages
 from .segment import Placed, Room, Segment, Shared
 from .segment_list import SegmentList
 from .snapshots import Snapshots
@@ -284,7 +284,7 @@ class SegmentedLog:
                 last.end_offset = max(last.end_offset, self.log_end_offset)
                 self._snapshots.take(self.producers)
             else:
-                self._segments.drop(len(self._segments) - 1)
+                self._segments.drop_empty()
         segment = Segment.new(
             self.directory,
             base_offset,
@@ -384,24 +384,48 @@ class SegmentedLog:
             raise
         self.epochs.truncate_from_start(offset)
         self._save_epochs()
-        while len(self._segments) > 1 and self._segments.bases[1] <= offset:
-            self._drop(0)
-        self._size_bytes = self._segments.size_bytes
+        self._drop_below(offset)
+
+    def _drop_below(self, offset: int) -> None:
+        """Remove whole segments that end at or below `offset`, some at once; `retain` removes the others."""
+        segments = self._segments
+        count = min(segments.at(offset), MOST_AT_ONCE)
+        if count and count == len(segments) - 1:
+            # What is appended next goes into the last one: where the log ends must be written on the disk.
+            segments[-1].make_file()
+        try:
+            for _ in range(count):
+                self._drop(0)
+        finally:
+            self._size_bytes = segments.size_bytes
         self._snapshots.drop_up_to(self.first_segment_offset)
 
-    def retain(self, now_ms: int) -> int:
-        """Remove what `retention.ms` and `retention.bytes` let go; gives the new log start offset.
+    def plan_ages(self) -> AgesJob | None:
+        return unknown_ages(self._segments.in_order[:-1], self.config)
 
-        For logs whose cleanup.policy has `delete`: the caller knows. A last segment that goes too is
-        followed by a new one.
-        """
-        count = segments_to_delete(facts_of(self._segments), self.config, now_ms, self.log_end_offset)
-        if count:
-            if count == len(self._segments):
-                self.roll(now_ms)
-            bases = self._segments.bases
-            self.advance_log_start(bases[count] if count < len(bases) else self.log_end_offset)
-        return self.log_start_offset
+    def retain(self, now_ms: int, *, limit: int | None = None, deletes: bool = True) -> bool:
+        """See `PartitionLog`. A last segment that goes too is followed by a new one."""
+        segments = self._segments
+        count = segments_to_delete(
+            segments.in_order,
+            self.config,
+            now_ms,
+            limit=self.log_end_offset if limit is None else limit,
+            log_start_offset=self.log_start_offset,
+            deletes=deletes,
+        )
+        if not count:
+            return False
+        if count == len(segments):
+            self.roll(now_ms)
+        start = segments.bases[count]
+        if start > self.log_start_offset:
+            # Not written down: a log starts where its oldest segment does.
+            self.log_start_offset = start
+            self.epochs.truncate_from_start(start)
+            self._save_epochs()
+        self._drop_below(start)
+        return count == MOST_AT_ONCE
 
     def _compacted(self, end_offset: int) -> None:
         """Segments up to an offset have been replaced by cleaned ones."""
@@ -413,7 +437,7 @@ class SegmentedLog:
 
     def _drop(self, at: int) -> None:
         self._room = None
-        self._segments.drop(at)
+        self._segments.drop(at, self.config.file_delete_delay_ms)
 
     def _rebuild_producers(self, now_ms: int, *, trust_absence: bool) -> None:
         rebuild(

@@ -8,12 +8,17 @@ does not look right is built again from the log.
 Held in memory whole; an entry costs what it costs in the file.
 """
 
+import struct
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
 
+from ..files import Files
+
 ENTRY_BYTES = 8
 MAX_RELATIVE_OFFSET = 0x7FFFFFFF
+
+_ENTRY = struct.Struct(">ii")
 
 if array("i").itemsize != 4:  # pragma: no cover
     raise ImportError("this platform's int has not 32 bits")
@@ -124,3 +129,16 @@ class OffsetIndex:
     @staticmethod
     def _rises(values: "array[int]") -> bool:
         return all(map(int.__lt__, values, values[1:]))
+
+
+def last_position(files: Files, path: str) -> int | None:
+    """The position of a file's last entry, 0 where it is empty; None where it is not there or can't be right.
+    Raises OSError.
+    """
+    data = files.read_tail(path, ENTRY_BYTES, ENTRY_BYTES)
+    if data is None:
+        return None
+    if not data:
+        return 0
+    offset, position = _ENTRY.unpack(data)
+    return int(position) if offset >= 0 and position > 0 else None

@@ -35,16 +35,17 @@ class Place(NamedTuple):
 
 
 def walk(
-    file: OpenFile, position: int, end: int, least_offset: int
+    file: OpenFile, position: int, end: int, least_offset: int, descriptor: int | None = None
 ) -> Iterator[tuple[memoryview, int, Place]]:
     """Each batch from `position` to `end`, none of which begins below `least_offset`: its place, after a
-    buffer and the position in it where its header is.
+    buffer and the position in it where its header is. With a descriptor that a slice holds, a thread may
+    walk.
     """
     chunk, chunk_start, ask = memoryview(b""), position, SCAN_BYTES
     while position < end:
         at = position - chunk_start
         if at + HEADER_SIZE > len(chunk):
-            chunk, chunk_start, at = read(file, position, min(ask, end - position)), position, 0
+            chunk, chunk_start, at = read(file, position, min(ask, end - position), descriptor), position, 0
             if len(chunk) < HEADER_SIZE:
                 raise _unreadable(file, position, end)
         base_offset, length, last_delta, max_timestamp = _PLACE.unpack_from(chunk, at)
@@ -60,7 +61,7 @@ def _unreadable(file: OpenFile, position: int, end: int) -> StorageError:
     return StorageError(f"{file.path} has no whole batch at byte {position} of {end}")
 
 
-def read(file: OpenFile, position: int, size: int) -> memoryview:
+def read(file: OpenFile, position: int, size: int, descriptor: int | None = None) -> memoryview:
     """At most `size` bytes of the file, fewer at its end."""
     view = memoryview(bytearray(size))
-    return view[: file.read_up_to(view, position)]
+    return view[: file.read_up_to(view, position, descriptor)]

@@ -43,6 +43,7 @@ class LoadedLog:
     epochs_saved: bool = True
     """Whether `leader-epoch-checkpoint` says the same as `epochs`."""
     truncated_bytes: int = 0
+    file_delete_delay_ms: int = 0
 
     def close(self) -> None:
         """Let go of the segments' files."""
@@ -84,6 +85,7 @@ def load(
         for base, following in zip_longest(bases, bases[1:])
     ]
     loaded = LoadedLog(segments, log_start_offset, 0, [], sorted(found.get(file_names.SNAPSHOT, [])))
+    loaded.file_delete_delay_ms = config.file_delete_delay_ms
     try:
         _look(loaded, directory, shared, clean=clean, recovery_point=recovery_point)
     except BaseException:
@@ -110,7 +112,7 @@ def _look(loaded: LoadedLog, directory: str, shared: Shared, *, clean: bool, rec
             Snapshots(directory, shared.files, loaded.snapshots).drop_above(-1)
             loaded.snapshots = []
         for segment in segments:
-            segment.remove()
+            segment.remove(loaded.file_delete_delay_ms)
         segments.clear()
         loaded.log_end_offset = loaded.log_start_offset
     epochs.truncate_from_end(loaded.log_end_offset)
@@ -221,7 +223,7 @@ def _recover(loaded: LoadedLog, recovery_point: int, epochs: LeaderEpochs) -> No
             for later in reversed(segments[at + 1 :]):
                 log.warning("%s comes after a segment that was cut off; removed", later.log_path)
                 loaded.truncated_bytes += later.size
-                later.remove()
+                later.remove(loaded.file_delete_delay_ms)
             del segments[at + 1 :]
             return
 

@@ -49,7 +49,7 @@ def put_in_place(
                 shared.files.remove(path + file_names.CLEANED)
         raise
     for segment in old:
-        segment.remove()
+        segment.remove(config.file_delete_delay_ms)
     for path in reversed(paths):
         with storing("putting in place", path):
             shared.files.rename(path + file_names.SWAP, path)

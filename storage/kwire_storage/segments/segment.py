@@ -12,6 +12,7 @@ Rules
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,11 +20,12 @@ from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import HEADER_SIZE, BatchHeader, CorruptBatch
 
 from ..alike import AlikeFiles
+from ..deletions import Deletions
 from ..engine import FileSlice, StorageError
 from ..files import Files, OpenFile, OpenFiles, storing
 from ..tail import TailBudget
 from ..write_pressure import WritePressure
-from . import file_names, index_use, offset_index, time_index
+from . import ages, file_names, index_use, offset_index, time_index
 from .offset_index import MAX_RELATIVE_OFFSET, OffsetIndex
 from .places import Place, read, walk
 from .time_index import NO_TIMESTAMP, TimeIndex
@@ -32,6 +34,16 @@ from .transaction_file import TransactionFile
 LARGEST_SEGMENT_BYTES = 0x7FFFFFFF  # positions in an index are 32 bits
 READERS_REMEMBERED = 16
 """Of so many reads it is kept where the next one begins: of readers who go on from where they were."""
+
+_LOG_FIRST = (
+    file_names.LOG,
+    file_names.OFFSET_INDEX,
+    file_names.TIME_INDEX,
+    file_names.TRANSACTION_INDEX,
+)
+"""An index without a log is known to be left over; a log without its transaction index would look as if
+nothing in it had been aborted.
+"""
 
 log = logging.getLogger("kwire.storage")
 
@@ -44,6 +56,7 @@ class Shared(NamedTuple):
     tails: TailBudget
     alike: AlikeFiles
     pressure: WritePressure
+    deletions: Deletions
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +115,8 @@ class Segment:
         self._unsaved = False
         self._torn = False
         self._max_timestamp_known = False
+        self._newest: tuple[int, int] | None = None
+        """What `newest_ms` found, and the size that the segment had then."""
         self._first_timestamp: int | None = None
         self._unindexed_bytes = 0
         self._following: dict[int, Place] = {}
@@ -195,6 +210,34 @@ class Segment:
             self.max_timestamp, self.max_timestamp_offset = self.times.last
             self._max_timestamp_known = True
         return self.max_timestamp
+
+    @property
+    def knows_newest_ms(self) -> bool:
+        """Whether `newest_ms` gives an answer without a look at a file."""
+        if self._newest is not None and self._newest[0] == self.size:
+            return True
+        return self._max_timestamp_known and self.max_timestamp >= 0
+
+    def newest_ms(self) -> int:
+        """How new the segment is: the largest timestamp of its records, or where these have none, when the
+        file was last written to (Kafka: LogSegment.largestTimestamp).
+        """
+        if self._max_timestamp_known and self.max_timestamp >= 0:
+            return self.max_timestamp
+        found = self._newest
+        if found is None or found[0] != self.size:
+            found = self._newest = self.size, self.find_newest_ms(None)
+        return found[1]
+
+    def note_newest_ms(self, newest_ms: int) -> None:
+        """What `find_newest_ms` gave: a thread found it, for a sealed segment."""
+        self._newest = self.size, newest_ms
+
+    def find_newest_ms(self, descriptor: int | None) -> int:
+        """Look into the files for what `newest_ms` is to give; in a thread with the `descriptor` that a slice
+        holds.
+        """
+        return ages.find_newest_ms(self._files, self, self._file, descriptor)
 
     def resume(self) -> None:
         """Become the segment that is appended to: take in the batches behind the last index entry.
@@ -291,6 +334,11 @@ class Segment:
             self.forget_what_lies_behind()
             raise self.append_failed(error) from error
         self.take_in(batches)
+
+    def make_file(self) -> None:
+        """Make the segment's file now, though there is nothing in it yet."""
+        if self._torn:
+            self._cut_back()
 
     def writable(self) -> FileSlice:
         """The file, held open for a write behind the segment's end; nothing lies there."""
@@ -442,6 +490,7 @@ class Segment:
     def truncate(self, place: Place | None) -> None:
         """Cut off from where `place`'s batch begins (None: nowhere), and become the one appended to."""
         self._following.clear()
+        self._newest = None
         if place is not None:
             if self._file.pinned:
                 self._replace_with_prefix(place.position)
@@ -481,16 +530,28 @@ class Segment:
         self.size = size
         self._cut_back()
 
-    def remove(self) -> None:
-        """Delete the segment's files; parts of them that are being sent stay readable."""
+    def remove(self, delay_ms: int) -> None:
+        """Take the segment's files away: they are renamed now, and unlinked by a sweep `delay_ms` later;
+        parts of them that are being sent stay readable. On StorageError the segment is as it was.
+        """
+        files, deletions = self._files, self._shared.deletions
+        for suffix in _LOG_FIRST:
+            path = self.path(suffix)
+            try:
+                with storing("removing", path), suppress(FileNotFoundError):
+                    files.rename(path, path + file_names.DELETED)
+                    deletions.add(path + file_names.DELETED, delay_ms)
+            except StorageError as error:
+                if suffix is file_names.LOG:
+                    raise
+                log.warning("%s; the next start removes it", error)
+        self._file.close()
+
+    def remove_empty(self) -> None:
+        """Remove the files of a segment that nothing was ever read from."""
         with storing("removing", self._file.path):
-            for suffix in (
-                file_names.LOG,
-                file_names.OFFSET_INDEX,
-                file_names.TIME_INDEX,
-                file_names.TRANSACTION_INDEX,
-            ):
-                self._shared.files.remove(self.path(suffix))
+            for suffix in _LOG_FIRST:
+                self._files.remove(self.path(suffix))
         self._file.close()
 
     def sync(self) -> None:

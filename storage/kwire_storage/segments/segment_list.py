@@ -61,7 +61,12 @@ class SegmentList:
         self._segments[at : at + len(old)] = [new]
         self._bases[at : at + len(old)] = [new.base_offset]
 
-    def drop(self, at: int) -> None:
-        """Remove a segment, files and all; raises StorageError, and the segment stays then."""
-        self._segments[at].remove()
+    def drop(self, at: int, delay_ms: int) -> None:
+        """Remove a segment; its files are unlinked after `delay_ms`. On StorageError it stays."""
+        self._segments[at].remove(delay_ms)
         del self._segments[at], self._bases[at]
+
+    def drop_empty(self) -> None:
+        """Remove the last segment, which is empty. On StorageError it stays."""
+        self._segments[-1].remove_empty()
+        del self._segments[-1], self._bases[-1]

@@ -11,6 +11,8 @@ from array import array
 from bisect import bisect_left
 from itertools import pairwise
 
+from ..files import Files
+
 ENTRY_BYTES = 12
 NO_TIMESTAMP = -1
 
@@ -85,3 +87,15 @@ class TimeIndex:
         index._timestamps.extend(timestamp for timestamp, _ in pairs)
         index._offsets.extend(offset for _, offset in pairs)
         return index
+
+
+def last_timestamp(files: Files, path: str) -> int | None:
+    """The timestamp of a file's last entry, without reading the others; None where it can't be trusted: there
+    is no entry, or the last two do not rise (as the zeros do that Kafka makes room with). Raises OSError.
+    """
+    entries = list(_ENTRY.iter_unpack(files.read_tail(path, 2 * ENTRY_BYTES, ENTRY_BYTES) or b""))
+    if not entries or entries[-1][0] < 0 or entries[-1][1] < 0:
+        return None
+    if len(entries) > 1 and not (0 <= entries[0][0] < entries[1][0] and entries[0][1] <= entries[1][1]):
+        return None
+    return int(entries[-1][0])
