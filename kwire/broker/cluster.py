@@ -28,6 +28,7 @@ from kwire.broker.leader_balancing import LeaderBalancing
 from kwire.broker.log_settings import log_config, produce_rules
 from kwire.broker.node import Node
 from kwire.broker.replica_selection import replica_selector
+from kwire.broker.snapshotting import Snapshotting
 from kwire.broker.unclean_elections import run_unclean_elections
 from kwire.coordinators.metadata.image import ClusterImage, TopicImage
 from kwire.coordinators.metadata.topic_configs import TopicConfig, topic_config
@@ -229,6 +230,13 @@ class Cluster:
         nursery.start_soon(
             run_unclean_elections, self.clock, self.controller, self._may_lose_records, unclean_ms
         )
+        snapshotting = Snapshotting(
+            self.clock,
+            self.controller,
+            self.config.integer("metadata.log.max.record.bytes.between.snapshots"),
+            self.config.integer("metadata.log.max.snapshot.interval.ms"),
+        )
+        nursery.start_soon(snapshotting.run)
         retention_ms = self.config.integer("log.retention.check.interval.ms")
         nursery.start_soon(self.housekeeping.run_retention, retention_ms)
         nursery.start_soon(self.housekeeping.run_sweeps)

@@ -26,6 +26,7 @@ from kwire_codecs.records.batch import BatchHeader
 if TYPE_CHECKING:
     from .deletions import SweepJob
     from .files import OpenFile
+    from .folder import Folder
     from .leader_epochs import LeaderEpochs
     from .producer_state import ProducerState
     from .transaction_index import AbortedTransaction
@@ -408,6 +409,14 @@ class LogDirectories(Protocol):
 
     def directory_of(self, topic: str, partition: int) -> UUID:
         """The id of the directory that a partition's log lies, or would be made, in."""
+        ...
+
+    def beside(self, topic: str, partition: int) -> "Folder":
+        """The small files beside a partition's log, in its own directory."""
+        ...
+
+    def above(self, topic: str, partition: int) -> "Folder":
+        """The files of the log directory that a partition's log lies, or would be made, in."""
         ...
 
     def usage(self) -> list[DirectoryUsage]:

@@ -81,7 +81,7 @@ def write_every_kind(log: PartitionLog) -> Times:
         if kind == 0:
             append(batch(end, len(stamps), timestamps=sorted(stamps)))
         elif kind == 1:
-            append(batch(end, len(stamps), timestamps=stamps, compression=1 + at % 4))
+            append(batch(end, len(stamps), timestamps=stamps, compression=1 + at // 6 % 4))
         elif kind == 2:
             stamped = {"timestamp_type": TimestampType.LOG_APPEND_TIME, "append_time_ms": 1000 + 30 * at}
             append(batch(end, len(stamps), timestamps=stamps, **stamped))  # type: ignore[arg-type]
