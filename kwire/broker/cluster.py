@@ -39,7 +39,7 @@ from kwire.coordinators.metadata.image import ClusterImage, TopicImage
 from kwire.coordinators.metadata.topic_configs import TopicConfig, topic_config
 from kwire.coordinators.metadata.topic_names import CLUSTER_METADATA, is_internal
 from kwire.partitions.clock import Clock
-from kwire.partitions.partition import Partition
+from kwire.partitions.partition import NEVER, Partition
 from kwire.partitions.threads import run_in_thread
 from kwire.partitions.waiting import Deadlines
 from kwire.runtime.group_host import group_settings
@@ -248,6 +248,8 @@ class Cluster:
         if self.config.boolean("log.cleaner.enable"):
             nursery.start_soon(self.cleaner.run)
         nursery.start_soon(self.housekeeping.run_sweeps)
+        flushes_ms = self.config.integer("log.flush.scheduler.interval.ms")
+        nursery.start_soon(self.housekeeping.run_flushes, flushes_ms)
 
     async def close(self, *, clean: bool = True) -> None:
         """Closes every log; `clean` leaves the marks by which the next start needs no recovery. What the disk
@@ -340,6 +342,7 @@ class Cluster:
             state=state,
             min_isr=self.topic_config(topic.name).min_insync_replicas,
         )
+        self._flush_by(partition, self.topic_config(topic.name))
         self._partitions[topic.name, index] = partition
         self._known[topic.name] = topic
         return partition
@@ -372,9 +375,19 @@ class Cluster:
             after = topic_config(new, self.config, name)
             if before != after:
                 partition.log.configure(log_config(after, self.config))
+                self._flush_by(partition, after)
                 state = new.partition(name, index)
                 if state is not None and before.min_insync_replicas != after.min_insync_replicas:
                     partition.follow(state, min_isr=after.min_insync_replicas)
+
+    def _flush_by(self, partition: Partition, topic: TopicConfig) -> None:
+        """Takes over when the topic wants its records on the device."""
+        partition.flush_messages, partition.flush_ms = topic.flush_messages, topic.flush_ms
+        key = partition.topic, partition.index
+        if topic.flush_ms < NEVER:
+            self.housekeeping.timed[key] = partition
+        else:
+            self.housekeeping.timed.pop(key, None)
 
     def _forget(self, topic: TopicImage) -> None:
         """Closes and deletes a topic's logs. Readers that wait on it are told that it is gone."""
@@ -383,6 +396,7 @@ class Cluster:
         for state in topic.partitions:
             key = (topic.name, state.index)
             partition = self._partitions.pop(key, None)
+            self.housekeeping.timed.pop(key, None)
             if partition is not None:
                 partition.gone()
             home = self._homes.pop(key, None)

@@ -341,6 +341,11 @@ class PartitionLog(Protocol):
         """Everything appended so far is on the device when this returns. Slow: not on the loop's hot path."""
         ...
 
+    @property
+    def recovery_point(self) -> int:
+        """Everything below is on the device."""
+        ...
+
     def plan_flush(self) -> "FlushJob | None":
         """The same in three steps: what must be synced, None where nothing must; then `work()` in a thread,
         and `commit_flush` on the loop.

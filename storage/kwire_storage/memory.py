@@ -240,6 +240,10 @@ class MemoryLog:
     def flush(self) -> None:
         pass
 
+    @property
+    def recovery_point(self) -> int:
+        return self._log_end_offset
+
     def plan_flush(self) -> None:
         return None
 
