@@ -10,24 +10,20 @@ from __future__ import annotations
 import random
 import shutil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 import trio
-from kwire_codecs.apis.add_partitions_to_txn import AddPartitionsToTxn, Topic
+from interchange.producers import Producer
 from kwire_codecs.apis.create_topics import CreateTopics
 from kwire_codecs.apis.describe_producers import DescribeProducers
-from kwire_codecs.apis.end_txn import EndTxn
-from kwire_codecs.apis.find_coordinator import FindCoordinator
-from kwire_codecs.apis.init_producer_id import InitProducerId
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch
-from kwire_codecs.records.batch import Record
 from kwire_storage.engine import LogConfig
 from kwire_storage.log_dirs import LogDirs
 from kwire_storage.segments.log import SegmentedLog
 
-from tests.broker_client import Client, fetch_request, one_partition, produce_request
+from tests.broker_client import Client, fetch_request, one_partition
 from tests.storage.disks import uuids
 
 pytestmark = pytest.mark.skipif(shutil.which("java") is None, reason="there is no java to run Kafka with")
@@ -36,14 +32,6 @@ TOPIC = "topic"
 MEGABYTE = 1 << 20
 CONFIG = LogConfig(segment_bytes=MEGABYTE, index_interval_bytes=4096)
 IDS = [f"id-{at}" for at in range(5)]
-NOT_YET = {
-    ErrorCode.COORDINATOR_NOT_AVAILABLE,
-    ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
-    ErrorCode.NOT_COORDINATOR,
-    ErrorCode.CONCURRENT_TRANSACTIONS,
-    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
-    ErrorCode.NOT_LEADER_OR_FOLLOWER,
-}
 
 
 class Told(NamedTuple):
@@ -65,86 +53,6 @@ class Kept(NamedTuple):
     path: Path
     told: list[Told]
     producers: list[tuple[int, ...]]
-
-
-class Producer:
-    """One transactional id, by hand."""
-
-    def __init__(self, client: Client, transactional_id: str, *, knows_version_2: bool) -> None:
-        self.client = client
-        self.id = transactional_id
-        self.knows_version_2 = knows_version_2
-        self.is_open = False
-        self.producer_id = -1
-        self.epoch = -1
-        self.sequence = 0
-
-    async def begin_life(self) -> None:
-        await until_done(
-            self.client, FindCoordinator.Request(key_type=1, key=self.id), 3, lambda answer: answer.error_code
-        )
-        init = InitProducerId.Request(transactional_id=self.id, transaction_timeout_ms=600_000)
-        answer = await until_done(self.client, init, 4, lambda answer: answer.error_code)
-        self.producer_id, self.epoch = answer.producer_id, answer.producer_epoch
-
-    async def write(self, size: int) -> None:
-        if not self.is_open and not self.knows_version_2:
-            request = AddPartitionsToTxn.Request(
-                v3_and_below_transactional_id=self.id,
-                v3_and_below_producer_id=self.producer_id,
-                v3_and_below_producer_epoch=self.epoch,
-                v3_and_below_topics=[partition_0()],
-            )
-            await until_done(self.client, request, 3, first_of_added)
-        self.is_open = True
-        data = batch.build(
-            [Record(None, bytes(size), 1000 + self.sequence)],
-            producer_id=self.producer_id,
-            producer_epoch=self.epoch,
-            base_sequence=self.sequence,
-            is_transactional=True,
-        )
-        request = produce_request(TOPIC, data)
-        request.transactional_id = self.id
-        version = 12 if self.knows_version_2 else 11
-        await until_done(self.client, request, version, lambda answer: one_partition(answer).error_code)
-        self.sequence += 1
-
-    async def end(self, *, commit: bool) -> None:
-        request = EndTxn.Request(
-            transactional_id=self.id,
-            producer_id=self.producer_id,
-            producer_epoch=self.epoch,
-            committed=commit,
-        )
-        version = 5 if self.knows_version_2 else 4
-        answer = await until_done(self.client, request, version, lambda answer: answer.error_code)
-        self.is_open = False
-        if self.knows_version_2:
-            self.producer_id, self.epoch, self.sequence = answer.producer_id, answer.producer_epoch, 0
-
-
-def partition_0() -> Topic:
-    return Topic(name=TOPIC, partitions=[0])
-
-
-def first_of_added(answer: Any) -> ErrorCode:
-    [topic] = answer.results_by_topic_v3_and_below
-    [partition] = topic.results_by_partition
-    code: ErrorCode = partition.partition_error_code
-    return code
-
-
-async def until_done(client: Client, request: Any, version: int, error_of: Any) -> Any:
-    """The answer without error; asked again as long as the broker says that it will be able to."""
-    for _ in range(200):
-        answer = await client.ask(request, version)
-        error_code = error_of(answer)
-        if error_code not in NOT_YET:
-            assert error_code == ErrorCode.NONE, (request, error_code)
-            return answer
-        await trio.sleep(0.05)
-    raise AssertionError(f"{request} is never answered")
 
 
 async def lead_lives(bootstrap: str) -> tuple[list[Told], list[tuple[int, ...]]]:

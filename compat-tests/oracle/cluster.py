@@ -101,6 +101,11 @@ class KafkaCluster:
         """All addresses, as clients take them."""
         return ",".join(self.addresses)
 
+    @property
+    def home(self) -> Path | None:
+        """Where each node has a directory named by its id, for as long as they run."""
+        return self._home
+
     def start(self) -> None:
         """Start all three and wait until each knows the others and the coordinators are loaded."""
         fetch(self.version)

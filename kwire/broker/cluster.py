@@ -33,12 +33,13 @@ from kwire.broker.leader_balancing import LeaderBalancing
 from kwire.broker.log_settings import log_config, produce_rules
 from kwire.broker.node import Node
 from kwire.broker.replica_selection import replica_selector
+from kwire.broker.snapshotting import Snapshotting
 from kwire.broker.unclean_elections import run_unclean_elections
 from kwire.coordinators.metadata.image import ClusterImage, TopicImage
 from kwire.coordinators.metadata.topic_configs import TopicConfig, topic_config
 from kwire.coordinators.metadata.topic_names import CLUSTER_METADATA, is_internal
 from kwire.partitions.clock import Clock
-from kwire.partitions.partition import Partition
+from kwire.partitions.partition import NEVER, Partition
 from kwire.partitions.threads import run_in_thread
 from kwire.partitions.waiting import Deadlines
 from kwire.runtime.group_host import group_settings
@@ -235,11 +236,20 @@ class Cluster:
         nursery.start_soon(
             run_unclean_elections, self.clock, self.controller, self._may_lose_records, unclean_ms
         )
+        snapshotting = Snapshotting(
+            self.clock,
+            self.controller,
+            self.config.integer("metadata.log.max.record.bytes.between.snapshots"),
+            self.config.integer("metadata.log.max.snapshot.interval.ms"),
+        )
+        nursery.start_soon(snapshotting.run)
         retention_ms = self.config.integer("log.retention.check.interval.ms")
         nursery.start_soon(self.housekeeping.run_retention, retention_ms)
         if self.config.boolean("log.cleaner.enable"):
             nursery.start_soon(self.cleaner.run)
         nursery.start_soon(self.housekeeping.run_sweeps)
+        flushes_ms = self.config.integer("log.flush.scheduler.interval.ms")
+        nursery.start_soon(self.housekeeping.run_flushes, flushes_ms)
 
     async def close(self, *, clean: bool = True) -> None:
         """Closes every log; `clean` leaves the marks by which the next start needs no recovery. What the disk
@@ -332,6 +342,7 @@ class Cluster:
             state=state,
             min_isr=self.topic_config(topic.name).min_insync_replicas,
         )
+        self._flush_by(partition, self.topic_config(topic.name))
         self._partitions[topic.name, index] = partition
         self._known[topic.name] = topic
         return partition
@@ -364,9 +375,19 @@ class Cluster:
             after = topic_config(new, self.config, name)
             if before != after:
                 partition.log.configure(log_config(after, self.config))
+                self._flush_by(partition, after)
                 state = new.partition(name, index)
                 if state is not None and before.min_insync_replicas != after.min_insync_replicas:
                     partition.follow(state, min_isr=after.min_insync_replicas)
+
+    def _flush_by(self, partition: Partition, topic: TopicConfig) -> None:
+        """Takes over when the topic wants its records on the device."""
+        partition.flush_messages, partition.flush_ms = topic.flush_messages, topic.flush_ms
+        key = partition.topic, partition.index
+        if topic.flush_ms < NEVER:
+            self.housekeeping.timed[key] = partition
+        else:
+            self.housekeeping.timed.pop(key, None)
 
     def _forget(self, topic: TopicImage) -> None:
         """Closes and deletes a topic's logs. Readers that wait on it are told that it is gone."""
@@ -375,6 +396,7 @@ class Cluster:
         for state in topic.partitions:
             key = (topic.name, state.index)
             partition = self._partitions.pop(key, None)
+            self.housekeeping.timed.pop(key, None)
             if partition is not None:
                 partition.gone()
             home = self._homes.pop(key, None)

@@ -16,9 +16,8 @@ Rules:
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from random import Random
-from typing import Final, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, TypeVar
 from uuid import UUID
 
 import trio
@@ -26,8 +25,9 @@ from kwire_codecs.internal.metadata_records import FeatureLevelRecord
 from kwire_storage.engine import StorageError
 from kwire_storage.uuids import usable
 
-from kwire.broker.metadata_log import LoggedBatch, MetadataLog, Opener
-from kwire.config import BrokerConfig
+from kwire.broker.metadata_log import MetadataLog
+from kwire.broker.metadata_snapshots import SnapshotId
+from kwire.broker.surroundings import ClusterNode, NodeEndpoint, Surroundings
 from kwire.coordinators.metadata import brokers, features, internal_topics, producer_ids
 from kwire.coordinators.metadata import records as m
 from kwire.coordinators.metadata.image import (
@@ -38,7 +38,7 @@ from kwire.coordinators.metadata.image import (
     Endpoint,
     SecurityProtocol,
 )
-from kwire.coordinators.metadata.replay import Replayer
+from kwire.coordinators.metadata.replay import Replayer, image_records
 from kwire.coordinators.metadata.topic_configs import topic_config
 from kwire.coordinators.metadata.topic_names import CONSUMER_OFFSETS
 from kwire.coordinators.metadata.topics import create_topics
@@ -56,68 +56,6 @@ _LOADED_AT_ONCE: Final = 100_000
 
 class ClusterError(Exception):
     """The metadata log and this process do not fit together; the message says what to do."""
-
-
-class NodeEndpoint(Protocol):
-    """A listener of a node, as far as its registration tells."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def host(self) -> str: ...
-    @property
-    def port(self) -> int: ...
-    @property
-    def protocol(self) -> str: ...
-    @property
-    def advertised(self) -> tuple[str, int] | None: ...
-
-
-class ClusterNode(Protocol):
-    """A node of this process; its epoch is written here when it registers."""
-
-    epoch: int
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def rack(self) -> str | None: ...
-    @property
-    def endpoints(self) -> Mapping[str, NodeEndpoint]: ...
-
-
-class NodeDirectories(Opener, Protocol):
-    """A node's log directories."""
-
-    @property
-    def cluster_id(self) -> str: ...
-    @property
-    def directory_ids(self) -> Sequence[UUID]: ...
-    @property
-    def was_clean(self) -> bool: ...
-
-
-class Clock(Protocol):
-    """Semantic time."""
-
-    def now_ms(self) -> int:
-        """Milliseconds since 1970."""
-        ...
-
-
-class Surroundings(Protocol):
-    """What a controller needs of the cluster that it is part of."""
-
-    @property
-    def config(self) -> BrokerConfig: ...
-    @property
-    def nodes(self) -> Mapping[int, ClusterNode]: ...
-    @property
-    def directories(self) -> Mapping[int, NodeDirectories]: ...
-    @property
-    def clock(self) -> Clock: ...
-    @property
-    def random(self) -> Random: ...
 
 
 class Controller:
@@ -265,7 +203,10 @@ class Controller:
         home = cluster.directories[self.node_id]
         now_ms = cluster.clock.now_ms()
         log = MetadataLog(
-            home, segment_bytes=cluster.config.integer("metadata.log.segment.bytes"), now_ms=now_ms
+            home,
+            segment_bytes=cluster.config.integer("metadata.log.segment.bytes"),
+            segment_ms=cluster.config.integer("metadata.log.segment.ms"),
+            now_ms=now_ms,
         )
         self._log = log
         self._replayer = Replayer(ClusterImage(cluster_id=home.cluster_id))
@@ -276,6 +217,11 @@ class Controller:
         if self._replayer.in_transaction:  # its writer died in the midst of it
             self._commit([m.abort_transaction_record("the controller changed")])
         if METADATA_VERSION_FEATURE not in self.image.features:
+            bootstrap = log.snapshots.bootstrap()
+            if bootstrap is not None:  # formatted by Kafka's tool, and never started
+                _refuse_newer(bootstrap.records)
+                self._commit(bootstrap.records)
+        if METADATA_VERSION_FEATURE not in self.image.features:
             self._commit([m.feature_level_record(name, level) for name, level in features.INITIAL.items()])
         self._register_nodes()
         if not all(directories.was_clean for directories in cluster.directories.values()):
@@ -285,18 +231,56 @@ class Controller:
         await self._synced()
 
     def _load(self, log: MetadataLog) -> None:
-        """Replay the log, many batches at a time: each new image costs a copy of the maps that it changes."""
+        """Replay the newest snapshot, and the log behind it, many batches at a time: each new image costs a
+        copy of the maps that it changes.
+        """
         records: list[m.Record] = []
-        last: LoggedBatch | None = None
-        for batch in log.read():
-            last = batch
+        position, epoch = -1, 0
+        found = log.read_snapshot()
+        if found is not None:
+            (offset, epoch), snapshot = found
+            position = offset - 1
+            records = list(snapshot.records)
+            _refuse_newer(records)
+        for batch in log.read(position + 1):
+            position, epoch = batch.last_offset, batch.epoch
             records += batch.records
             _refuse_newer(batch.records)
             if len(records) >= _LOADED_AT_ONCE:
-                self._replayer.replay(records, last_offset=batch.last_offset, epoch=batch.epoch)
+                self._replayer.replay(records, last_offset=position, epoch=epoch)
                 records = []
-        if last is not None:
-            self._replayer.replay(records, last_offset=last.last_offset, epoch=last.epoch)
+        if position >= 0:
+            self._replayer.replay(records, last_offset=position, epoch=epoch)
+
+    # Snapshots
+
+    @property
+    def bytes_since_snapshot(self) -> int:
+        """Bytes of the metadata log that no snapshot holds yet."""
+        return 0 if self._log is None else self._log.bytes_written
+
+    async def snapshot(self) -> SnapshotId | None:
+        """Write down what the cluster is now; let go of old snapshots and of the log that only they needed.
+
+        :return: None where the newest snapshot has it all, or the cluster has stopped.
+        :raises StorageError: the snapshot is not there, or what is old could not be removed.
+        """
+        log, image = self._log, self.image
+        if log is None or self._replayer.in_transaction:
+            return None
+        snapshot_id = SnapshotId(image.offset + 1, image.epoch)
+        config, now_ms = self._cluster.config, self._cluster.clock.now_ms()
+        if snapshot_id not in log.snapshots.ids:
+            await self._synced()
+            level = image.features.get(METADATA_VERSION_FEATURE, _UNLISTED_VERSION)
+            await log.snapshot(snapshot_id, image_records(image), level, now_ms)
+        if self._log is log:
+            await log.let_go(
+                retention_bytes=config.integer("metadata.max.retention.bytes"),
+                retention_ms=config.integer("metadata.max.retention.ms"),
+                now_ms=now_ms,
+            )
+        return snapshot_id
 
     async def close(self) -> None:
         """Leave the nodes fenced in the log, as a stopped Kafka does: another process can take over."""
@@ -335,6 +319,13 @@ class Controller:
         supported = features.supported_ranges()
         controller = ControllerImage(self.node_id, self.new_uuid(), features=supported)
         self._commit([m.register_controller_record(controller)])
+        others = sorted(self.image.brokers.keys() - cluster.nodes.keys())
+        if others:
+            logger.warning(
+                "the cluster has brokers that do not run here (%s): what they alone were in sync with has no "
+                "leader, and this directory must not go back to them once it was changed",
+                ", ".join(map(str, others)),
+            )
         gone = brokers.absent(self.image, list(cluster.nodes))
         self._commit([record for broker in gone for record in brokers.fence(broker, fenced=True)])
         for node in sorted(cluster.nodes.values(), key=lambda node: node.id):

@@ -15,11 +15,13 @@ import trio
 from kwire_storage.engine import LogDirectories, StorageError
 
 from kwire.partitions.clock import Clock
+from kwire.partitions.flushing import flush_all
 from kwire.partitions.partition import Partition
 from kwire.partitions.threads import run_in_thread
 
 logger = logging.getLogger("kwire.broker")
 
+FLUSH_INTERVAL_MS = 1_000
 SWEEP_INTERVAL_MS = 5_000
 """How often it is looked whether deleted files are due; they go so much later than they may."""
 
@@ -41,6 +43,8 @@ class Housekeeping:
         self._directories = directories
         self._partitions = partitions
         self._deletes_old = deletes_old
+        self.timed: dict[tuple[str, int], Partition] = {}
+        """The open partitions that are to be synced as time goes by."""
 
     async def run_checkpoints(self, interval_ms: int) -> None:
         """Syncs what was written and writes the checkpoints, every `interval_ms`."""
@@ -59,6 +63,26 @@ class Housekeeping:
             await run_in_thread(job.work)
             directories.commit_flush(job)
         directories.checkpoint()
+
+    async def run_flushes(self, interval_ms: int) -> None:
+        """Syncs the logs of topics with a `flush.ms`, once that time is over since the last sync. Looks
+        every `interval_ms`, or every second if that is longer: Kafka's default is never.
+        """
+        while True:
+            await self._clock.sleep(max(1, min(interval_ms, FLUSH_INTERVAL_MS)))
+            await self.flush_overdue()
+
+    async def flush_overdue(self) -> None:
+        """One round of that."""
+        now_ms = self._clock.now_ms()
+        due = [
+            (partition, partition.log_end_offset)
+            for partition in self.timed.values()
+            if partition.log.recovery_point < partition.log_end_offset
+            and now_ms - partition.flushing.flushed_at_ms >= partition.flush_ms
+        ]
+        if due:
+            await flush_all(due)
 
     async def run_retention(self, interval_ms: int) -> None:
         """Lets go of what topics no longer keep, and of idle producers, every `interval_ms`."""

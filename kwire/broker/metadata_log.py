@@ -1,34 +1,57 @@
 """`__cluster_metadata-0`: the log that everything about the cluster is in, in KRaft's format (KIP-595, 631).
 
 Rules:
+- What is below a snapshot (metadata_snapshots.py) is read from it, the rest from the log.
 - Every change is one batch of metadata records with offsets that follow on; the first batch of each run of
   the controller is a LeaderChange control batch with a higher epoch than any before it. A real Kafka and its
   tools read the log as they read their own.
 - `append` is synchronous, like the engine under it. `StorageError` leaves it when nothing was written.
-- `read` checks each batch's CRC: the log is read whole once a start, and a lie in it would become the
-  cluster's state.
+- `read` checks each batch's CRC: the log is read once a start, and a lie in it would become the cluster's
+  state.
+- A new epoch is above that of every batch, of the snapshot and of `quorum-state`, and is in the log before it
+  is in that file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 from kwire_codecs.compile import encode_bytes
+from kwire_codecs.errors import Malformed
 from kwire_codecs.internal.control_records import LeaderChangeMessage
 from kwire_codecs.records import batch as record_batch
-from kwire_codecs.records.control import ControlType, kraft_batch
+from kwire_codecs.records.control import ControlType, decode_key, kraft_batch
+from kwire_codecs.records.corrupt import CorruptBatch
 from kwire_codecs.records.record import Record as LogRecord
 from kwire_storage.engine import LogConfig, PartitionLog, StorageError, ValidBatch
+from kwire_storage.folder import Folder
 
+from kwire.broker.metadata_snapshots import (
+    MAX_BATCH_BYTES,
+    Snapshot,
+    SnapshotFolder,
+    SnapshotId,
+    encode_snapshot,
+    outlived,
+)
+from kwire.broker.quorum_state import (
+    QUORUM_STATE,
+    BadQuorumState,
+    KRaftState,
+    decode_quorum_epoch,
+    encode_quorum_state,
+)
 from kwire.coordinators.metadata import records as m
 from kwire.coordinators.metadata.image import METADATA_TOPIC_ID
 from kwire.coordinators.metadata.topic_names import CLUSTER_METADATA
 from kwire.partitions.threads import run_in_thread
 
+logger = logging.getLogger("kwire.broker")
+
 _READ_BYTES: Final = 1 << 20
-_MAX_BATCH_BYTES: Final = 64 << 20
 _MAX_RECORDS: Final = 5_000
 """Records in a batch; more go into several, which are written in one call."""
 
@@ -42,6 +65,14 @@ class Opener(Protocol):
         """The log of a partition."""
         ...
 
+    def beside(self, topic: str, partition: int) -> Folder:
+        """The small files beside that log."""
+        ...
+
+    def above(self, topic: str, partition: int) -> Folder:
+        """The files of its log directory."""
+        ...
+
 
 class LoggedBatch(NamedTuple):
     """The metadata records of one batch (none for a control batch), its last offset and its epoch."""
@@ -51,64 +82,145 @@ class LoggedBatch(NamedTuple):
     epoch: int
 
 
+def logged(
+    data: memoryview, position: int, header: record_batch.BatchHeader, offset: int, kraft: KRaftState
+) -> tuple[LoggedBatch, KRaftState]:
+    """The batch at a position of `data`, without its records below `offset`, and what KRaft's own records in
+    it make of `kraft`.
+
+    :raises StorageError: its checksum is wrong.
+    :raises CorruptBatch, Malformed: it can't be read.
+    """
+    if not record_batch.crc_is_valid(data, position, header):
+        raise StorageError(f"the metadata log's batch at {header.base_offset} has a wrong checksum")
+    records: list[m.Record] = []
+    for record in record_batch.records(data, position, header, MAX_BATCH_BYTES):
+        if record.offset < offset:
+            continue
+        if header.is_control:
+            kraft = kraft.after(decode_key(record.key), record.value)
+        elif record.value is not None:
+            records.append(m.decode(record.value))
+    return LoggedBatch(records, header.last_offset, header.partition_leader_epoch), kraft
+
+
 class MetadataLog:
     """The open log. Its directory's owner closes the files."""
 
-    __slots__ = ("_log", "epoch")
+    __slots__ = ("_folder", "_log", "_newest_timestamp_ms", "bytes_written", "epoch", "kraft", "snapshots")
 
-    def __init__(self, directories: Opener, *, segment_bytes: int, now_ms: int) -> None:
-        config = LogConfig(segment_bytes=segment_bytes, retention_ms=-1)
+    def __init__(
+        self, directories: Opener, *, segment_bytes: int, now_ms: int, segment_ms: int = 7 * 24 * 3600 * 1000
+    ) -> None:
+        config = LogConfig(segment_bytes=segment_bytes, segment_ms=segment_ms, retention_ms=-1)
         self._log = directories.open(CLUSTER_METADATA, 0, METADATA_TOPIC_ID, config, now_ms=now_ms)
+        self._folder = directories.beside(CLUSTER_METADATA, 0)
+        self._newest_timestamp_ms = 0
+        self.snapshots = SnapshotFolder(self._folder, directories.above(CLUSTER_METADATA, 0))
+        self.snapshots.tidy()
         self.epoch = -1
         """The leader epoch of the newest batch, and of the next one."""
+        self.kraft = KRaftState()
+        """What control records say, as far as they have been read."""
+        self.bytes_written = 0
+        """Bytes of records that came behind the newest snapshot, whether read or written."""
 
     @property
     def next_offset(self) -> int:
         """The offset that the next record gets."""
         return self._log.log_end_offset
 
-    def read(self) -> Iterator[LoggedBatch]:
-        """Every batch from the start.
+    def read_snapshot(self) -> tuple[SnapshotId, Snapshot] | None:
+        """The newest whole snapshot, behind which `read` goes on; None where the log has everything.
 
-        :raises StorageError: the log does not begin at 0, or a batch's checksum is wrong.
+        :raises StorageError: the log does not begin at 0, and there is no whole snapshot of what is missing;
+            or the log ends before the snapshot.
         """
-        offset = self._log.log_start_offset
-        if offset > 0:
+        start, end = self._log.log_start_offset, self._log.log_end_offset
+        found = self.snapshots.newest_whole(start)
+        if found is None:
+            if start > 0:
+                raise StorageError(
+                    f"the metadata log begins at offset {start}, and no whole snapshot has what came before: "
+                    f"bring back a .checkpoint file of {self._folder.path} from a copy of the directory"
+                )
+            bootstrap = self.snapshots.bootstrap()
+            if bootstrap is not None:
+                self.kraft = bootstrap.kraft
+            return None
+        snapshot_id, snapshot = found
+        if snapshot_id.offset > end:
             raise StorageError(
-                f"the metadata log begins at offset {offset}: what came before is in a snapshot, which this "
-                "version can't read"
+                f"the metadata log ends at offset {end}, before its snapshot {snapshot_id.name}: the log of "
+                f"{self._folder.path} is not whole; bring it back from a copy of the directory"
             )
+        self.kraft, self.epoch = snapshot.kraft, max(self.epoch, snapshot_id.epoch)
+        self._newest_timestamp_ms = snapshot.timestamp_ms
+        return found
+
+    def read(self, offset: int) -> Iterator[LoggedBatch]:
+        """Every batch with a record at `offset` or behind it; of the first one, those records only.
+
+        :raises StorageError: a batch can't be read, or has a wrong checksum.
+        """
         while offset < self._log.log_end_offset:
             for part in self._log.read(offset, _READ_BYTES).parts:
                 data = self._log.read_bytes(part)
-                for position, header in record_batch.walk(data):
-                    if not record_batch.crc_is_valid(data, position, header):
-                        raise StorageError(
-                            f"the metadata log's batch at {header.base_offset} has a wrong checksum"
-                        )
-                    offset = header.next_offset
-                    self.epoch = max(self.epoch, header.partition_leader_epoch)
-                    records: list[m.Record] = []
-                    if not header.is_control:
-                        logged = record_batch.records(data, position, header, _MAX_BATCH_BYTES)
-                        records = [m.decode(record.value) for record in logged if record.value is not None]
-                    yield LoggedBatch(records, header.last_offset, header.partition_leader_epoch)
+                try:
+                    for position, header in record_batch.walk(data):
+                        if header.next_offset <= offset:
+                            continue
+                        batch, self.kraft = logged(data, position, header, offset, self.kraft)
+                        self.epoch = max(self.epoch, batch.epoch)
+                        self._newest_timestamp_ms = max(self._newest_timestamp_ms, header.max_timestamp)
+                        self.bytes_written += header.size
+                        yield batch
+                        offset = header.next_offset
+                except (CorruptBatch, Malformed) as wrong:
+                    raise StorageError(
+                        f"the metadata log behind offset {offset} can't be read: {wrong}"
+                    ) from None
 
     def begin_epoch(self, leader_id: int, directory_id: UUID, now_ms: int) -> int:
-        """Start a new epoch with its LeaderChange record; return the offset of that record."""
-        self.epoch += 1
+        """Start a new epoch with its LeaderChange record; return the offset of that record.
+
+        :raises StorageError: it could not be written down.
+        """
+        self.epoch = max(self.epoch, self._voted_epoch()) + 1
         offset = self.next_offset
+        version = 0 if self.kraft.version == 0 else 1
         voter = LeaderChangeMessage.Voter(voter_id=leader_id)
-        message = LeaderChangeMessage(version=0, leader_id=leader_id, voters=[voter], granting_voters=[voter])
+        if version == 1:
+            voter.voter_directory_id = directory_id
+        message = LeaderChangeMessage(
+            version=version, leader_id=leader_id, voters=[voter], granting_voters=[voter]
+        )
         batch = kraft_batch(
             ControlType.LEADER_CHANGE,
-            encode_bytes(message, 0),
+            encode_bytes(message, version),
             now_ms,
             base_offset=offset,
             leader_epoch=self.epoch,
         )
         self._write([batch], now_ms)
+        state = encode_quorum_state(leader_id, self.epoch, self.kraft.version)
+        self._folder.write(QUORUM_STATE, [state])
         return offset
+
+    def _voted_epoch(self) -> int:
+        data = self._folder.read(QUORUM_STATE)
+        if data is None:
+            return -1
+        try:
+            return decode_quorum_epoch(data)
+        except BadQuorumState as bad:
+            logger.warning(
+                "%s/%s is not readable (%s); the metadata log's epoch counts",
+                self._folder.path,
+                QUORUM_STATE,
+                bad,
+            )
+            return -1
 
     def append(self, records: Sequence[m.Record], metadata_version: int, now_ms: int) -> int:
         """Write records, in as few batches as they fit; return the offset of the last one."""
@@ -139,9 +251,48 @@ class MetadataLog:
             self._log.commit_flush(job)
         return end
 
+    async def snapshot(
+        self, snapshot_id: SnapshotId, records: Iterable[m.Record], metadata_version: int, now_ms: int
+    ) -> None:
+        """Write a snapshot of what the synced log holds. `records` are made and written in a thread.
+
+        :raises StorageError: it is not there.
+        """
+        timestamp_ms = self._newest_timestamp_ms
+        self.bytes_written = 0
+        batches = encode_snapshot(
+            snapshot_id,
+            records,
+            self.kraft,
+            metadata_version=metadata_version,
+            timestamp_ms=timestamp_ms,
+            now_ms=now_ms,
+        )
+        await run_in_thread(self.snapshots.write, snapshot_id, batches)
+        self.snapshots.written(snapshot_id, timestamp_ms)
+
+    async def let_go(self, *, retention_bytes: int, retention_ms: int, now_ms: int) -> None:
+        """Remove old snapshots, and the part of the log that only they needed.
+
+        :raises StorageError: the disk refuses; it is tried again with the next snapshot.
+        """
+        found = await run_in_thread(self.snapshots.sizes)
+        going = outlived(
+            found,
+            self._log.size_bytes,
+            now_ms=now_ms,
+            retention_bytes=retention_bytes,
+            retention_ms=retention_ms,
+        )
+        if going:
+            self._log.advance_log_start(found[going][0].offset)
+            self.snapshots.forget([snapshot_id for snapshot_id, _, _ in found[:going]])
+
     def _write(self, batches: Sequence[bytearray], now_ms: int) -> None:
         valid = []
         for batch in batches:
             view = memoryview(batch)
             valid.append(ValidBatch(view, record_batch.read_header(view)))
         self._log.append(valid, now_ms)
+        self.bytes_written += sum(len(batch) for batch in batches)
+        self._newest_timestamp_ms = max(self._newest_timestamp_ms, now_ms)

@@ -21,6 +21,7 @@ _SUBCOMMANDS: Final = {
     "serve": "run a broker",
     "run": "run a command with a broker of its own",
     "health": "ask a broker whether it serves",
+    "export-config": "print a server.properties with which a real Kafka starts on a data directory",
     "log": "look at a data directory: what it holds, whether it is in order",
 }
 """Each with its line of help. Only the module of the one that is asked for is imported."""
@@ -44,7 +45,7 @@ def run_command_line(arguments: list[str]) -> int:
         # tenth of the start. It is turned on again when clients are served.
         gc.disable()
     if chosen in _SUBCOMMANDS:
-        module = importlib.import_module(f"kwire.cli.{chosen}")
+        module = importlib.import_module(f"kwire.cli.{chosen.replace('-', '_')}")
         subparsers.choices[chosen].description = module.DESCRIPTION
         module.add_arguments(subparsers.choices[chosen])
     # What is behind -- is somebody else's command line, with options and dashes of its own.

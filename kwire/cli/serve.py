@@ -31,7 +31,7 @@ SET_HELP = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of `kwire serve`."""
-    add_broker_arguments(parser, port="9092; 0 takes a free one", data=_shown(default_data()))
+    add_broker_arguments(parser, port="9092; 0 takes a free one", data=shown(default_data()))
     parser.add_argument(
         "--exit-with-stdin",
         action="store_true",
@@ -157,7 +157,7 @@ def _serve(arguments: argparse.Namespace) -> int:
                 started: Running = await nursery.start(run_broker, settings)
                 running = started
                 for path in settings.data or ():
-                    print(f"kwire: data in {_shown(path)}", file=sys.stderr, flush=True)
+                    print(f"kwire: data in {shown(path)}", file=sys.stderr, flush=True)
                 print(f"kwire ready: {','.join(started.addresses)}", flush=True)
                 if arguments.from_environment:
                     from kwire.cli.environment import started_in_kafkas_words
@@ -229,7 +229,7 @@ def raise_open_files_limit() -> None:
             logging.getLogger("kwire.cli").warning("the limit of open files stays at %d", soft)
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     home = str(_home() or "")
     text = str(path)
     return "~" + text[len(home) :] if home and text.startswith(home + os.sep) else text

@@ -28,6 +28,7 @@ from kwire.handlers.context import CloseConnection, Context
 from kwire.handlers.leaders import newer_leaders
 from kwire.handlers.transactional_produce import Admissions, admission_at_once, admissions, found_for
 from kwire.handlers.turns import Turns, check_size
+from kwire.partitions.flushing import flush_all
 from kwire.partitions.partition import AppendResult, Partition
 
 if TYPE_CHECKING:
@@ -178,10 +179,11 @@ async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | N
         check_size(*(1 + len(topic.partition_data) for topic in request.topic_data))
     cluster, node_id, version, acks = ctx.cluster, ctx.node.id, ctx.version, request.acks
     refusal = _refusal_of_all(request)
-    results = []
+    results: list[AppendResult] = []
     turns = Turns(ctx)
     now_ms = cluster.clock.now_ms()
     is_transactional = request.transactional_id is not None
+    unflushed: list[tuple[int, Partition]] = []
     admitted: Admissions = {}
     if request.transactional_id is not None and refusal is None:
         found = await admissions(ctx, request, turns)
@@ -207,11 +209,25 @@ async def handle(ctx: Context, request: Produce.Request) -> Produce.Response | N
             if result is None:
                 assert not isinstance(admission, AppendResult)
                 result = await _append(ctx, request, name, data, admission)
+                if not result.error_code and name is not None:
+                    appended = cluster.opened(name, data.index)
+                    if appended is not None and appended.must_flush:
+                        unflushed.append((len(results), appended))
             if turns.is_due(1, FIRST_APPEND if result.base_offset == 0 else 1):
                 await turns.give_one()
                 now_ms = cluster.clock.now_ms()
             results.append(result)
+    if unflushed:
+        await _flush(unflushed, results)
     return _answer(ctx, request, results)
+
+
+async def _flush(unflushed: Sequence[tuple[int, Partition]], results: list[AppendResult]) -> None:
+    """What `flush.messages` wants on the device is there when this returns, or its result says why not."""
+    due = [(partition, results[at].last_offset + 1) for at, partition in unflushed]
+    for (at, _), error_code in zip(unflushed, await flush_all(due), strict=True):
+        if error_code:
+            results[at] = AppendResult(error_code)
 
 
 def _answer(

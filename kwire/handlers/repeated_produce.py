@@ -37,6 +37,9 @@ NUMBERS = [struct.Struct(layout) for layout in (">ihqqq", ">ihqq", ">ihq")]
 _INDEX = struct.Struct(">i")
 _INDEX_AND_LENGTH = struct.Struct(">ii")
 
+NO_OFFSET = bytes(8)
+"""The base offset of a batch that a client sends."""
+
 
 class AnswerForm:
     """The whole answer to a produce to one partition of a topic, in which the numbers are to be filled in.
@@ -155,7 +158,10 @@ class RepeatedProduce:
             return None  # the topic's name has passed on to another one
         result = partition.append_usual(records, fields, now_ms)
         if result.error_code:
-            return None  # nothing was appended, and nothing will be
+            # Nothing was appended, and the general way says why. It looks at the batch as it came: one that a
+            # disk has refused has got its offset already.
+            records[: len(NO_OFFSET)] = NO_OFFSET
+            return None
         numbers = (index, 0, result.base_offset, result.log_append_time_ms, result.log_start_offset)
         return [self._form.filled(data[4:FRONT], numbers)]
 

@@ -16,6 +16,7 @@ from kwire.coordinators.metadata.topic_names import CONSUMER_OFFSETS
 from kwire.coordinators.outcome import TransactionEnd
 from kwire.handlers.context import Context
 from kwire.handlers.turns import Turns, check_size
+from kwire.partitions.flushing import flush_to
 from kwire.runtime.soon import awaited
 
 API = WriteTxnMarkers
@@ -80,10 +81,13 @@ async def _write(ctx: Context, marker: Marker, topic: str, index: int) -> ErrorC
         )
         error_code = await awaited(cluster.groups.end_transaction(index, end, marker.transaction_version))
         return ErrorCode.NOT_LEADER_OR_FOLLOWER if error_code in _NOT_READY else error_code
-    return partition.end_transaction(
+    error_code = partition.end_transaction(
         marker.producer_id,
         marker.producer_epoch,
         marker.coordinator_epoch,
         is_commit=marker.transaction_result,
         transaction_version=marker.transaction_version,
     )
+    if not error_code and partition.must_flush:
+        return await flush_to(partition, partition.log_end_offset)
+    return error_code

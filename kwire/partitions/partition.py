@@ -44,6 +44,7 @@ from kwire.coordinators.metadata.partition_changes import RECOVERING
 from kwire.coordinators.metadata.topic_names import is_internal
 from kwire.partitions import append_result, markers, waiting
 from kwire.partitions.append_result import AppendResult
+from kwire.partitions.flushing import Flushing
 from kwire.partitions.replicas import ReplicaCursors, too_few_in_sync
 from kwire.partitions.threads import decode_in_thread, write_in_thread
 
@@ -55,6 +56,7 @@ __all__ = ["AppendResult", "Origin", "Partition"]
 logger = logging.getLogger("kwire.partitions")
 
 NO_ERROR = ErrorCode.NONE
+NEVER = (1 << 63) - 1
 place_in = PLACE.pack_into
 
 
@@ -66,6 +68,9 @@ class Partition:
         "_held_at",
         "_waiters",
         "_writing",
+        "flush_messages",
+        "flush_ms",
+        "flushing",
         "index",
         "is_internal",
         "leader_epoch",
@@ -101,6 +106,11 @@ class Partition:
         self._waiters: dict[Watcher, None] = {}  # in the order in which they came
         self._writing: trio.Event | None = None
         """There while a thread writes an append: the next one follows it."""
+        self.flush_messages = NEVER
+        """So many records that are not on the device make an append wait for it."""
+        self.flush_ms = NEVER
+        """Records are on the device after so long, if `Housekeeping` has its way."""
+        self.flushing = Flushing(log, now_ms())
         self._cursors = ReplicaCursors()
         self._held_at: int | None = None
         """Where the high watermark stands while fewer replicas than min.insync.replicas are in sync."""
@@ -128,7 +138,8 @@ class Partition:
 
     def takes(self, node_id: int, acks: int, size: int) -> bool:
         """Whether nothing speaks against a client's append of `size` bytes on this node now, nor makes it a
-        long one: a partition's first batch makes its files, a large one may have to wait for the disk.
+        long one: a partition's first batch makes its files, a large one may have to wait for the disk, and
+        any where the topic is flushed often.
         """
         return (
             self.leader_id == node_id
@@ -137,6 +148,7 @@ class Partition:
             and (acks != -1 or self._held_at is None)
             and self._writing is None
             and self.log.log_end_offset > 0
+            and self.flush_messages == NEVER
             and (size < LARGE_BYTES or not self.log.waits_for_disk)
         )
 
@@ -170,10 +182,19 @@ class Partition:
             return ErrorCode.NOT_LEADER_OR_FOLLOWER
         return NO_ERROR
 
+    @property
+    def must_flush(self) -> bool:
+        """Whether `flush.messages` wants what was appended on the device before anyone is told: then
+        `flushing.flush_to`, or `flush_all`.
+        """
+        log = self.log
+        return self.flush_messages != NEVER and log.log_end_offset - log.recovery_point >= self.flush_messages
+
     async def append(
         self, records: memoryview, rules: ProduceRules, *, verified: Verification | bool = False
     ) -> AppendResult:
-        """Appends what a Produce request carries for this partition.
+        """Appends what a Produce request carries for this partition; whoever tells of it looks at
+        `must_flush` first.
 
         `records` is writable: offsets, epoch and, under LogAppendTime, timestamps are set in place.
         `verified`: the transaction coordinator knows of the transaction that the batch may begin here; either

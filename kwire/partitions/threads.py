@@ -18,6 +18,7 @@ import trio
 
 AT_ONCE = 2
 WRITES_AT_ONCE = 4
+SYNCS_AT_ONCE = 8
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
@@ -25,6 +26,7 @@ Runner: TypeAlias = "Callable[[Callable[[], Any], trio.CapacityLimiter | None], 
 
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("decoding limiter")
 _write_limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("writing limiter")
+_sync_limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("syncing limiter")
 instead_of_threads: Final[trio.lowlevel.RunVar[Runner | None]] = trio.lowlevel.RunVar(
     "instead of threads", None
 )
@@ -50,6 +52,11 @@ async def decode_in_thread(decode: Callable[[*Arguments], Result], *arguments: *
 async def write_in_thread(write: Callable[[], None]) -> None:
     """`write()` in a thread, once one of the few is free."""
     await run_in_thread(write, limiter=_limiter_of(_write_limiter, WRITES_AT_ONCE))
+
+
+async def sync_in_thread(sync: Callable[[], None]) -> None:
+    """`sync()` in a thread, once one of the few is free: none of them uses the processor."""
+    await run_in_thread(sync, limiter=_limiter_of(_sync_limiter, SYNCS_AT_ONCE))
 
 
 def _limiter_of(kept: trio.lowlevel.RunVar[trio.CapacityLimiter], tokens: int) -> trio.CapacityLimiter:

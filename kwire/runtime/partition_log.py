@@ -11,8 +11,10 @@ from kwire_storage.engine import StorageError, ValidBatch
 from kwire_storage.validation import ProduceRules
 
 from kwire.coordinators.outcome import TransactionEnd
+from kwire.partitions.flushing import flush_to
 from kwire.partitions.partition import Origin, Partition
 from kwire.partitions.threads import run_in_thread
+from kwire.runtime.soon import Soon
 
 if TYPE_CHECKING:
     from kwire_storage.producer_state import Verification
@@ -36,9 +38,13 @@ class PartitionLog:
     def end_offset(self) -> int:
         return self.partition.log_end_offset
 
-    def append(self, batches: Sequence[ValidBatch]) -> ErrorCode:
+    def append(self, batches: Sequence[ValidBatch]) -> Soon[ErrorCode]:
         """Append whole batches, all or none."""
-        return self.partition.append_batches(batches, _RULES, origin=Origin.COORDINATOR).error_code
+        partition = self.partition
+        error_code = partition.append_batches(batches, _RULES, origin=Origin.COORDINATOR).error_code
+        if not error_code and partition.must_flush:
+            return flush_to(partition, partition.log_end_offset)
+        return error_code
 
     def start_verification(
         self, producer_id: int, producer_epoch: int, *, supports_epoch_bump: bool

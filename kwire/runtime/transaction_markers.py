@@ -31,6 +31,7 @@ from kwire.coordinators.transactions.coordinator import TransactionCoordinator
 from kwire.coordinators.transactions.records import TransactionRecord
 from kwire.coordinators.transactions.state import TopicPartition
 from kwire.coordinators.transactions.values import ProducerIdAndEpoch, WriteMarkers
+from kwire.partitions.flushing import flush_to
 from kwire.runtime.shard import Refused, Shard
 from kwire.runtime.shards import Led
 from kwire.runtime.soon import Soon, awaited
@@ -184,6 +185,8 @@ class MarkerWriter:
             transaction_version=message.transaction_version,
         )
         failpoints.reach("after a marker")
+        if not error_code and found.must_flush:
+            return flush_to(found, found.log_end_offset)
         return error_code
 
     async def _rest(self, duration_ms: int | None) -> None:

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from .cleaner.job import CleanedGroup
     from .deletions import SweepJob
     from .files import OpenFile
+    from .folder import Folder
     from .leader_epochs import LeaderEpochs
+    from .memory_compaction import CleaningInMemory
     from .producer_state import ProducerState
     from .segments.compaction import Cleaning, CleaningResources, Dirt
     from .transaction_index import AbortedTransaction
@@ -340,6 +342,11 @@ class PartitionLog(Protocol):
         """Everything appended so far is on the device when this returns. Slow: not on the loop's hot path."""
         ...
 
+    @property
+    def recovery_point(self) -> int:
+        """Everything below is on the device."""
+        ...
+
     def plan_flush(self) -> "FlushJob | None":
         """The same in three steps: what must be synced, None where nothing must; then `work()` in a thread,
         and `commit_flush` on the loop.
@@ -364,9 +371,11 @@ class Compaction(Protocol):
         """How dirty the log is."""
         ...
 
-    def plan(self, limit: int, now_ms: int, resources: "CleaningResources") -> "Cleaning | None":
+    def plan(
+        self, limit: int, now_ms: int, resources: "CleaningResources"
+    ) -> "Cleaning | CleaningInMemory | None":
         """A job for `cleaner.cleaning.clean`, elsewhere; then `commit` for each group of its result, `sync`
-        in a thread, and `end`. None: nothing is dirty, or all has been done already.
+        in a thread, and `end`. None: nothing is dirty. In memory: its own `work` in a thread, and `commit`.
         """
         ...
 
@@ -441,6 +450,14 @@ class LogDirectories(Protocol):
 
     def directory_of(self, topic: str, partition: int) -> UUID:
         """The id of the directory that a partition's log lies, or would be made, in."""
+        ...
+
+    def beside(self, topic: str, partition: int) -> "Folder":
+        """The small files beside a partition's log, in its own directory."""
+        ...
+
+    def above(self, topic: str, partition: int) -> "Folder":
+        """The files of the log directory that a partition's log lies, or would be made, in."""
         ...
 
     def usage(self) -> list[DirectoryUsage]:

@@ -22,6 +22,7 @@ from .checkpoints import BadCheckpoint
 from .deletions import Deletions, SweepJob
 from .engine import DirectoryUsage, ExistingLog, FlushJob, LogConfig, LogUsage, StorageError
 from .files import Files, OpenFiles, storing
+from .folder import DiskFolder
 from .log_directory import ForeignDirectory, LockedError, LogDirectory, Partition
 from .segments import file_names, recovery
 from .segments.flush import FlushPlan
@@ -323,6 +324,14 @@ class LogDirs:
     def directory_of(self, topic: str, partition: int) -> UUID:
         directory = self._found.get((topic, partition))
         return (directory if directory is not None else self._emptiest()).directory_id
+
+    def beside(self, topic: str, partition: int) -> DiskFolder:
+        directory = self._found.get((topic, partition)) or self._emptiest()
+        return DiskFolder(directory.file(file_names.partition_directory(topic, partition)), self._files)
+
+    def above(self, topic: str, partition: int) -> DiskFolder:
+        directory = self._found.get((topic, partition)) or self._emptiest()
+        return DiskFolder(directory.path, self._files)
 
     def usage(self) -> list[DirectoryUsage]:
         result = []

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from .engine import DirectoryUsage, ExistingLog, FlushJob, LogConfig, LogUsage
+from .folder import MemoryFolder
 from .memory import MemoryLog
 from .uuids import to_text, usable
 
@@ -16,6 +17,7 @@ class MemoryDirs:
         self.cluster_id = cluster_id if cluster_id is not None else to_text(usable(new_uuid))
         self.directory_ids = [usable(new_uuid)]
         self._logs: dict[tuple[str, int], tuple[UUID, MemoryLog]] = {}
+        self._folders: dict[tuple[str, int], MemoryFolder] = {}
 
     was_clean = True
     """Nothing is ever left behind."""
@@ -48,6 +50,14 @@ class MemoryDirs:
     def directory_of(self, topic: str, partition: int) -> UUID:
         """The id of the directory that a partition's log lies, or would lie, in."""
         return self.directory_ids[0]
+
+    def beside(self, topic: str, partition: int) -> MemoryFolder:
+        """The small files beside a log."""
+        return self._folders.setdefault((topic, partition), MemoryFolder())
+
+    def above(self, topic: str, partition: int) -> MemoryFolder:
+        """The small files of the directory that a log lies in: none."""
+        return MemoryFolder()
 
     def usage(self) -> list[DirectoryUsage]:
         """What DescribeLogDirs tells of each directory."""

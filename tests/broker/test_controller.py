@@ -287,7 +287,7 @@ async def test_a_metadata_transaction_that_was_cut_off_is_aborted_at_the_next_st
     controller = await home.start()
     await controller.close()
     raw = MetadataLog(home.directories[1], segment_bytes=1 << 30, now_ms=0)
-    list(raw.read())
+    list(raw.read(0))
     raw.append([BeginTransactionRecord(), m.topic_record("half", UUID(int=99))], 33, 0)
     image = (await home.start()).image
     assert "half" not in image.topics

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from kwire.server.launch import Running
 from kwire.server.requests import CLOSE, MOST_REMEMBERED, Later, Requests
 from tests.broker_client import create_topic, produce_request, serving
 from tests.handlers.data import records
+from tests.storage.disks import FailingDisk
 
 Asked = Produce.Request.Topic
 Answered = Produce.Response.Topic
@@ -200,6 +202,21 @@ async def test_a_batch_in_a_transaction_is_refused_as_ever(before: int) -> None:
         data = records(b"x", producer_id=7, producer_epoch=0, base_sequence=0, is_transactional=True)
         refused = ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
         assert result(await asker.ask(produce_request("t", data), 9), 9) == (refused, -1)
+
+
+async def test_what_the_disk_refuses_is_a_failure_of_the_disk_and_not_of_the_batch(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    async with serving(data=[tmp_path], files=disk) as running:
+        await create_topic(running, "t")
+        asker = Asker(running)
+        for value in (b"first", b"second"):
+            await asker.ask(produce_request("t", records(value)), 9)
+        assert asker.remembered is not None
+        disk.bytes_left = 0
+        refused = result(await asker.ask(produce_request("t", records(b"third")), 9), 9)
+        disk.bytes_left = 1 << 60
+        again = result(await asker.ask(produce_request("t", records(b"third")), 9), 9)
+    assert (refused, again) == ((ErrorCode.KAFKA_STORAGE_ERROR, -1), (ErrorCode.NONE, 2))
 
 
 async def test_a_batch_that_does_not_follow_is_refused_as_ever() -> None:

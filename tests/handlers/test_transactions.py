@@ -16,6 +16,7 @@ from kwire.coordinators.metadata.topic_names import TRANSACTION_STATE
 from kwire.handlers import produce
 from kwire.handlers.context import Context
 from kwire.runtime.partition_log import PartitionLog
+from kwire.runtime.soon import awaited
 from kwire.server.launch import Running
 from tests.broker_client import (
     Client,
@@ -187,7 +188,7 @@ async def test_a_first_batch_follows_the_record_that_adds_its_partition(
 
     async def once_let(log: PartitionLog, batches: Sequence[ValidBatch]) -> ErrorCode:
         await let.wait()
-        return append(log, batches)
+        return await awaited(append(log, batches))
 
     async with serving() as running, connected(running) as client:
         producer = await begun(running, client, classic=False)

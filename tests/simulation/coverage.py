@@ -42,6 +42,16 @@ MET: Final = (
     "late commit refused",
     "group became a consumer group",
     "group became a classic group",
+    # Logs that do not keep everything
+    "old records let go of",
+    # Files in the midst of becoming others
+    "crash at .deleted",
+    "crash at .snapshot",
+    "crash at .txnindex",
+    "crash at .timeindex",
+    "crash at .index",
+    "crash at .log",
+    "crash at -checkpoint",
     # The disk
     "append in a thread",
 )

@@ -32,6 +32,20 @@ SIZE: Final = 1 << 40
 PROCESS_ID: Final = "/.lock"
 """A file whose contents differ from run to run."""
 OPERATIONS: Final = ("pwritev", "fdatasync", "fsync", "open", "rename", "preadv")
+STEPS: Final = frozenset(("pwritev", "fdatasync", "fsync", "rename", "unlink", "truncate"))
+"""Operations by which a file, or its name, becomes another."""
+FILE_KINDS: Final = (
+    ".deleted",
+    ".cleaned",
+    ".swap",
+    ".snapshot",
+    ".txnindex",
+    ".timeindex",
+    ".index",
+    ".log",
+    "-checkpoint",
+)
+"""By their names' ends, the first that fits."""
 
 
 class File:
@@ -147,6 +161,12 @@ class Disk:
         """How long writes have taken."""
         self.crash_in_writes: int | None = None
         """So many more writes, then `on_crash` is called in the middle of one."""
+        self.crash_at: tuple[str, int] | None = None
+        """A kind of file, and after how many steps on such files `on_crash` is called, before the next."""
+        self.crashed_at: str | None = None
+        """The kind of file at which the last crash came, if it was such a one."""
+        self.steps: Counter[str] = Counter()
+        """How many steps there were, by kind of file."""
         self.on_crash: Callable[[], None] = lambda: None
         self._undo: list[Callable[[], None]] = []
         """How each change of names since the last sync is taken back, oldest first."""
@@ -170,6 +190,7 @@ class Disk:
         """No errors from now on."""
         self.faults.clear()
         self.crash_in_writes = None
+        self.crash_at = None
 
     def lose_power(self) -> None:
         """Forgets of what was not synced as much as the seed says. Every process is dead by now."""
@@ -224,6 +245,12 @@ class Disk:
         self._undo.clear()
 
 
+def kind_of_file(path: str) -> str | None:
+    """One of `FILE_KINDS`, or None; of a file that is about to be put in place, that of its place."""
+    name = path.removesuffix(".tmp")
+    return next((kind for kind in FILE_KINDS if name.endswith(kind)), None)
+
+
 def _put_back(directory: Directory, name: str, entry: File | Directory | None) -> None:
     if entry is None:
         directory.entries.pop(name, None)
@@ -267,6 +294,8 @@ class ProcessFiles(Files):
     def _enter(self, operation: str, path: str) -> None:
         if self.dead:
             raise _error(errno.EIO, path)
+        if operation in STEPS:
+            self._step(path)
         for fault in self.disk.faults:
             if fault.times > 0 and operation in fault.operations and path.startswith(fault.prefix):
                 fault.times -= 1
@@ -275,6 +304,24 @@ class ProcessFiles(Files):
                 self.disk.counted[kind] += 1
                 self.disk.trace.note(f"{kind}: {path}")
                 raise _error(fault.error, path)
+
+    def _step(self, path: str) -> None:
+        """Something becomes another; or the process dies before it does."""
+        disk = self.disk
+        kind = kind_of_file(path)
+        if kind is None:
+            return
+        disk.steps[kind] += 1
+        if disk.crash_at is None or disk.crash_at[0] != kind:
+            return
+        left = disk.crash_at[1] - 1
+        disk.crash_at = kind, left
+        if left < 0:
+            disk.crash_at, disk.crashed_at = None, kind
+            disk.counted["crash at a file"] += 1
+            disk.trace.note(f"crash at {path}")
+            disk.on_crash()
+            raise _error(errno.EIO, path)
 
     def _file(self, descriptor: int) -> tuple[File, str]:
         found = self._open.get(descriptor)
@@ -393,6 +440,8 @@ class ProcessFiles(Files):
 
     def rename(self, old: str, new: str) -> None:
         self._enter("rename", old)
+        if kind_of_file(new) != kind_of_file(old):
+            self._step(new)
         disk = self.disk
         entry = disk.look_up(old)
         directory, name = disk.parent(old)

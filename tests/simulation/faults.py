@@ -14,7 +14,7 @@ from typing import Final
 
 import trio
 
-from tests.simulation.disk import DiskFault
+from tests.simulation.disk import FILE_KINDS, DiskFault
 from tests.simulation.network import Link
 from tests.simulation.world import DATA, World
 
@@ -33,6 +33,7 @@ KINDS: Final = (
     "open fails with EIO",
     "rename fails with EIO",
     "torn write",
+    "crash at a file",
     "crash in an answer",
     "process crash",
     "power loss",
@@ -79,6 +80,7 @@ class Faults:
         ]
         if restarts:
             actions += [(self._kill, 0.2), (self._kill_in_write, 0.3), (self._kill_in_answer, 0.2)]
+            actions.append((self._kill_at_file, 0.5))
         actions.append((self._stop_node, 1))
         self._actions = [action for action, _ in actions]
         self._weights = [weight * rng.choice((0.1, 1, 1, 2)) for _, weight in actions]
@@ -179,6 +181,9 @@ class Faults:
 
     async def _kill_in_write(self) -> None:
         self._world.disk.crash_in_writes = self._rng.choice((0, 1, 2, 5, 20, 100))
+
+    async def _kill_at_file(self) -> None:
+        self._world.disk.crash_at = self._rng.choice(FILE_KINDS), self._rng.choice((0, 0, 1, 2, 5))
 
     async def _kill_in_answer(self) -> None:
         self._world.network.crash_in_answers = self._rng.choice((0, 1, 2, 5, 20, 100))

@@ -16,6 +16,8 @@ PROMISES: Final = {
     "high-watermark-back": "a high watermark never goes back without a new leader epoch",
     "log-start-back": "a log's start never goes back without a new leader epoch",
     "log-start-beyond": "records go only where somebody asked for that",
+    "keeping": "of what compaction and retention take records from stays what must stay: each key's newest "
+    "record, tombstones for their time, what is young or within the size, all at its offset and in its epoch",
     "not-woken": "a reader that waits gets a new record at once",
     # Metadata
     "leader-epoch-back": "leader epochs only rise",

@@ -16,6 +16,7 @@ from tests.simulation.clients.calling import Caller, Lost, Retry
 from tests.simulation.clients.classic_members import Member
 from tests.simulation.clients.consumer_members import ConsumerMember
 from tests.simulation.clients.groups import fetch_commits, find_coordinator
+from tests.simulation.clients.keepers import KEPT, Keeper
 from tests.simulation.clients.pipelines import ClassicPipeline, ConsumerPipeline
 from tests.simulation.clients.producers import Producer
 from tests.simulation.clients.readers import EARLIEST, Reader
@@ -112,6 +113,7 @@ class _Run:
         ]
         kind = world.rng_for("pipelines").choice((ClassicPipeline, ConsumerPipeline))
         self.members += [kind(world, history, f"pipeline{number}", PIPED, INPUT, OUTPUT) for number in (1, 2)]
+        self.keepers = [Keeper(world, history, topic) for topic in KEPT]
         self.admin = Admin(world, history, "admin", LASTING, PASSING)
         self.steward = Admin(world, history, "steward", LASTING, PASSING)
 
@@ -120,12 +122,15 @@ class _Run:
         await world.start()
         for name in STEADY:
             await self.steward.make(name, PARTITIONS.get(name, 3))
+        for keeper in self.keepers:
+            await keeper.make()
         faults = Faults(world)
         clients: list[Caller] = [
             *self.producers,
             *self.transactional,
             *self.readers,
             *self.members,
+            *self.keepers,
             self.admin,
         ]
         left = {client.name for client in clients}
@@ -232,6 +237,11 @@ class _Run:
         if not world.power_losses and not settling.cancelled_caught:
             self._pipeline(fresh, decided, commits)
         await self._wakes(fresh)
+        for keeper in self.keepers:
+            with trio.move_on_after(SETTLE_SECONDS) as judging:
+                await keeper.judge()
+            if judging.cancelled_caught:
+                history.broken("stuck", keeper.name, f"{keeper.name} can't read everything")
         history.look_inside()
         for reader in reading:
             await reader.close()

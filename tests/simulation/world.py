@@ -57,6 +57,7 @@ def usual_properties(rng: random.Random) -> dict[str, str]:
         "log.roll.ms": rng.choice(("100", "1000", "604800000")),
         "log.index.interval.bytes": rng.choice(("0", "200", "4096")),
         "log.flush.offset.checkpoint.interval.ms": rng.choice(("500", "2000", "5000")),
+        "log.cleaner.backoff.ms": "300",
         "log.retention.check.interval.ms": rng.choice(("2000", "20000")),
         "max.incremental.fetch.session.cache.slots": rng.choice(("2", "1000")),
         "group.initial.rebalance.delay.ms": rng.choice(("0", "100")),
@@ -259,6 +260,9 @@ class World:
         await self._ended.wait()
         self.dying = False
         gc.collect()
+        kind, self.disk.crashed_at = self.disk.crashed_at, None
+        if kind is not None:
+            self.met[f"{'power lost' if power else 'crash'} at {kind}"] += 1
         if power:
             self.counted["power loss"] += 1
             self.power_losses += 1

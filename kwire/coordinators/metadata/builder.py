@@ -199,9 +199,12 @@ class ImageBuilder:
         self._next_producer_id = next_producer_id
 
     def keep(self, key: Hashable, record: object) -> None:
-        """Keep a record that kwire does not use, in place of an older one with the same key."""
+        """Keep a record that kwire does not use, in place of an older one with the same key; it is the last
+        one then: of records that are not understood, nobody knows which of them depend on the order.
+        """
         if self._kept is None:
             self._kept = dict(self._base.kept)
+        self._kept.pop(key, None)
         self._kept[key] = record
 
     def drop(self, key: Hashable) -> None:

@@ -1,5 +1,7 @@
 """A log's leader epochs, and the file that keeps them (Kafka: LeaderEpochCheckpointFile)."""
 
+from collections.abc import Callable
+
 from ..alike import AlikeFiles
 from ..checkpoints import encode_epochs
 from ..files import storing
@@ -8,13 +10,22 @@ from . import file_names
 
 
 class EpochFile:
-    """`leader-epoch-checkpoint`. `epochs` may be changed by anyone; the log calls `save`."""
+    """`leader-epoch-checkpoint`. `epochs` may be changed by anyone; the log calls `save`, and is told of each
+    file that was `written`.
+    """
 
-    __slots__ = ("_alike", "_path", "epochs", "is_saved")
+    __slots__ = ("_alike", "_path", "_written", "epochs", "is_saved")
 
     def __init__(
-        self, directory: str, alike: AlikeFiles, entries: list[EpochEntry], *, is_saved: bool
+        self,
+        directory: str,
+        alike: AlikeFiles,
+        entries: list[EpochEntry],
+        *,
+        is_saved: bool,
+        written: Callable[[str], None],
     ) -> None:
+        self._written = written
         self._path = f"{directory}/{file_names.LEADER_EPOCHS}"
         self._alike = alike
         self.is_saved = is_saved
@@ -28,4 +39,5 @@ class EpochFile:
         if not self.is_saved:
             with storing("writing", self._path):
                 self._alike.write(self._path, encode_epochs(self.epochs.entries()))
+            self._written(self._path)
         self.is_saved = True

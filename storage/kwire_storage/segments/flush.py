@@ -19,6 +19,8 @@ class FlushPlan:
     slices: list[FileSlice]
     paths: list[str]
     """Files that may be gone by then."""
+    changed: dict[str, int]
+    """Those of them that were changed, and which of their changes it was."""
     directories: list[str]
     end_offset: int
     generation: int
@@ -45,7 +47,15 @@ class FlushPlan:
 class Durability:
     """How far one log is on the device: its bytes, and the names of its files."""
 
-    __slots__ = ("_directory", "_files", "_generation", "_names_synced", "_names_version", "recovery_point")
+    __slots__ = (
+        "_changed",
+        "_directory",
+        "_files",
+        "_generation",
+        "_names_synced",
+        "_names_version",
+        "recovery_point",
+    )
 
     def __init__(self, directory: str, files: Files, recovery_point: int) -> None:
         self._directory = directory
@@ -53,6 +63,7 @@ class Durability:
         self._generation = 0
         self._names_version = 0
         self._names_synced = 0
+        self._changed: dict[str, int] = {}
         self.recovery_point = recovery_point
         """Everything below is on the device."""
 
@@ -65,6 +76,13 @@ class Durability:
         """There is a new file in the directory."""
         self._names_version += 1
 
+    def file_changed(self, path: str) -> None:
+        """A small file that belongs to the log was put in place: what it says has to be on the device before
+        the recovery point passes what it is about.
+        """
+        self._names_version += 1
+        self._changed[path] = self._names_version
+
     def cut(self, offset: int) -> bool:
         """The log is about to end at `offset`: flushes that are being worked on count for nothing. Gives
         whether the recovery point fell.
@@ -74,9 +92,12 @@ class Durability:
         self.recovery_point = min(self.recovery_point, offset)
         return fell
 
-    def plan(self, segments: SegmentList, end_offset: int) -> FlushPlan | None:
-        """What must be synced for all below `end_offset` to be on the device; None when it is."""
-        if self.recovery_point >= end_offset:
+    def plan(self, segments: SegmentList, end_offset: int, *, small_files: bool) -> FlushPlan | None:
+        """What must be synced for all below `end_offset` to be on the device; None when it is.
+
+        `small_files` makes these a reason of their own: all that there is now is to be on the device.
+        """
+        if self.recovery_point >= end_offset and not (small_files and self._changed):
             return None
         unsynced = [
             segment
@@ -87,10 +108,12 @@ class Durability:
             segment.transactions.save()
         paths = [each.transactions.path for each in unsynced if not each.transactions.is_empty]
         named = self._names_version == self._names_synced and not paths
+        paths += self._changed
         return FlushPlan(
             files=self._files,
             slices=[segment.slice(0, segment.size) for segment in unsynced],
             paths=paths,
+            changed=dict(self._changed),
             directories=[] if named else [self._directory, os.path.dirname(self._directory)],
             end_offset=end_offset,
             generation=self._generation,
@@ -100,5 +123,8 @@ class Durability:
     def commit(self, plan: FlushPlan) -> None:
         """The plan's work is done: note how far the log is on the device, unless it was cut since."""
         self._names_synced = max(self._names_synced, plan.names_version)
+        for path, change in plan.changed.items():
+            if self._changed.get(path) == change:
+                del self._changed[path]
         if plan.generation == self._generation:
             self.recovery_point = max(self.recovery_point, plan.end_offset)

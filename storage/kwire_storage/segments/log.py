@@ -99,7 +99,13 @@ class SegmentedLog:
             shared.files,
             min(self.log_end_offset, self.log_end_offset if clean else recovery_point),
         )
-        self._epoch_file = EpochFile(directory, shared.alike, loaded.epochs, is_saved=loaded.epochs_saved)
+        self._epoch_file = EpochFile(
+            directory,
+            shared.alike,
+            loaded.epochs,
+            is_saved=loaded.epochs_saved,
+            written=self._durability.file_changed,
+        )
         self.epochs = self._epoch_file.epochs
         self._save_epochs()
         self.producers = ProducerState(config.producer_id_expiration_ms)
@@ -277,12 +283,15 @@ class SegmentedLog:
         if not self._on_disk:
             self._make_directory()
             self._on_disk = True
+            self._durability.file_changed(f"{self.directory}/{file_names.PARTITION_METADATA}")
         if self._segments:
             last = self._segments[-1]
             if last.size:
                 last.save_indexes()
                 last.end_offset = max(last.end_offset, self.log_end_offset)
-                self._snapshots.take(self.producers)
+                snapshot = self._snapshots.take(self.producers)
+                if snapshot is not None:
+                    self._durability.file_changed(snapshot)
             else:
                 self._segments.drop_empty()
         segment = Segment.new(
@@ -470,7 +479,7 @@ class SegmentedLog:
         end = self.log_end_offset
         if sealed_only:
             end = self._segments.bases[-1] if self._segments else 0
-        return self._durability.plan(self._segments, end)
+        return self._durability.plan(self._segments, end, small_files=not sealed_only)
 
     def commit_flush(self, plan: FlushJob) -> None:
         """The plan's work is done: note how far the log is on the device, unless it was cut since."""
@@ -488,12 +497,12 @@ class SegmentedLog:
         self._stop_job()
         try:
             if clean and self._segments:
-                self.flush()
                 self._save_epochs()
+                self.flush()
                 for segment in self._segments:
                     segment.save_indexes(sync=True)
                 if len(self.producers) or len(self._snapshots):
-                    self._snapshots.take(self.producers)
+                    self._snapshots.take(self.producers, sync=True)
         finally:
             for segment in self._segments:
                 segment.close()

@@ -108,7 +108,9 @@ def _look(loaded: LoadedLog, directory: str, shared: Shared, *, clean: bool, rec
             log.warning(
                 "all of %s lies below its log start offset %d; removed", directory, loaded.log_start_offset
             )
-            # What is known of producers goes with their records (Kafka: truncateFullyAndStartAt).
+        if segments:
+            # What is known of producers goes with their records (Kafka: truncateFullyAndStartAt), also where
+            # nothing but an empty segment is left of those.
             Snapshots(directory, shared.files, loaded.snapshots).drop_above(-1)
             loaded.snapshots = []
         for segment in segments:

@@ -34,15 +34,16 @@ class Snapshots:
     def _path(self, offset: int) -> str:
         return f"{self._directory}/{file_names.segment_file(offset, file_names.SNAPSHOT)}"
 
-    def take(self, producers: ProducerState) -> None:
-        """Write the producers down, if that has not been done at their offset."""
+    def take(self, producers: ProducerState, *, sync: bool = False) -> str | None:
+        """Write the producers down, if that has not been done at their offset; gives the file."""
         offset = producers.end_offset
         if offset in self._offsets:
-            return
+            return None
         path = self._path(offset)
         with storing("writing", path):
-            self._files.write_file(path, producers.encode_snapshot(), sync=False)
+            self._files.write_file(path, producers.encode_snapshot(), sync=sync)
         self._offsets.append(offset)
+        return path
 
     def drop_above(self, offset: int) -> None:
         """The log ends at `offset`, or is about to."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import trio
 from kwire_codecs.apis import api
@@ -34,6 +34,24 @@ COME_BACK = frozenset(
     )
 )
 """The broker is about to be able to; ask again."""
+
+
+Errors = Callable[[Any], list[ErrorCode]]
+"""Where an answer has its error codes."""
+
+
+def only_error(answer: Any) -> list[ErrorCode]:
+    """Of an answer that has one, for all of it."""
+    return [answer.error_code]
+
+
+class Asker(Protocol):
+    """Who asks until there is an answer."""
+
+    async def ask_until_answered(self, request: Struct, version: int, errors: Errors = only_error) -> Any:
+        """The answer to a request that may be carried out twice, once it is another than "come back"."""
+
+    async def close(self) -> None: ...
 
 
 class Gone(Exception):
@@ -141,9 +159,9 @@ class Link:
         self,
         request: Struct,
         version: int,
-        errors: Callable[[Any], list[ErrorCode]] = lambda answer: [answer.error_code],
+        errors: Errors = only_error,
     ) -> Any:
-        """The answer to a request that may be carried out twice, once it is another than "come back"."""
+        """As `Asker` says."""
         until = trio.current_time() + ANSWER_SECONDS
         self._traffic.unanswered += 1
         try:

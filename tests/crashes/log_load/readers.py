@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from kwire_codecs.records.record import Record
 from tests.broker_client import fetch_request, one_partition
 from tests.crashes.checks import Broken
 from tests.crashes.log_load.facts import Facts, id_of
-from tests.crashes.log_load.link import COME_BACK, Gone, Link, Traffic
+from tests.crashes.log_load.link import COME_BACK, Asker, Gone, Link, Traffic
 from tests.crashes.log_load.topics import GROUPS_TOPIC, Keeping
 from tests.crashes.log_load.writers import GROUPS, Known, Stop
 
@@ -75,7 +75,7 @@ class TailReader:
                 key = topic.topic, told.partition_index
                 facts = self._facts[key]
                 if told.error_code is ErrorCode.OFFSET_OUT_OF_RANGE:
-                    start = await offset_at(self._link, facts, EARLIEST)
+                    start = await offset_at(self._link, facts, EARLIEST, now_ms=now_ms)
                     if start <= self._positions[key]:
                         raise Broken(
                             f"{facts}: {self._positions[key]} is out of range, and the log starts at {start}"
@@ -102,7 +102,9 @@ def batches(data: Any) -> Iterable[tuple[batch.BatchHeader, list[Record]]]:
         yield header, batch.records(buffer, at, header, MOST_BYTES)
 
 
-async def offset_at(link: Link, facts: Facts, timestamp: int, isolation_level: int = 0) -> int:
+async def offset_at(
+    link: Asker, facts: Facts, timestamp: int, isolation_level: int = 0, *, now_ms: Callable[[], int]
+) -> int:
     """The log start, the high watermark or (isolation_level 1) the last stable offset."""
     floor = facts.log_start
     asked = ListOffsets.Request.Topic
@@ -142,8 +144,11 @@ class Reading:
 class Auditor:
     """Reads and judges partitions, one after the other."""
 
-    def __init__(self, traffic: Traffic, known: Known, chance: random.Random) -> None:
-        self._link = Link(traffic, "auditor")
+    def __init__(
+        self, link: Asker, known: Known, chance: random.Random, now_ms: Callable[[], int] = now_ms
+    ) -> None:
+        self._link = link
+        self._now_ms = now_ms
         self._known = known
         self._chance = chance
         self._leader_epochs: dict[str, int] = {}
@@ -169,7 +174,7 @@ class Auditor:
         if everything.is_whole:
             facts.check_size(everything.start)
             if facts.topic.is_compacted and not facts.topic.transactional:
-                facts.check_newest(newest, everything.records, everything.end, now_ms())
+                facts.check_newest(newest, everything.records, everything.end, self._now_ms())
         count = len(everything.records)
         if facts.topic.transactional:
             decided = await self._read(facts, whole=whole, committed=True)
@@ -179,7 +184,7 @@ class Auditor:
                     f"{facts}: records of aborted transactions are read as committed: {sorted(wrong)[:5]}"
                 )
             if facts.topic.is_compacted:
-                facts.check_newest(newest, decided.records, decided.end, now_ms())
+                facts.check_newest(newest, decided.records, decided.end, self._now_ms())
             else:
                 facts.check_kept(committed, found, decided.start, decided.end)
             count += len(decided.records)
@@ -189,8 +194,8 @@ class Auditor:
     async def _read(self, facts: Facts, *, whole: bool, committed: bool) -> Reading:
         level = int(committed)
         while True:
-            start = first = await offset_at(self._link, facts, EARLIEST)
-            end = await offset_at(self._link, facts, LATEST, level)
+            start = first = await offset_at(self._link, facts, EARLIEST, now_ms=self._now_ms)
+            end = await offset_at(self._link, facts, LATEST, level, now_ms=self._now_ms)
             if not whole and facts.topic.keeping is Keeping.ALL and self._chance.random() < 0.9:
                 first = self._chance.randint(start, end)
             reading = await self._read_from(facts, first, end, level, whole=whole)
@@ -223,12 +228,12 @@ class Auditor:
                 Keeping.ALL,
                 Keeping.NEWEST,
             ):
-                await offset_at(self._link, facts, EARLIEST)
+                await offset_at(self._link, facts, EARLIEST, now_ms=self._now_ms)
                 if facts.log_start > reading.end:
                     return None
             if told.error_code:
                 raise Broken(f"{facts} cannot be read at {reading.end}: {told.error_code.name}")
-            facts.saw_log_start(told.log_start_offset, floor, now_ms())
+            facts.saw_log_start(told.log_start_offset, floor, self._now_ms())
             before = reading.end
             self._take(facts, reading, told, floor, hidden)
             size += len(told.records or b"")
@@ -282,7 +287,7 @@ class Auditor:
             request, 3, lambda answer: [each.partitions[0].error_code for each in answer.topics]
         )
         # Of an epoch that went meanwhile another end is told.
-        await offset_at(self._link, facts, EARLIEST)
+        await offset_at(self._link, facts, EARLIEST, now_ms=self._now_ms)
         for epoch, topic in zip(chosen, answer.topics, strict=True):
             [told] = topic.partitions
             if told.error_code:

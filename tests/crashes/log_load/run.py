@@ -28,10 +28,11 @@ from tests.crashes.checks import Broken
 from tests.crashes.log_load.broker import Broker
 from tests.crashes.log_load.facts import Facts
 from tests.crashes.log_load.link import Link, Traffic
-from tests.crashes.log_load.readers import Auditor, TailReader
+from tests.crashes.log_load.readers import Auditor, TailReader, now_ms
 from tests.crashes.log_load.topics import COMMON_SETTINGS, INTERNAL, TOPICS, Keeping
 from tests.crashes.log_load.watch import CHECKPOINT, CLEAN, RECOVER, RETAIN, ROLL, SWAP, Watch
 from tests.crashes.log_load.writers import (
+    Clerk,
     Committer,
     Deleter,
     IdempotentWriter,
@@ -96,7 +97,7 @@ class Run:
         self._stop = Stop()
         self._watching = Stop()
         self._facts = [Facts(topic, index) for topic in TOPICS for index in range(topic.partitions)]
-        self._auditor = Auditor(self._traffic, self._known, self._chance())
+        self._auditor = Auditor(Link(self._traffic, "auditor"), self._known, self._chance())
         self._acknowledged = 0
 
     async def run(self) -> Summary:
@@ -145,23 +146,24 @@ class Run:
         return random.Random(self._random.randrange(2**32))
 
     def _writers(self) -> list[IdempotentWriter | TransactionalWriter | Committer | Deleter]:
-        def clerk(name: str) -> tuple[Traffic, str, Known, Stop, random.Random]:
-            return self._traffic, name, self._known, self._stop, self._chance()
+        def clerk(name: str) -> Clerk:
+            link = Link(self._traffic, name)
+            return Clerk(link, name, self._known, self._stop, self._chance(), now_ms)
 
         found: list[IdempotentWriter | TransactionalWriter | Committer | Deleter] = [
-            IdempotentWriter(facts, *clerk(f"writer-{facts}"))
+            IdempotentWriter(facts, clerk(f"writer-{facts}"))
             for facts in self._facts
             if not facts.topic.transactional
         ]
-        found.append(IdempotentWriter(self._facts[0], *clerk("second-writer")))
+        found.append(IdempotentWriter(self._facts[0], clerk("second-writer")))
         decided = [facts for facts in self._facts if facts.topic.transactional]
         found += [
-            TransactionalWriter(decided, is_newest, *clerk(f"transactional-{is_newest}"))
+            TransactionalWriter(decided, is_newest, clerk(f"transactional-{is_newest}"))
             for is_newest in (False, True)
         ]
-        found += [Committer(*clerk("committer"))]
+        found += [Committer(clerk("committer"))]
         found += [
-            Deleter(facts, *clerk(f"deleter-{facts}"))
+            Deleter(facts, clerk(f"deleter-{facts}"))
             for facts in self._facts
             if facts.topic.keeping is Keeping.ASKED
         ]

@@ -7,9 +7,9 @@ Rules: each asks until it is answered, and says before and after what it knows t
 from __future__ import annotations
 
 import random
-import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import trio
 from kwire_codecs.apis.add_partitions_to_txn import AddPartitionsToTxn
@@ -26,18 +26,29 @@ from kwire_codecs.records.record import Record
 
 from tests.crashes.checks import Broken
 from tests.crashes.log_load.facts import ID, Facts, Sent
-from tests.crashes.log_load.link import Link, Traffic
+from tests.crashes.log_load.link import Asker
 from tests.crashes.log_load.topics import GROUPS_TOPIC, Keeping
 
-KEYS = 120
-MOST_RECORDS = 24
-PADDING_BYTES = (20, 400)
 TRANSACTION_TIMEOUT_MS = 60_000
 GROUPS = 12
 SLOWER = 3.0
 """Where everything is kept, so that a long run does not grow too much."""
 METADATA = "x" * 400
 """So that the offsets' log gets segments."""
+
+
+class Size(NamedTuple):
+    """How much a writer writes."""
+
+    keys: int = 120
+    """Of a partition."""
+    records: int = 24
+    """At most in a batch."""
+    padding_bytes: int = 400
+    """At most in a record."""
+
+
+USUAL = Size()
 
 
 @dataclass
@@ -63,40 +74,55 @@ class Known:
 class Maker:
     """Makes records that nobody else makes."""
 
-    def __init__(self, name: str, chance: random.Random, *, keyed: bool) -> None:
+    def __init__(self, name: str, chance: random.Random, size: Size, *, keyed: bool) -> None:
         self._name = name
         self._chance = chance
+        self._size = size
         self._keyed = keyed
         self._number = 0
         self._noise = chance.randbytes(4096)
 
-    def batch(self, **fields: Any) -> tuple[bytearray, list[Sent]]:
+    def batch(self, now_ms: int, **fields: Any) -> tuple[bytearray, list[Sent]]:
         """A batch of some records, and what they are."""
-        chance = self._chance
-        now_ms = time.time_ns() // 1_000_000
+        chance, size = self._chance, self._size
         sent, records = [], []
-        for _ in range(chance.randint(1, MOST_RECORDS)):
+        for _ in range(chance.randint(1, size.records)):
             id_ = f"{self._name}/{self._number}"
             self._number += 1
-            key = f"{self._name}-{chance.randrange(KEYS)}".encode() if self._keyed else None
+            key = f"{self._name}-{chance.randrange(size.keys)}".encode() if self._keyed else None
             is_tombstone = self._keyed and chance.random() < 0.1
             at = chance.randrange(3000)
-            value = None if is_tombstone else self._noise[at : at + chance.randint(*PADDING_BYTES)]
+            value = None if is_tombstone else self._noise[at : at + chance.randint(20, size.padding_bytes)]
             sent.append(Sent(id_, key, is_tombstone, now_ms))
             records.append(Record(key, value, now_ms, ((ID, id_.encode()),)))
         codec = chance.choice((Compression.NONE, Compression.NONE, Compression.GZIP, Compression.LZ4))
         return batch.build(records, compression=codec, **fields), sent
 
 
+@dataclass
+class Clerk:
+    """What all that write have."""
+
+    link: Asker
+    name: str
+    known: Known
+    stop: Stop
+    chance: random.Random
+    now_ms: Callable[[], int]
+    size: Size = USUAL
+
+
 class Writer:
     """What all that write records have: a link and ways to ask on it."""
 
-    def __init__(self, traffic: Traffic, name: str, known: Known, stop: Stop, chance: random.Random) -> None:
-        self.link = Link(traffic, name)
-        self.name = name
-        self.known = known
-        self.stop = stop
-        self.chance = chance
+    def __init__(self, clerk: Clerk) -> None:
+        self.link = clerk.link
+        self.name = clerk.name
+        self.known = clerk.known
+        self.stop = clerk.stop
+        self.chance = clerk.chance
+        self.now_ms = clerk.now_ms
+        self.size = clerk.size
 
     async def pause(self, times: float = 1.0) -> None:
         """None, or one that leaves the machine time for the others."""
@@ -154,36 +180,48 @@ class Writer:
 class IdempotentWriter(Writer):
     """Writes to one partition."""
 
-    def __init__(self, facts: Facts, *writer: Any) -> None:
-        super().__init__(*writer)
-        self._facts = facts
-        self._maker = Maker(self.name, self.chance, keyed=facts.topic.is_compacted)
+    def __init__(self, facts: Facts, clerk: Clerk) -> None:
+        super().__init__(clerk)
+        self.facts = facts
+        self._maker = Maker(self.name, self.chance, self.size, keyed=facts.topic.is_compacted)
+        self._producer: tuple[int, int] | None = None
+        self._sequence = 0
 
     async def run(self) -> None:
         while not self.stop.stopping:
-            producer_id, epoch = await self.init(None, 4)
-            sequence = 0
+            self.begin_anew()
             for _ in range(self.chance.randint(50, 2000)):
                 if self.stop.stopping:
                     break
-                data, sent = self._maker.batch(
-                    producer_id=producer_id, producer_epoch=epoch, base_sequence=sequence
-                )
-                await self.produce(self._facts, data, sent, 11)
-                sequence += len(sent)
-                await self.pause(SLOWER if self._facts.topic.keeping is Keeping.ALL else 1.0)
+                await self.write()
+                await self.pause(SLOWER if self.facts.topic.keeping is Keeping.ALL else 1.0)
         await self.link.close()
+
+    def begin_anew(self) -> None:
+        """As another producer."""
+        self._producer = None
+
+    async def write(self) -> None:
+        """One batch."""
+        if self._producer is None:
+            self._producer, self._sequence = await self.init(None, 4), 0
+        producer_id, epoch = self._producer
+        data, sent = self._maker.batch(
+            self.now_ms(), producer_id=producer_id, producer_epoch=epoch, base_sequence=self._sequence
+        )
+        await self.produce(self.facts, data, sent, 11)
+        self._sequence += len(sent)
 
 
 class TransactionalWriter(Writer):
     """Writes to several partitions in transactions, the way of transaction.version 2 or the one before."""
 
-    def __init__(self, partitions: list[Facts], is_newest: bool, *writer: Any) -> None:
-        super().__init__(*writer)
+    def __init__(self, partitions: list[Facts], is_newest: bool, clerk: Clerk) -> None:
+        super().__init__(clerk)
         self._partitions = partitions
         self._newest = is_newest
         self._makers = {
-            facts.topic.name: Maker(self.name, self.chance, keyed=facts.topic.is_compacted)
+            facts.topic.name: Maker(self.name, self.chance, self.size, keyed=facts.topic.is_compacted)
             for facts in partitions
         }
         self._producer = (-1, -1)
@@ -207,6 +245,7 @@ class TransactionalWriter(Writer):
             await self._add(chosen)
         for facts in self.chance.choices(chosen, k=len(chosen) + 1) if len(chosen) > 1 else chosen:
             data, sent = self._makers[facts.topic.name].batch(
+                self.now_ms(),
                 producer_id=self._producer[0],
                 producer_epoch=self._producer[1],
                 base_sequence=self._sequences.get(str(facts), 0),
@@ -289,8 +328,8 @@ class Committer(Writer):
 class Deleter(Writer):
     """Lets go of the older part of a partition now and then."""
 
-    def __init__(self, facts: Facts, *writer: Any) -> None:
-        super().__init__(*writer)
+    def __init__(self, facts: Facts, clerk: Clerk) -> None:
+        super().__init__(clerk)
         self._facts = facts
 
     async def run(self) -> None:
@@ -319,5 +358,5 @@ class Deleter(Writer):
                 raise Broken(
                     f"{facts}: DeleteRecords up to {offset}: {told.error_code.name}, {told.low_watermark}"
                 )
-            facts.saw_log_start(told.low_watermark, floor, time.time_ns() // 1_000_000)
+            facts.saw_log_start(told.low_watermark, floor, self.now_ms())
         await self.link.close()
