@@ -208,9 +208,9 @@ class Controller:
             segment_ms=cluster.config.integer("metadata.log.segment.ms"),
             now_ms=now_ms,
         )
-        self._log = log
         self._replayer = Replayer(ClusterImage(cluster_id=home.cluster_id))
         self._load(log)
+        self._log = log  # from here on it is written to, also by a close
 
         offset = log.begin_epoch(self.node_id, home.directory_ids[0], now_ms)
         self._replayer.replay((), last_offset=offset, epoch=log.epoch)
