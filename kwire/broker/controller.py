@@ -72,6 +72,7 @@ class Controller:
         self._blocks: dict[int, tuple[int, int]] = {}
         self._syncing = trio.Lock()
         self._synced_to = 0
+        self._snapshotting = trio.Lock()
         self.node_id = -1
         """The node whose directory holds the metadata log."""
 
@@ -265,6 +266,10 @@ class Controller:
         :return: None where the newest snapshot has it all, or the cluster has stopped.
         :raises StorageError: the snapshot is not there, or what is old could not be removed.
         """
+        async with self._snapshotting:
+            return await self._snapshot()
+
+    async def _snapshot(self) -> SnapshotId | None:
         log, image = self._log, self.image
         if log is None or self._replayer.in_transaction:
             return None
