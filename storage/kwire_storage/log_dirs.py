@@ -416,11 +416,16 @@ class LogDirs:
             for directory in self._directories:
                 try:
                     self._log_start_changed(directory, *self._open)
+                    if directory.log_start_offsets:
+                        directory.write_offsets(
+                            file_names.LOG_START_OFFSETS, directory.log_start_offsets, sync=True
+                        )
                     self._checkpoint(directory, sync=True)
                     if directory not in failed:
                         path = directory.file(file_names.CLEAN_SHUTDOWN)
                         with storing("writing", path):
-                            data = checkpoints.encode_clean_shutdown(broker_epoch)
+                            epoch = broker_epoch if broker_epoch >= 0 else self.previous_broker_epoch
+                            data = checkpoints.encode_clean_shutdown(epoch)
                             self._files.write_file(path, data, sync=True)
                 except StorageError as error:
                     log.error("%s", error)
