@@ -17,7 +17,7 @@ from kwire_codecs.apis.incremental_alter_configs import IncrementalAlterConfigs
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch
 from kwire_codecs.records.record import Record
-from kwire_storage.cleaner.job import CleaningJob
+from kwire_storage.cleaner.job import CleaningJob, SealedSegment
 
 from kwire.broker import cleaning_worker
 from kwire.broker.cleaning_process import CleaningFailed, CleaningProcess
@@ -289,6 +289,30 @@ async def test_the_process_ends_with_its_input() -> None:
     process = worker._process
     assert process is not None
     assert process.stdin is not None
+    await process.stdin.aclose()
+    with trio.fail_after(10):
+        assert await process.wait() == 0
+    await worker.rest()
+
+
+async def test_the_process_ends_with_its_input_in_the_middle_of_a_job_too(tmp_path: Path) -> None:
+    data = batch.build([Record(b"a", b"x" * 100_000, 0)])
+    await trio.Path(tmp_path / f"{0:020}.log").write_bytes(data)
+    job = CleaningJob(
+        directory=str(tmp_path),
+        segments=[SealedSegment(0, 1, len(data))],
+        dirty_offset=0,
+        now_ms=0,
+        delete_retention_ms=0,
+        segment_bytes=1 << 20,
+        segment_index_bytes=1 << 20,
+        index_interval_bytes=4096,
+        max_bytes_per_second=10,  # it takes hours
+    )
+    worker = CleaningProcess()
+    process = await worker._start()
+    assert process.stdin is not None
+    await process.stdin.send_all(job.encode().encode() + b"\n")
     await process.stdin.aclose()
     with trio.fail_after(10):
         assert await process.wait() == 0
