@@ -76,6 +76,20 @@ class Facts:
     def __str__(self) -> str:
         return f"{self.topic.name}-{self.index}"
 
+    def after_power_loss(self) -> Facts:
+        """What is left of it where an acknowledgement says that records are on the device."""
+        kept = {id_: offset for id_, offset in self.offsets.items() if id_ in self.acknowledged}
+        offsets = set(kept.values())
+        return Facts(
+            self.topic,
+            self.index,
+            fingerprints={offset: each for offset, each in self.fingerprints.items() if offset in offsets},
+            offsets=kept,
+            ids={offset: id_ for id_, offset in kept.items()},
+            undecided=self.undecided | (self.offsets.keys() - self.acknowledged),
+            acknowledged=set(self.acknowledged),
+        )
+
     # What writers know
 
     def sends(self, records: Iterable[Sent]) -> None:
