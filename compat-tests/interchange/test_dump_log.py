@@ -12,6 +12,7 @@ from kwire_storage.engine import LogConfig
 from kwire_storage.log_dirs import LogDirs
 
 from tests.storage.batches import batch, marker
+from tests.storage.cleaner.logs import end_transaction, headers, roll_and_compact, write
 from tests.storage.disks import TOPIC_ID, uuids
 
 pytestmark = pytest.mark.skipif(
@@ -128,3 +129,50 @@ def test_a_transaction_index_is_read(partition: Path, version: str) -> None:
     assert complaints(lines) == []
     (entry,) = [line for line in lines if line.startswith("version: ")]
     assert entry == "version: 0 producerId: 8 firstOffset: 900 lastOffset: 903 lastStableOffset: 904"
+
+
+GAP = re.compile(r"^Non-consecutive offsets in |^ *-?\d+ is followed by \d+$")
+
+
+@pytest.fixture
+def compacted(tmp_path: Path) -> Path:
+    """The directory of a partition that was compacted, with every kind of batch that this leaves."""
+    config = LogConfig(segment_bytes=20000, index_interval_bytes=500, compacts=True, delete_retention_ms=1000)
+    dirs = LogDirs([str(tmp_path)], node_id=1, new_uuid=uuids())
+    log = dirs.open("topic", 0, TOPIC_ID, config)
+    for at in range(300):
+        pairs = [(b"key %d" % (7 * at % 90 + k), None if at % 11 == 0 else b"x" * at) for k in range(3)]
+        write(log, pairs, compression=at % 5, producer_id=7, producer_epoch=0, base_sequence=3 * at)
+        if at % 50 == 0:
+            producer_id = 8 + at
+            write(
+                log,
+                [(b"of a transaction", b"1"), (b"%d" % at, b"1")],
+                producer_id=producer_id,
+                producer_epoch=0,
+                base_sequence=0,
+                is_transactional=True,
+            )
+            end_transaction(log, producer_id, commit=at % 100 == 0)
+    roll_and_compact(log, now_ms=0)
+    write(log, [(b"key 1", b"newer")])
+    roll_and_compact(log, now_ms=500)
+    assert any(header.delete_horizon is not None for header in headers(log))
+    assert any(header.record_count == 0 for header in headers(log))
+    dirs.close(clean=True)
+    return tmp_path / "topic-0"
+
+
+@pytest.mark.parametrize("version", DUMP)
+def test_a_compacted_log_is_read_without_complaint_but_for_its_gaps(compacted: Path, version: str) -> None:
+    lines = dump(version, "--deep-iteration", "--files", files(compacted, ".log", ".index", ".timeindex"))
+    assert [line for line in complaints(lines) if not GAP.match(line)] == []
+    batches = [line for line in lines if line.startswith("baseOffset")]
+    assert any("count: 0 " in line for line in batches)
+    assert any("deleteHorizonMs: OptionalLong[1000]" in line for line in batches)
+    assert sum(line.startswith("| offset") for line in lines) >= 90
+    checked = dump(version, "--index-sanity-check", "--files", files(compacted, ".index", ".timeindex"))
+    assert complaints(checked) == []
+    (index,) = compacted.glob("*.txnindex")
+    aborted = [line for line in dump(version, "--files", str(index)) if line.startswith("version: ")]
+    assert len(aborted) == 3

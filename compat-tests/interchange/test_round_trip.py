@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import trio
 from interchange.census import Census, census, read, security
-from interchange.scene import NOW_MS, Played, play, produce, secure
+from interchange.scene import NOW_MS, Played, create, play, produce, secure
 from kwire_codecs.apis.create_topics import CreateTopics
 from kwire_codecs.apis.metadata import Metadata
 from kwire_codecs.errors import ErrorCode
@@ -64,6 +64,18 @@ class Exported(Kafka):
         return {**load_properties(text), **QUICK, **self._more}
 
 
+class Dynamic(Kafka):
+    """A Kafka whose voters are in its log (KIP-853, kraft.version 1), formatted with `--standalone`."""
+
+    def _settings(self, home: Path) -> dict[str, str]:
+        settings = super()._settings(home)
+        voter = settings.pop("controller.quorum.voters")
+        return {**settings, "controller.quorum.bootstrap.servers": voter.partition("@")[2]}
+
+    def _formatted_as(self) -> str:
+        return "-standalone"
+
+
 @asynccontextmanager
 async def at(address: str) -> AsyncIterator[Client]:
     host, _, port = address.rpartition(":")
@@ -82,7 +94,7 @@ def started(kafka: Kafka) -> Kafka:
 
 
 COMPLAINTS = re.compile(
-    r"corrupt|invalid (?:index|offset|batch|record)|rebuild|stray|fault|fatal|truncat|inconsistent",
+    r"\b(?:corrupt|invalid (?:index|offset|batch|record)|rebuild|stray|fault|fatal|truncat|inconsistent)",
     re.IGNORECASE,
 )
 
@@ -231,6 +243,50 @@ def test_kwire_serves_what_a_real_kafka_wrote_and_kafka_takes_it_back(
     assert secured_still == secured
     assert by_kafka.groups.get("sharers") == written.groups.get("sharers")
     no_complaints(tmp_path / "ours")
+
+
+def test_voters_that_are_in_the_log_pass_through_kwire_to_kafka(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    kafka = Dynamic("4.4.0", SNAPSHOTS, data=home, features={"kraft.version": 1})
+    kafka._format_options.append("--standalone")
+    started(kafka)
+
+    async def write() -> Census:
+        async with at(kafka.bootstrap) as client:
+            await create(client)
+            return await census(client)
+
+    try:
+        written = trio.run(write)
+    finally:
+        kafka.stop()
+    assert '"data_version":1' in (home / "logs" / "__cluster_metadata-0" / "quorum-state").read_text()
+
+    async def serve() -> Census:
+        properties = {"metadata.max.retention.bytes": "0", "metadata.max.retention.ms": "0"}
+        async with serving(properties, data=[home / "logs"]) as broker, connected(broker) as client:
+            found = await census(client)
+            await create_topic(broker, "of-kwire")
+            await broker.cluster.controller.snapshot()
+            return found
+
+    same(written, trio.run(serve))
+    assert len(list((home / "logs" / "__cluster_metadata-0").glob("*.checkpoint"))) == 1
+    back = Exported("4.4.0", home)
+    back._ports = dict(kafka._ports)
+    started(back)
+
+    async def look() -> Census:
+        async with at(back.bootstrap) as client:
+            return await census(client)
+
+    try:
+        by_kafka = trio.run(look)
+    finally:
+        back.stop()
+    assert by_kafka.topics.pop("of-kwire")
+    assert by_kafka.topics == written.topics
+    no_complaints(home)
 
 
 def test_a_transaction_whose_producer_is_gone_is_aborted_by_the_other_broker(

@@ -18,8 +18,13 @@ from uuid import UUID
 import trio
 from kwire_codecs.errors import ErrorCode
 from kwire_storage.engine import ExistingLog, LogDirectories, StorageError
+from kwire_storage.files import Files
+from kwire_storage.log_dirs import LogDirs
 from kwire_storage.validation import ProduceRules
 
+from kwire.broker.cleaner_settings import CleanerSettings
+from kwire.broker.cleaning import LogCleaner
+from kwire.broker.cleaning_process import CleaningHere, CleaningProcess
 from kwire.broker.controller import Controller
 from kwire.broker.encoded_topics import EncodedTopics
 from kwire.broker.fetch_sessions import FetchSessions
@@ -90,6 +95,7 @@ class Cluster:
             self._partitions.values,
             lambda topic: self.topic_config(topic).deletes,
         )
+        self.cleaner = self._cleaner()
 
     # -- what there is
 
@@ -239,6 +245,8 @@ class Cluster:
         nursery.start_soon(snapshotting.run)
         retention_ms = self.config.integer("log.retention.check.interval.ms")
         nursery.start_soon(self.housekeeping.run_retention, retention_ms)
+        if self.config.boolean("log.cleaner.enable"):
+            nursery.start_soon(self.cleaner.run)
         nursery.start_soon(self.housekeeping.run_sweeps)
         flushes_ms = self.config.integer("log.flush.scheduler.interval.ms")
         nursery.start_soon(self.housekeeping.run_flushes, flushes_ms)
@@ -247,6 +255,7 @@ class Cluster:
         """Closes every log; `clean` leaves the marks by which the next start needs no recovery. What the disk
         refuses is logged, and the rest closed.
         """
+        await self.cleaner.close()
         self.transactions.close()
         self.groups.close()
         try:
@@ -262,6 +271,18 @@ class Cluster:
                 await run_in_thread(closing)
             except StorageError as error:
                 logger.error("closing the data of broker %d failed: %s", node_id, error)
+
+    def _cleaner(self) -> LogCleaner:
+        own = [each.files for each in self.directories.values() if isinstance(each, LogDirs)]
+        is_real = all(type(files) is Files for files in own)
+        return LogCleaner(
+            self.clock,
+            self._partitions.values,
+            lambda partition: self._partitions.get((partition.topic, partition.index)) is partition,
+            self.topic_config,
+            CleanerSettings(lambda: self.controller.image, self.config),
+            CleaningProcess() if is_real else CleaningHere(own[0]),
+        )
 
     async def _recover(self) -> None:
         named = {

@@ -33,6 +33,10 @@ def log_config(topic: TopicConfig, broker: BrokerConfig) -> LogConfig:
         file_delete_delay_ms=topic.file_delete_delay_ms,
         producer_id_expiration_ms=broker.integer("producer.id.expiration.ms"),
         transaction_max_timeout_ms=broker.integer("transaction.max.timeout.ms"),
+        compacts=topic.compacts,
+        min_compaction_lag_ms=topic.min_compaction_lag_ms,
+        max_compaction_lag_ms=topic.max_compaction_lag_ms,
+        delete_retention_ms=topic.delete_retention_ms,
     )
 
 

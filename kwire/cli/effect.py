@@ -36,7 +36,7 @@ ACTED_ON: Final = frozenset(
         "log.retention.ms", "log.roll.hours", "log.roll.jitter.hours", "log.roll.jitter.ms",
         "log.roll.ms", "log.segment.bytes", "max.connections", "max.decompressed.message.bytes",
         "max.incremental.fetch.session.cache.slots", "max.request.partition.size.limit",
-        "message.max.bytes", "metadata.log.max.record.bytes.between.snapshots",
+        "message.max.bytes", "metadata.log.dir", "metadata.log.max.record.bytes.between.snapshots",
         "metadata.log.max.snapshot.interval.ms", "metadata.log.segment.bytes", "metadata.log.segment.ms",
         "metadata.max.retention.bytes", "metadata.max.retention.ms", "min.insync.replicas", "node.id",
         "num.partitions", "offset.metadata.max.bytes", "offsets.retention.check.interval.ms",

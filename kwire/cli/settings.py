@@ -62,6 +62,20 @@ def settings_from(arguments: argparse.Namespace, default_data: Callable[[], Path
 def _data(
     arguments: argparse.Namespace, config: BrokerConfig, default_data: Callable[[], Path]
 ) -> list[Path]:
+    directories = _log_dirs(arguments, config, default_data)
+    metadata = config.text("metadata.log.dir") if config.is_set("metadata.log.dir") else ""
+    if metadata and os.path.abspath(metadata) not in map(os.path.abspath, directories):
+        raise Refusal(
+            f"metadata.log.dir={metadata} is not among the log directories "
+            f"({', '.join(map(str, directories))}); kwire keeps the metadata in one of them: add it to "
+            "log.dirs"
+        )
+    return directories
+
+
+def _log_dirs(
+    arguments: argparse.Namespace, config: BrokerConfig, default_data: Callable[[], Path]
+) -> list[Path]:
     if arguments.data is not None:
         return [arguments.data]
     for name in ("log.dirs", "log.dir"):

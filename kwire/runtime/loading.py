@@ -43,10 +43,13 @@ class Replayed(Protocol[Rec]):
 
 
 class Loaded(NamedTuple):
-    """How far loading has come."""
+    """How far loading has come. Records that are passed over are of kinds that the machine does not know:
+    another program's, which stay in the log.
+    """
 
     record_count: int
     end_offset: int
+    passed_over: int = 0
 
 
 async def load(
@@ -58,7 +61,7 @@ async def load(
         machine raises.
     """
     offset = log.start_offset
-    count = 0
+    count = passed_over = 0
     left = RECORDS_A_TURN
     from_bytes = records.from_bytes
     replay_transactional = getattr(machine, "replay_transactional", None)
@@ -99,12 +102,14 @@ async def load(
                         if decoded is not None:
                             replay(decoded)
                             count += 1
+                        else:
+                            passed_over += 1
                         left -= 1
                         if not left:
                             left = RECORDS_A_TURN
                             await trio.lowlevel.checkpoint()
                             if not is_wanted():
-                                return Loaded(count, offset)
+                                return Loaded(count, offset, passed_over)
                         continue
                     body = data[begins:ends]
                 else:
@@ -116,17 +121,19 @@ async def load(
                     if decoded is not None:
                         replay(decoded)
                         count += 1
+                    else:
+                        passed_over += 1
                     left -= 1
                     if not left:
                         left = RECORDS_A_TURN
                         await trio.lowlevel.checkpoint()
                         if not is_wanted():
-                            return Loaded(count, offset)
+                            return Loaded(count, offset, passed_over)
         if next_offset == offset:
             break
         offset = next_offset
         await trio.lowlevel.checkpoint()
-    return Loaded(count, offset)
+    return Loaded(count, offset, passed_over)
 
 
 def _ends(part: bytes, position: int, header: batch.BatchHeader) -> list[bool]:

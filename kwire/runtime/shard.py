@@ -148,7 +148,13 @@ class Shard(Generic[M]):
                     self._log, machine, self._records, lambda: incarnation == self._incarnation
                 )
             if incarnation == self._incarnation:
-                logger.info("%s loaded: %d records up to offset %d", self.name, *loaded)
+                logger.info("%s loaded: %d records up to offset %d", self.name, *loaded[:2])
+                if loaded.passed_over:
+                    logger.info(
+                        "%s holds %d records of kinds that kwire has no use for; they stay in the log",
+                        self.name,
+                        loaded.passed_over,
+                    )
                 self._activate(machine)
         except Exception as error:
             # A log that can't be read, or a record that breaks the machine: this shard's trouble alone.

@@ -24,11 +24,13 @@ from uuid import UUID
 from kwire_codecs.records.batch import BatchHeader
 
 if TYPE_CHECKING:
+    from .cleaner.job import CleanedGroup
     from .deletions import SweepJob
     from .files import OpenFile
     from .folder import Folder
     from .leader_epochs import LeaderEpochs
     from .producer_state import ProducerState
+    from .segments.compaction import Cleaning, CleaningResources, Dirt
     from .transaction_index import AbortedTransaction
 
 
@@ -181,7 +183,6 @@ class LogConfig:
     producer_id_expiration_ms: int = 24 * 3600 * 1000
     transaction_max_timeout_ms: int = 15 * 60 * 1000
     compacts: bool = False
-    min_cleanable_dirty_ratio: float = 0.5
     min_compaction_lag_ms: int = 0
     max_compaction_lag_ms: int = 0x7FFFFFFFFFFFFFFF
     delete_retention_ms: int = 24 * 3600 * 1000
@@ -327,6 +328,11 @@ class PartitionLog(Protocol):
         """
         ...
 
+    @property
+    def compaction(self) -> "Compaction":
+        """For logs whose cleanup.policy has `compact`: the caller knows."""
+        ...
+
     def configure(self, config: LogConfig) -> None:
         """From now on these settings."""
         ...
@@ -354,6 +360,38 @@ class PartitionLog(Protocol):
         """Let go of files. `clean` also writes what makes the next start quick (indexes, producer
         snapshot).
         """
+        ...
+
+
+class Compaction(Protocol):
+    """The compaction of one log. `limit` is everywhere the last stable offset, of what is replicated."""
+
+    def dirt(self, limit: int, now_ms: int) -> "Dirt":
+        """How dirty the log is."""
+        ...
+
+    def plan(self, limit: int, now_ms: int, resources: "CleaningResources") -> "Cleaning | None":
+        """A job for `cleaner.cleaning.clean`, elsewhere; then `commit` for each group of its result, `sync`
+        in a thread, and `end`. None: nothing is dirty, or all has been done already.
+        """
+        ...
+
+    def commit(self, cleaning: "Cleaning", group: "CleanedGroup", now_ms: int) -> bool:
+        """Put one cleaned segment in place of those it replaces; False, and the cleaned one is removed, where
+        these have changed since. StorageError if files could not be renamed.
+        """
+        ...
+
+    def throw_away(self, group: "CleanedGroup") -> None:
+        """A cleaned segment is not wanted."""
+        ...
+
+    def sync(self) -> None:
+        """What was put in place has its name on the device when this returns."""
+        ...
+
+    def end(self, cleaning: "Cleaning", dirty_offset: int) -> None:
+        """All groups have been committed; below `dirty_offset` all is clean, unless one of them was void."""
         ...
 
 

@@ -106,6 +106,11 @@ class LogDirs:
         return [directory.directory_id for directory in self._directories]
 
     @property
+    def files(self) -> Files:
+        """What every file call goes through."""
+        return self._files
+
+    @property
     def was_clean(self) -> bool:
         """Whether the last stop was clean, in every directory."""
         return all(directory.was_clean for directory in self._directories)

@@ -10,6 +10,7 @@ from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import BatchHeader
 
 from .batch_blocks import BatchBlocks
+from .cleaner.job import CleanedGroup
 from .engine import (
     AppendJob,
     FileSlice,
@@ -24,6 +25,7 @@ from .engine import (
 )
 from .leader_epochs import LeaderEpochs
 from .producer_state import ProducerState
+from .segments.compaction import Cleaning, CleaningResources, Dirt
 from .timestamps import check_ascending, first_record_at_or_after, newest_from
 from .transaction_index import AbortedTransaction, TransactionIndex
 
@@ -43,6 +45,28 @@ class _NothingToWrite:
         self.is_done = True
 
 
+class _NothingDirty:
+    """A log in memory is not compacted."""
+
+    def dirt(self, limit: int, now_ms: int) -> Dirt:
+        return Dirt(0, 0, False)
+
+    def plan(self, limit: int, now_ms: int, resources: CleaningResources) -> Cleaning | None:
+        return None
+
+    def commit(self, cleaning: Cleaning, group: CleanedGroup, now_ms: int) -> bool:
+        return False
+
+    def throw_away(self, group: CleanedGroup) -> None:
+        pass
+
+    def sync(self) -> None:
+        pass
+
+    def end(self, cleaning: Cleaning, dirty_offset: int) -> None:
+        pass
+
+
 class MemoryLog:
     """One partition's log in memory. `PartitionLog` says what the methods do."""
 
@@ -57,6 +81,7 @@ class MemoryLog:
         """As they were before the oldest batch that is held: what a truncation starts again from."""
         self._aborted = TransactionIndex()
         self.epochs = LeaderEpochs()
+        self.compaction = _NothingDirty()
 
     @property
     def log_start_offset(self) -> int:

@@ -36,6 +36,7 @@ from kwire.coordinators.metadata.replay import Replayer, image_records
 from tests.broker.test_controller import Home, create
 from tests.broker_client import connected, create_topic, serving
 from tests.runtime.stepped_time import SteppedTime, settle
+from tests.storage.disks import FailingAt, ForgetfulDisk
 
 ID = SnapshotId(40, 3)
 ALICE = r.UserScramCredentialRecord(
@@ -347,6 +348,55 @@ async def test_what_a_snapshot_holds_is_on_the_device_before_it(tmp_path: Path) 
     controller._commit([m.topic_config_record("t", "retention.ms", "1")])
     await controller.snapshot()
     assert files.events == ["log", "snapshot"]
+
+
+async def test_a_disk_that_fails_at_any_step_of_a_snapshot_costs_the_snapshot_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    failed = steps = 0
+    while failed == steps:  # until the disk no longer comes to fail
+        home = OnDisk(tmp_path / str(steps), {"metadata.max.retention.bytes": "0"})
+        home.directories[1].close(clean=True)
+        files = FailingAt()
+        dirs = LogDirs([str(home.path)], node_id=1, new_uuid=home._new_uuid, files=files)
+        home.directories = {1: dirs}  # type: ignore[dict-item]
+        controller = await home.start()
+        await controller.snapshot()
+        await create(controller, "behind")
+        image = controller.image
+        files.left = steps
+        try:
+            await controller.snapshot()
+        except StorageError:
+            failed += 1
+        files.left = None
+        assert controller.image is image
+        await create(controller, "goes-on")
+        assert await controller.snapshot()
+        assert {"behind", "goes-on"} <= set((await home.life()).image.topics)
+        assert [name for name in home.snapshots() if name.endswith(".part")] == []
+        steps += 1
+    assert failed >= 4
+
+
+async def test_after_a_loss_of_power_at_any_moment_the_cluster_is_as_it_was_answered(tmp_path: Path) -> None:
+    home = OnDisk(tmp_path / "unused", {"metadata.max.retention.bytes": "0"})
+    home.directories[1].close(clean=True)
+    files = ForgetfulDisk()
+    names = {"__consumer_offsets"}
+    for life in range(4):
+        dirs = LogDirs([str(tmp_path / "data")], node_id=1, new_uuid=home._new_uuid, files=files)
+        home.directories = {1: dirs}  # type: ignore[dict-item]
+        controller = await home.start()
+        assert set(controller.image.topics) == names
+        await create(controller, f"t{life}")
+        names.add(f"t{life}")
+        if life % 2 == 0:
+            await controller.snapshot()
+        else:
+            controller._commit([m.topic_config_record("t0", "retention.ms", "1")])  # not synced
+        dirs.give_back()
+        files.cut_power(str(tmp_path / "data"))
 
 
 async def test_snapshots_come_with_bytes_and_with_time_while_a_broker_runs(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ SETTINGS = [
     (["listeners=PLAINTEXT://:99999"], "0 to 65535"),
     (["listeners="], "listeners is empty"),
     (["listeners=PLAINTEXT://no.such.host.invalid:0"], "no.such.host.invalid"),
+    (["metadata.log.dir=elsewhere"], "add it to log.dirs"),
     (["log.dirs="], "log.dirs"),
 ]  # fmt: skip
 

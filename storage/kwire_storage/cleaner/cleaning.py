@@ -9,17 +9,17 @@ import os
 from collections.abc import Callable, Iterator
 
 from kwire_codecs.records import batch as record_batch
-from kwire_codecs.records import spans
 from kwire_codecs.records.batch import HEADER_SIZE, BatchHeader, CorruptBatch
 
 from ..engine import StorageError
 from ..files import Files, storing
 from ..segments import file_names
 from .job import CleanedGroup, CleaningJob, CleaningResult, SealedSegment
+from .mapping import map_batch
 from .offset_map import OffsetMap
 from .output import CleanedSegment, remove_cleaned
 from .planning import SegmentSizes, group
-from .rewriting import LARGEST_BODY_BYTES, Rewriter
+from .rewriting import Rewriter
 from .transactions import CleanedTransactions
 
 Pause = Callable[[int], None]
@@ -96,24 +96,16 @@ class _Cleaning:
                 continue
             for buffer, header in self.batches(segment):
                 self.mapped_bytes += len(buffer)
-                if header.is_control:
-                    transactions.has_no_data(header, buffer)
-                elif (
-                    not transactions.is_aborted(header)
-                    and header.record_count
-                    and header.last_offset >= job.dirty_offset
-                ):
-                    if not newest.has_room(header.record_count):
+                try:
+                    if not map_batch(newest, transactions, buffer, header, job.dirty_offset):
                         return
-                    self._map(buffer, header)
-                newest.end_offset = max(newest.end_offset, header.next_offset)
+                except CorruptBatch as corrupt:
+                    raise self._unreadable(segment.base_offset, header, corrupt) from corrupt
             newest.end_offset = max(newest.end_offset, segment.end_offset)
 
-    def _map(self, buffer: memoryview, header: BatchHeader) -> None:
-        data = record_batch.body(buffer, 0, header, LARGEST_BODY_BYTES)
-        found = spans.scan(data, header.record_count, header.last_offset_delta)
-        base = header.base_offset
-        self.newest.put(found.keys, [base + delta for delta in found.offset_deltas])
+    def _unreadable(self, base_offset: int, header: BatchHeader, corrupt: CorruptBatch) -> StorageError:
+        path = self.path(base_offset, file_names.LOG)
+        return StorageError(f"the batch at offset {header.base_offset} of {path} can't be read: {corrupt}")
 
     # What stays
 
@@ -167,10 +159,7 @@ class _Cleaning:
                     try:
                         left = rewriter.rewrite(buffer, header)
                     except CorruptBatch as corrupt:
-                        path = self.path(segment.base_offset, file_names.LOG)
-                        raise StorageError(
-                            f"the batch at offset {header.base_offset} of {path} can't be read: {corrupt}"
-                        ) from corrupt
+                        raise self._unreadable(segment.base_offset, header, corrupt) from corrupt
                     if left is not buffer:
                         is_same = False
                     if left is None:
@@ -205,10 +194,7 @@ def clean(job: CleaningJob, files: Files, pause: Pause = _no_pause) -> CleaningR
     """Do a job; slow. StorageError names what can't be read or written, and then no file is left of it."""
     began = files.now()
     cleaning = _Cleaning(job, files, pause)
-    try:
-        cleaning.map_keys()
-    except CorruptBatch as corrupt:
-        raise StorageError(f"{job.directory}: {corrupt}") from corrupt
+    cleaning.map_keys()
     groups = cleaning.copy()
     if groups:
         with storing("syncing", job.directory):

@@ -27,11 +27,9 @@ from kwire_codecs.records.batch import (
     TimestampType,
 )
 
+from .mapping import LARGEST_BODY_BYTES
 from .offset_map import OffsetMap
 from .transactions import CleanedTransactions
-
-LARGEST_BODY_BYTES = 100 << 20
-"""The most that one batch may come to when it is decompressed; a topic that compacts takes no larger ones."""
 
 _CODEC = 7
 

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from ..cleaner.job import UNLIMITED, CleanedGroup, CleaningJob, SealedSegment
 from ..cleaner.output import remove_cleaned
 from ..engine import LogConfig, StorageError
+from ..files import storing
 from ..producer_state import ProducerState
 from ..transaction_index import AbortedTransaction
 from .flush import Durability
@@ -211,7 +212,7 @@ class LogCompaction:
         """
         old = self._replaced_by(cleaning, group)
         if old is None:
-            remove_cleaned(self._log.directory, group.base_offsets[0], self._shared.files)
+            self.throw_away(group)
             cleaning.is_void = True
             return False
         try:
@@ -225,6 +226,15 @@ class LogCompaction:
         self._replaced(old[-1].end_offset)
         self._snapshots.drop_at(set(group.base_offsets[1:]))
         return True
+
+    def throw_away(self, group: CleanedGroup) -> None:
+        """A cleaned segment is not wanted. Raises StorageError."""
+        remove_cleaned(self._log.directory, group.base_offsets[0], self._shared.files)
+
+    def sync(self) -> None:
+        """What was put in place has its name on the device when this returns; may be called in a thread."""
+        with storing("syncing", self._log.directory):
+            self._shared.files.sync_directory(self._log.directory)
 
     def _replaced_by(self, cleaning: Cleaning, group: CleanedGroup) -> list[Segment] | None:
         """The segments that a cleaned one replaces; None if one of them is not what it was."""

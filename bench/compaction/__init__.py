@@ -1,0 +1,1 @@
+"""How fast compacted topics are cleaned, beside Apache Kafka."""

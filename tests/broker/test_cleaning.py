@@ -1,0 +1,291 @@
+"""Compaction in a broker that serves: what is due is cleaned, by a process, and what fails is left alone."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from kwire_codecs.apis.incremental_alter_configs import IncrementalAlterConfigs
+from kwire_codecs.errors import ErrorCode
+from kwire_codecs.records import batch
+from kwire_codecs.records.record import Record
+from kwire_storage.cleaner.job import CleaningJob
+
+from kwire.broker import cleaning_worker
+from kwire.broker.cleaning_process import CleaningFailed, CleaningProcess
+from kwire.coordinators.metadata.image import ResourceType
+from kwire.coordinators.metadata.topics import TopicToDelete, delete_topics
+from kwire.server.launch import Running
+from tests.broker_client import (
+    Client,
+    connected,
+    create_topic,
+    fetch_request,
+    one_partition,
+    produce_request,
+    serving,
+)
+from tests.runtime.stepped_time import START_MS, SteppedTime, settle
+
+COMPACTED = {"cleanup.policy": "compact", "segment.bytes": "1048576", "segment.ms": "1000"}
+
+
+@asynccontextmanager
+async def broker(
+    path: Path | None, time: SteppedTime, **properties: str
+) -> AsyncIterator[tuple[Running, Client]]:
+    """A broker whose cleaner does nothing of its own accord."""
+    settings: dict[str, Any] = {} if path is None else {"data": [path]}
+    given = {"log.cleaner.enable": "false", **properties}
+    async with serving(given, clock=time.clock, **settings) as running, connected(running) as client:
+        yield running, client
+
+
+async def produce(
+    client: Client, topic: str, *pairs: tuple[bytes | None, bytes | None], age_ms: int = 0
+) -> ErrorCode:
+    """One batch; batches that are 1001 ms of age apart are in different segments."""
+    data = batch.build([Record(key, value, START_MS + age_ms) for key, value in pairs])
+    answer = one_partition(await client.ask(produce_request(topic, data), 9))
+    return ErrorCode(answer.error_code)
+
+
+async def consume(client: Client, topic: str) -> list[tuple[int, bytes | None, bytes | None]]:
+    answer = one_partition(await client.ask(fetch_request(topic, 0), 11))
+    assert answer.error_code == ErrorCode.NONE
+    buffer = memoryview(answer.records or b"")
+    return [
+        (record.offset, record.key, record.value)
+        for position, header in batch.walk(buffer)
+        for record in batch.records(buffer, position, header, 1 << 20)
+    ]
+
+
+async def dirty(client: Client, topic: str) -> None:
+    """A topic with two sealed segments, and one more."""
+    await produce(client, topic, (b"a", b"1"), (b"b", b"1"))
+    await produce(client, topic, (b"a", b"2"), age_ms=2000)
+    await produce(client, topic, (b"c", b"1"), age_ms=4000)
+
+
+async def test_a_dirty_topic_is_compacted_and_the_checkpoint_says_so(tmp_path: Path) -> None:
+    async with broker(tmp_path, SteppedTime()) as (running, client):
+        await create_topic(running, "t", configs=COMPACTED)
+        await dirty(client, "t")
+        assert await running.cluster.cleaner.clean_dirtiest()
+        assert await consume(client, "t") == [(1, b"b", b"1"), (2, b"a", b"2"), (3, b"c", b"1")]
+        assert not await running.cluster.cleaner.clean_dirtiest()
+        checkpoint = trio.Path(tmp_path / "cleaner-offset-checkpoint")
+        assert await checkpoint.read_text() == "0\n1\nt 0 3\n"
+    async with broker(tmp_path, SteppedTime()) as (running, client):
+        assert await consume(client, "t") == [(1, b"b", b"1"), (2, b"a", b"2"), (3, b"c", b"1")]
+        assert not await running.cluster.cleaner.clean_dirtiest()
+
+
+async def test_it_happens_by_itself_as_time_goes_by(tmp_path: Path) -> None:
+    time = SteppedTime()
+    async with broker(tmp_path, time, **{"log.cleaner.enable": "true"}) as (running, client):
+        await create_topic(running, "t", configs=COMPACTED)
+        await settle()
+        await dirty(client, "t")
+        done = trio.Event()
+        [partition] = [each for each in running.cluster._partitions.values() if each.topic == "t"]
+        end = partition.log.compaction.end
+
+        def ended(*arguments: Any) -> None:
+            end(*arguments)
+            done.set()
+
+        partition.log.compaction.end = ended  # type: ignore[method-assign, assignment]
+        await time.step(15_000)
+        await done.wait()
+        assert len(await consume(client, "t")) == 3
+
+
+async def test_other_policies_are_left_alone_until_they_are_altered(tmp_path: Path) -> None:
+    async with broker(tmp_path, SteppedTime()) as (running, client):
+        await create_topic(running, "t", configs={**COMPACTED, "cleanup.policy": "delete"})
+        await dirty(client, "t")
+        assert not await running.cluster.cleaner.clean_dirtiest()
+        await alter(client, "t", "cleanup.policy", "compact,delete")
+        assert await running.cluster.cleaner.clean_dirtiest()
+        assert len(await consume(client, "t")) == 3
+
+
+async def alter(client: Client, topic: str, name: str, value: str) -> None:
+    asked = IncrementalAlterConfigs.Request.Resource
+    change = asked.Config(name=name, config_operation=0, value=value)
+    resource = asked(resource_type=ResourceType.TOPIC, resource_name=topic, configs=[change])
+    request = IncrementalAlterConfigs.Request(resources=[resource], validate_only=False)
+    [response] = (await client.ask(request, 1)).responses
+    assert response.error_code == ErrorCode.NONE
+
+
+async def test_the_least_share_of_dirt_and_the_lags_take_effect_when_altered(tmp_path: Path) -> None:
+    time = SteppedTime()
+    async with broker(tmp_path, time) as (running, client):
+        cleaner = running.cluster.cleaner
+        await create_topic(running, "t", configs=COMPACTED)
+        await dirty(client, "t")
+        assert await cleaner.clean_dirtiest()
+        await produce(client, "t", (b"c", b"2"), age_ms=6000)
+        assert not await cleaner.clean_dirtiest(), "less than half is dirty"
+        await alter(client, "t", "min.cleanable.dirty.ratio", "0.01")
+        await alter(client, "t", "min.compaction.lag.ms", str(1 << 40))
+        assert not await cleaner.clean_dirtiest(), "it is young"
+        await alter(client, "t", "min.compaction.lag.ms", "0")
+        assert await cleaner.clean_dirtiest()
+        await alter(client, "t", "min.cleanable.dirty.ratio", "1.0")
+        await produce(client, "t", (b"c", b"3"), age_ms=8000)
+        assert not await cleaner.clean_dirtiest()
+        await alter(client, "t", "max.compaction.lag.ms", "1")
+        await time.step(10_000)
+        assert await cleaner.clean_dirtiest()
+        assert [value for _, key, value in await consume(client, "t") if key == b"c"] == [b"2", b"3"]
+
+
+async def test_tombstones_go_when_their_time_has_come(tmp_path: Path) -> None:
+    time = SteppedTime()
+    async with broker(tmp_path, time) as (running, client):
+        configs = {**COMPACTED, "delete.retention.ms": "60000", "min.cleanable.dirty.ratio": "0"}
+        await create_topic(running, "t", configs=configs)
+        await produce(client, "t", (b"a", b"1"))
+        await produce(client, "t", (b"a", None), (b"b", b"1"), age_ms=2000)
+        await produce(client, "t", (b"b", b"2"), age_ms=4000)
+        assert await running.cluster.cleaner.clean_dirtiest()
+        assert await consume(client, "t") == [(1, b"a", None), (2, b"b", b"1"), (3, b"b", b"2")]
+        await time.step(60_000)
+        await produce(client, "t", (b"c", b"1"), age_ms=6000)
+        assert await running.cluster.cleaner.clean_dirtiest()
+        assert await consume(client, "t") == [(3, b"b", b"2"), (4, b"c", b"1")]
+
+
+async def test_records_without_a_key_are_refused() -> None:
+    async with broker(None, SteppedTime()) as (running, client):
+        await create_topic(running, "t", configs=COMPACTED)
+        assert await produce(client, "t", (None, b"1")) == ErrorCode.INVALID_RECORD
+        assert await consume(client, "t") == []
+
+
+async def test_a_log_that_cannot_be_cleaned_is_named_once_and_others_go_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    time = SteppedTime()
+    async with broker(tmp_path, time) as (running, client):
+        for topic in ("bad", "good"):
+            await create_topic(running, topic, configs=COMPACTED)
+            await dirty(client, topic)
+        path = trio.Path(tmp_path / "bad-0" / f"{0:020}.log")
+        data = bytearray(await path.read_bytes())
+        data[-1] ^= 1
+        await path.write_bytes(data)
+        while await running.cluster.cleaner.clean_dirtiest():
+            pass
+        assert len(await consume(client, "good")) == 3
+        [bad] = running.cluster.cleaner.uncleanable
+        assert bad.topic == "bad"
+        for _ in range(3):
+            await time.step(10 * 3600_000)
+            assert await running.cluster.cleaner.clean_dirtiest()
+        [told] = [each for each in caplog.records if each.levelno >= logging.ERROR]
+        assert f"{0:020}.log" in told.getMessage()
+        data[-1] ^= 1
+        await path.write_bytes(data)
+        await time.step(10 * 3600_000)
+        assert await running.cluster.cleaner.clean_dirtiest()
+        assert running.cluster.cleaner.uncleanable == []
+
+
+async def test_a_topic_that_is_deleted_meanwhile_stays_deleted(tmp_path: Path) -> None:
+    async with broker(tmp_path, SteppedTime()) as (running, client):
+        await create_topic(running, "t", configs=COMPACTED)
+        await dirty(client, "t")
+        cleaner = running.cluster.cleaner
+        clean = cleaner._worker.clean
+
+        async def slow(job: CleaningJob) -> Any:
+            result = await clean(job)
+            await delete(running, "t")
+            return result
+
+        cleaner._worker.clean = slow  # type: ignore[method-assign]
+        assert not await cleaner.clean_dirtiest()
+        assert running.cluster.opened("t", 0) is None
+        assert not (tmp_path / "t-0").exists()
+
+
+async def delete(running: Running, topic: str) -> None:
+    await running.cluster.controller.submit(lambda image: delete_topics(image, [TopicToDelete(name=topic)]))
+
+
+# The process
+
+
+async def test_the_process_is_there_while_there_is_work_and_gone_with_the_broker(tmp_path: Path) -> None:
+    async with broker(tmp_path, SteppedTime()) as (running, client):
+        await create_topic(running, "t", configs=COMPACTED)
+        worker = running.cluster.cleaner._worker
+        assert isinstance(worker, CleaningProcess)
+        assert worker.process_id is None
+        await dirty(client, "t")
+        await running.cluster.cleaner.clean_dirtiest()
+        process_id = worker.process_id
+        assert process_id is not None
+        stat = await trio.Path(f"/proc/{process_id}/stat").read_text()
+        niceness = min(19, os.getpriority(os.PRIO_PROCESS, 0) + 10)
+        assert int(stat.rpartition(")")[2].split()[16]) == niceness
+        await worker.rest()
+        assert worker.process_id is None
+        with pytest.raises(ProcessLookupError):
+            os.kill(process_id, 0)
+
+
+async def test_a_process_that_dies_is_told_of_and_another_takes_its_place(tmp_path: Path) -> None:
+    worker = CleaningProcess()
+    job = CleaningJob(
+        directory=str(tmp_path),
+        segments=[],
+        dirty_offset=0,
+        now_ms=0,
+        delete_retention_ms=0,
+        segment_bytes=1,
+        segment_index_bytes=1,
+        index_interval_bytes=1,
+    )
+    with pytest.raises(CleaningFailed, match="IndexError"):
+        await worker.clean(job)
+    with pytest.raises(CleaningFailed, match="IndexError"):
+        await worker.clean(job)
+    await worker._start()
+    assert worker.process_id is not None
+    os.kill(worker.process_id, signal.SIGKILL)
+    with pytest.raises(CleaningFailed, match=r"ended|reached"):
+        await worker.clean(job)
+    with pytest.raises(CleaningFailed, match="IndexError"):
+        await worker.clean(job)
+    await worker.rest()
+
+
+async def test_the_process_ends_with_its_input() -> None:
+    worker = CleaningProcess()
+    await worker._start()
+    process = worker._process
+    assert process is not None
+    assert process.stdin is not None
+    await process.stdin.aclose()
+    with trio.fail_after(10):
+        assert await process.wait() == 0
+    await worker.rest()
+
+
+def test_what_is_no_job_is_answered_too() -> None:
+    assert "error" in json.loads(cleaning_worker.answer("{}"))
+    assert "error" in json.loads(cleaning_worker.answer("what"))
