@@ -142,7 +142,13 @@ class LogCleaner:
         cleaning = compaction.plan(limit, now_ms, self._settings.resources)
         if cleaning is None:
             return False
-        result = await self._worker.clean(cleaning.job)
+        start = partition.log_start_offset
+        try:
+            result = await self._worker.clean(cleaning.job)
+        except CleaningFailed:
+            if partition.log_start_offset > start and self._is_open(partition):
+                return True  # retention took segments before they were read; the others are planned anew
+            raise
         for group in result.groups:
             if self._is_open(partition):
                 compaction.commit(cleaning, group, now_ms)
