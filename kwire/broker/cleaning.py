@@ -17,6 +17,7 @@ from typing import Protocol
 import trio
 from kwire_storage.cleaner.job import CleaningResult
 from kwire_storage.engine import StorageError
+from kwire_storage.memory_compaction import CleaningInMemory
 from kwire_storage.segments.compaction import CleaningResources
 
 from kwire.coordinators.metadata.topic_configs import TopicConfig
@@ -142,6 +143,9 @@ class LogCleaner:
         cleaning = compaction.plan(limit, now_ms, self._settings.resources)
         if cleaning is None:
             return False
+        if isinstance(cleaning, CleaningInMemory):
+            await run_in_thread(cleaning.work)
+            return cleaning.commit()
         start = partition.log_start_offset
         try:
             result = await self._worker.clean(cleaning.job)

@@ -75,6 +75,11 @@ class BatchBlocks:
         """Bytes of the batches held."""
         return self._position - self._blocks[0].start if self._blocks else 0
 
+    def bytes_below(self, offset: int) -> int:
+        """Bytes of the batches that end below an offset."""
+        at = bisect_left(self._last_offsets, offset)
+        return self._ends[at - 1] - self._blocks[0].start if at else 0
+
     def append(self, base_offset: int, last_offset: int, batch: memoryview) -> None:
         """Add a batch, copying it unless it is most of the buffer that it lies in."""
         size = len(batch)

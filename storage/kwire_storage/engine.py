@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .files import OpenFile
     from .folder import Folder
     from .leader_epochs import LeaderEpochs
+    from .memory_compaction import CleaningInMemory
     from .producer_state import ProducerState
     from .segments.compaction import Cleaning, CleaningResources, Dirt
     from .transaction_index import AbortedTransaction
@@ -370,9 +371,11 @@ class Compaction(Protocol):
         """How dirty the log is."""
         ...
 
-    def plan(self, limit: int, now_ms: int, resources: "CleaningResources") -> "Cleaning | None":
+    def plan(
+        self, limit: int, now_ms: int, resources: "CleaningResources"
+    ) -> "Cleaning | CleaningInMemory | None":
         """A job for `cleaner.cleaning.clean`, elsewhere; then `commit` for each group of its result, `sync`
-        in a thread, and `end`. None: nothing is dirty, or all has been done already.
+        in a thread, and `end`. None: nothing is dirty. In memory: its own `work` in a thread, and `commit`.
         """
         ...
 

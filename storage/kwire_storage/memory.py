@@ -10,7 +10,6 @@ from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import BatchHeader
 
 from .batch_blocks import BatchBlocks
-from .cleaner.job import CleanedGroup
 from .engine import (
     AppendJob,
     FileSlice,
@@ -24,8 +23,8 @@ from .engine import (
     ValidBatch,
 )
 from .leader_epochs import LeaderEpochs
+from .memory_compaction import Kept, MemoryCompaction, Sealing
 from .producer_state import ProducerState
-from .segments.compaction import Cleaning, CleaningResources, Dirt
 from .timestamps import check_ascending, first_record_at_or_after, newest_from
 from .transaction_index import AbortedTransaction, TransactionIndex
 
@@ -45,33 +44,11 @@ class _NothingToWrite:
         self.is_done = True
 
 
-class _NothingDirty:
-    """A log in memory is not compacted."""
-
-    def dirt(self, limit: int, now_ms: int) -> Dirt:
-        return Dirt(0, 0, False)
-
-    def plan(self, limit: int, now_ms: int, resources: CleaningResources) -> Cleaning | None:
-        return None
-
-    def commit(self, cleaning: Cleaning, group: CleanedGroup, now_ms: int) -> bool:
-        return False
-
-    def throw_away(self, group: CleanedGroup) -> None:
-        pass
-
-    def sync(self) -> None:
-        pass
-
-    def end(self, cleaning: Cleaning, dirty_offset: int) -> None:
-        pass
-
-
 class MemoryLog:
     """One partition's log in memory. `PartitionLog` says what the methods do."""
 
     def __init__(self, config: LogConfig) -> None:
-        self._config = config
+        self.config = config
         self._blocks = BatchBlocks()
         self._log_start_offset = 0
         self._log_end_offset = 0
@@ -81,7 +58,10 @@ class MemoryLog:
         """As they were before the oldest batch that is held: what a truncation starts again from."""
         self._aborted = TransactionIndex()
         self.epochs = LeaderEpochs()
-        self.compaction = _NothingDirty()
+        self.sealing = Sealing()
+        self.generation = 0
+        """Another number each time that the log was cut, at either end, or compacted."""
+        self.compaction = MemoryCompaction(self)
 
     @property
     def log_start_offset(self) -> int:
@@ -102,6 +82,7 @@ class MemoryLog:
         self._appended_ms = now_ms
         check_ascending(batches, self._log_end_offset)
         for buffer, header in batches:
+            self.sealing.appended(header, self.config)
             self._blocks.append(header.base_offset, header.last_offset, buffer)
             if header.partition_leader_epoch > self.epochs.latest:
                 self.epochs.assign(header.partition_leader_epoch, header.base_offset)
@@ -147,7 +128,7 @@ class MemoryLog:
 
     def bound_behind(self, offset: int, found: LogRead) -> int:
         # There is no index: as if it had an entry about where it would have one.
-        bound = self._blocks.end_of(found, self._config.index_interval_bytes)
+        bound = self._blocks.end_of(found, self.config.index_interval_bytes)
         return self._log_end_offset if bound is None else bound
 
     def aborted_transactions(self, start_offset: int, end_offset: int) -> list[AbortedTransaction]:
@@ -155,12 +136,13 @@ class MemoryLog:
         self._aborted.collect(start_offset, end_offset, found)
         return found
 
-    def _batches(self, from_offset: int) -> Iterator[tuple[BatchHeader, memoryview]]:
+    def batches(self, from_offset: int) -> Iterator[tuple[BatchHeader, memoryview]]:
+        """Each batch from the one that holds an offset on."""
         for _, view in self._blocks.batches_from(from_offset):
             yield record_batch.read_header(view), view
 
     def offset_for_timestamp(self, timestamp_ms: int) -> TimestampOffset | None:
-        for header, view in self._batches(self._log_start_offset):
+        for header, view in self.batches(self._log_start_offset):
             if header.max_timestamp >= timestamp_ms:
                 found = first_record_at_or_after(view, header, timestamp_ms, self._log_start_offset)
                 if found is not None:
@@ -169,7 +151,7 @@ class MemoryLog:
 
     def max_timestamp_offset(self) -> TimestampOffset | None:
         start, newest = self._log_start_offset, -1
-        for header, view in self._batches(start):
+        for header, view in self.batches(start):
             if header.max_timestamp > newest:
                 is_whole = header.base_offset >= start
                 newest = max(newest, header.max_timestamp if is_whole else newest_from(view, header, start))
@@ -177,7 +159,7 @@ class MemoryLog:
             return None
         found = self.offset_for_timestamp(newest)
         if found is None:
-            for header, _ in self._batches(start):
+            for header, _ in self.batches(start):
                 if header.max_timestamp == newest:
                     return TimestampOffset(newest, header.last_offset, header.partition_leader_epoch)
         return found
@@ -185,10 +167,11 @@ class MemoryLog:
     def truncate_to(self, offset: int) -> None:
         if offset >= self._log_end_offset:
             return
+        self.generation += 1
         self._blocks.truncate(max(offset, self._log_start_offset))
         end = self._log_start_offset
         self.producers.become((entry.copy() for entry in self._producers_before), end)
-        for header, view in self._batches(0):
+        for header, view in self.batches(0):
             self.producers.append(header, view)
             end = max(end, header.next_offset)
         self._log_end_offset = self.producers.end_offset = end
@@ -201,13 +184,14 @@ class MemoryLog:
         if offset > self._log_end_offset:
             raise OffsetOutOfRange(offset, self._log_start_offset, self._log_end_offset)
         self._log_start_offset = offset
+        self.generation += 1
         self._drop_before(offset)
         self._aborted.drop_before(offset)
         self.epochs.truncate_from_start(offset)
 
     def _drop_before(self, offset: int) -> None:
         before = self._producers_before
-        for header, view in islice(self._batches(0), self._blocks.batches_before(offset)):
+        for header, view in islice(self.batches(0), self._blocks.batches_before(offset)):
             before.append(header, view)
         self._blocks.drop_before(offset)
         if len(before) > len(self.producers):
@@ -217,13 +201,30 @@ class MemoryLog:
     def plan_ages(self) -> None:
         return None
 
+    def bytes_below(self, offset: int) -> int:
+        """Of all batches that end below an offset."""
+        return self._blocks.bytes_below(offset)
+
+    def replace(self, kept: Sequence[Kept], end_offset: int, aborted: Sequence[AbortedTransaction]) -> None:
+        """What is left of everything below `end_offset`, and of the transactions that were aborted there."""
+        blocks = BatchBlocks()
+        for base_offset, last_offset, buffer in kept:
+            blocks.append(base_offset, last_offset, buffer)
+        for header, buffer in self.batches(end_offset):
+            blocks.append(header.base_offset, header.last_offset, buffer)
+        index = TransactionIndex()
+        for each in (*aborted, *(each for each in self._aborted if each.last_offset >= end_offset)):
+            index.append(each)
+        self._blocks, self._aborted = blocks, index
+        self.generation += 1
+
     def retain(self, now_ms: int, *, limit: int | None = None, deletes: bool = True) -> bool:
         if not deletes:
             return False
         # Batch by batch: there are no segments whose youngest record keeps the others.
         start, size = self._log_start_offset, self.size_bytes
-        retention_ms, retention_bytes = self._config.retention_ms, self._config.retention_bytes
-        for header, _ in self._batches(start):
+        retention_ms, retention_bytes = self.config.retention_ms, self.config.retention_bytes
+        for header, _ in self.batches(start):
             aged = 0 <= retention_ms < now_ms - header.max_timestamp and header.max_timestamp >= 0
             if not aged and not 0 <= retention_bytes <= size - header.size:
                 break
@@ -234,7 +235,7 @@ class MemoryLog:
         return False
 
     def configure(self, config: LogConfig) -> None:
-        self._config = config
+        self.config = config
         self.producers.expiration_ms = config.producer_id_expiration_ms
 
     def flush(self) -> None:

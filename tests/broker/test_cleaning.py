@@ -92,6 +92,15 @@ async def test_a_dirty_topic_is_compacted_and_the_checkpoint_says_so(tmp_path: P
         assert not await running.cluster.cleaner.clean_dirtiest()
 
 
+async def test_a_topic_in_memory_is_compacted_too() -> None:
+    async with broker(None, SteppedTime()) as (running, client):
+        await create_topic(running, "t", configs=COMPACTED)
+        await dirty(client, "t")
+        assert await running.cluster.cleaner.clean_dirtiest()
+        assert await consume(client, "t") == [(1, b"b", b"1"), (2, b"a", b"2"), (3, b"c", b"1")]
+        assert not await running.cluster.cleaner.clean_dirtiest()
+
+
 async def test_it_happens_by_itself_as_time_goes_by(tmp_path: Path) -> None:
     time = SteppedTime()
     async with broker(tmp_path, time, **{"log.cleaner.enable": "true"}) as (running, client):

@@ -7,7 +7,7 @@ from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import BatchHeader, Record
 from kwire_storage.cleaner.cleaning import clean
 from kwire_storage.cleaner.job import CleaningJob, CleaningResult
-from kwire_storage.engine import LogConfig, ValidBatch
+from kwire_storage.engine import LogConfig, PartitionLog, ValidBatch
 from kwire_storage.files import Files
 from kwire_storage.log_dirs import LogDirs
 from kwire_storage.segments.compaction import CleaningResources
@@ -43,7 +43,7 @@ def end_transaction(log: SegmentedLog, producer_id: int, *, commit: bool) -> Non
     log.append([marker(log.log_end_offset, commit=commit, producer_id=producer_id, producer_epoch=0)], 0)
 
 
-def limit(log: SegmentedLog) -> int:
+def limit(log: PartitionLog) -> int:
     """The last stable offset."""
     undecided = log.producers.first_undecided_offset
     return log.log_end_offset if undecided is None else undecided
@@ -79,7 +79,7 @@ def roll_and_compact(log: SegmentedLog, now_ms: int = 0) -> CleaningResult | Non
     return compact(log, now_ms)
 
 
-def headers(log: SegmentedLog) -> list[BatchHeader]:
+def headers(log: PartitionLog) -> list[BatchHeader]:
     """Of all batches from the beginning on; their checksums must be right."""
     found = []
     data = read_all(log)
@@ -89,7 +89,7 @@ def headers(log: SegmentedLog) -> list[BatchHeader]:
     return found
 
 
-def records(log: SegmentedLog, *, committed: bool = False) -> list[Record]:
+def records(log: PartitionLog, *, committed: bool = False) -> list[Record]:
     """All records from the beginning on, without markers; with `committed`, without aborted ones."""
     aborted = log.aborted_transactions(log.log_start_offset, log.log_end_offset) if committed else []
     found: list[Record] = []
@@ -106,7 +106,7 @@ def records(log: SegmentedLog, *, committed: bool = False) -> list[Record]:
     return found
 
 
-def pairs(log: SegmentedLog, *, committed: bool = False) -> list[tuple[int, bytes | None, bytes | None]]:
+def pairs(log: PartitionLog, *, committed: bool = False) -> list[tuple[int, bytes | None, bytes | None]]:
     """Offset, key and value of each record, but for what `roll_and_compact` adds."""
     return [
         (each.offset, each.key, each.value)

@@ -199,6 +199,24 @@ def test_a_log_that_changed_meanwhile_stays_as_it_is(
     dirs.close(clean=True)
 
 
+def test_a_cleaning_of_a_segment_that_was_cut_meanwhile_is_thrown_away(tmp_path: Path) -> None:
+    dirs = open_dirs(tmp_path)
+    log = open_log(dirs)
+    fill(log)
+    write(log, [(b"a", b"in a segment that stays")])
+    log.roll(0)
+    write(log, [(b"f", b"1")])
+    cleaning = log.compaction.plan(limit(log), 0, CleaningResources())
+    assert cleaning is not None
+    [group] = run(cleaning.job).groups
+    log.truncate_to(9)
+    assert log.segment_offsets == group.base_offsets, "none of them is gone"
+    expected = read_all(log)
+    assert not log.compaction.commit(cleaning, group, 0)
+    assert read_all(log) == expected
+    dirs.close(clean=True)
+
+
 def test_a_rename_that_fails_leaves_the_log_as_it_was(tmp_path: Path) -> None:
     for at in itertools.count():
         files = FailingRename()
