@@ -143,7 +143,7 @@ class Keeper(Caller):
             await self.pause(0.5)
             at = self.rng.randrange(len(self._facts))
             if self.rng.random() < 0.75:
-                await self._do(self._writers[at].write)
+                await self._do(lambda: self._writers[at].write())  # noqa: B023
             else:
                 await self._do(lambda: self._audit(at))  # noqa: B023
         await self.close()
