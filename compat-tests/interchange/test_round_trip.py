@@ -144,7 +144,8 @@ async def go_on(client: Client, played: Played) -> None:
     await open_one.write(79)
 
 
-def test_a_real_kafka_serves_what_kwire_wrote_and_kwire_what_became_of_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_a_real_kafka_serves_what_kwire_wrote_and_kwire_what_became_of_it(tmp_path: Path, how: str) -> None:
     home = tmp_path / "kafka"
     ours = tmp_path / "ours"
     properties = {"metadata.max.retention.bytes": "0", **SNAPSHOTS, "offsets.topic.num.partitions": "5"}
@@ -156,11 +157,15 @@ def test_a_real_kafka_serves_what_kwire_wrote_and_kwire_what_became_of_it(tmp_pa
             await create_topic(broker, "behind-the-snapshot")
             await broker.cluster.controller.snapshot()
             await create_topic(broker, "behind-them-all")
-            return await census(client), played
+            seen = await census(client)
+            if how == "killed":  # what the operating system has of a process that is gone
+                shutil.copytree(ours, home / "logs")
+            return seen, played
 
     written, played = trio.run(write)
     assert len(list((ours / "__cluster_metadata-0").glob("*.checkpoint"))) == 1
-    shutil.copytree(ours, home / "logs")
+    if how == "stopped":
+        shutil.copytree(ours, home / "logs")
     kafka = started(Exported("4.4.0", home, QUICK_ABORTS))
 
     async def look() -> tuple[Census, Census]:

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import trio
 from kwire_storage.cleaner.job import CleaningResult
-from kwire_storage.engine import StorageError
+from kwire_storage.engine import Compaction, StorageError
 from kwire_storage.memory_compaction import CleaningInMemory
 from kwire_storage.segments.compaction import CleaningResources
 
@@ -154,19 +154,23 @@ class LogCleaner:
                 return True  # retention took segments before they were read; the others are planned anew
             raise
         for group in result.groups:
-            if self._is_open(partition):
+            if self._has_still(partition, compaction):
                 compaction.commit(cleaning, group, now_ms)
                 await trio.lowlevel.checkpoint()
             else:
                 with suppress(StorageError):
                     compaction.throw_away(group)
-        if not self._is_open(partition):
+        if not self._has_still(partition, compaction):
             return False
         if result.groups:
             await run_in_thread(compaction.sync)
         compaction.end(cleaning, result.dirty_offset)
         self._tell(partition, result)
         return not cleaning.is_void
+
+    def _has_still(self, partition: Partition, compaction: Compaction) -> bool:
+        """Whether it is the partition's log that is being cleaned, which may have been deleted or moved."""
+        return self._is_open(partition) and partition.log.compaction is compaction
 
     def _tell(self, partition: Partition, result: CleaningResult) -> None:
         logger.info(

@@ -87,6 +87,7 @@ class Cluster:
         self._partitions: dict[tuple[str, int], Partition] = {}
         self._homes: dict[tuple[str, int], int] = {}
         self._known: dict[str, TopicImage] = {}
+        self._is_loaded = False
         self._rules: dict[tuple[str, int], ProduceRules] = {}
         self._rule_versions: set[int] = set()
         self.housekeeping = Housekeeping(
@@ -221,6 +222,7 @@ class Cluster:
         `nursery`.
         """
         await self.controller.start()
+        self._is_loaded = True
         self.controller.subscribe(self._image_changed)
         await self._recover()
         self.groups.start(nursery)
@@ -252,9 +254,13 @@ class Cluster:
         nursery.start_soon(self.housekeeping.run_flushes, flushes_ms)
 
     async def close(self, *, clean: bool = True) -> None:
-        """Closes every log; `clean` leaves the marks by which the next start needs no recovery. What the disk
-        refuses is logged, and the rest closed.
+        """Closes every log; `clean` leaves the marks by which the next start needs no recovery, and so does
+        the end of a start that was refused before it changed anything. What the disk refuses is logged, and
+        the rest closed.
         """
+        clean = clean or (
+            not self._is_loaded and all(directories.was_clean for directories in self.directories.values())
+        )
         await self.cleaner.close()
         self.transactions.close()
         self.groups.close()

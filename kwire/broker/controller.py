@@ -72,6 +72,7 @@ class Controller:
         self._blocks: dict[int, tuple[int, int]] = {}
         self._syncing = trio.Lock()
         self._synced_to = 0
+        self._snapshotting = trio.Lock()
         self.node_id = -1
         """The node whose directory holds the metadata log."""
 
@@ -208,9 +209,9 @@ class Controller:
             segment_ms=cluster.config.integer("metadata.log.segment.ms"),
             now_ms=now_ms,
         )
-        self._log = log
         self._replayer = Replayer(ClusterImage(cluster_id=home.cluster_id))
         self._load(log)
+        self._log = log  # from here on it is written to, also by a close
 
         offset = log.begin_epoch(self.node_id, home.directory_ids[0], now_ms)
         self._replayer.replay((), last_offset=offset, epoch=log.epoch)
@@ -265,6 +266,10 @@ class Controller:
         :return: None where the newest snapshot has it all, or the cluster has stopped.
         :raises StorageError: the snapshot is not there, or what is old could not be removed.
         """
+        async with self._snapshotting:
+            return await self._snapshot()
+
+    async def _snapshot(self) -> SnapshotId | None:
         log, image = self._log, self.image
         if log is None or self._replayer.in_transaction:
             return None

@@ -21,11 +21,13 @@ from kwire_storage.files import Files
 from kwire_storage.log_dirs import ForeignDirectory, LockedError
 
 from kwire.broker.cluster import Cluster
+from kwire.broker.controller import ClusterError
 from kwire.broker.data_directories import open_directories
 from kwire.broker.listeners import DEFAULT_PORT, Listener, ListenerError
 from kwire.broker.node import Node
 from kwire.broker.node_settings import nodes_of
 from kwire.config import BrokerConfig
+from kwire.coordinators.metadata.replay import ReplayError
 from kwire.partitions.clock import Clock
 from kwire.server.listening import CannotListen
 from kwire.server.request_log import RequestLog
@@ -177,7 +179,7 @@ async def run_broker(
             async with trio.open_nursery() as nursery:
                 try:
                     await cluster.start(nursery)
-                except StorageError as failure:
+                except (ClusterError, ReplayError, StorageError) as failure:
                     raise CannotStart(str(failure)) from failure
                 await server.serve(
                     cluster, ready=partial(task_status.started, running), request_log=settings.request_log

@@ -420,7 +420,8 @@ class LogDirs:
                     if directory not in failed:
                         path = directory.file(file_names.CLEAN_SHUTDOWN)
                         with storing("writing", path):
-                            data = checkpoints.encode_clean_shutdown(broker_epoch)
+                            epoch = broker_epoch if broker_epoch >= 0 else self.previous_broker_epoch
+                            data = checkpoints.encode_clean_shutdown(epoch)
                             self._files.write_file(path, data, sync=True)
                 except StorageError as error:
                     log.error("%s", error)

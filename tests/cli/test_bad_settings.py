@@ -8,10 +8,16 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from kwire_storage.log_dirs import LogDirs
 
+from kwire.broker.metadata_log import MetadataLog
+from kwire.coordinators.metadata import records as m
+from kwire.coordinators.metadata.features import METADATA_VERSION
 from tests.cli.test_serve import COMMAND, DEADLINE_SECONDS, refused, running
+from tests.storage.disks import uuids
 
 # --set ..., what the message names
 SETTINGS = [
@@ -113,6 +119,31 @@ def test_data_of_another_cluster_or_node_is_refused_and_left_as_it_is(tmp_path: 
     assert "node" in refused("--port", "0", "--data", str(data), "--set", "node.id=7")
     assert "different clusters" in refused("--port", "0", "--set", f"log.dirs={data},{other}")
     assert contents(tmp_path) == before
+
+
+NEWER = m.feature_level_record("metadata.version", METADATA_VERSION + 1)
+CONTRADICTION = m.remove_topic_record(UUID(int=77))
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [(NEWER, "open it with the Kafka that wrote it, or a newer kwire"), (CONTRADICTION, "is not there")],
+    ids=["newer", "contradiction"],
+)
+def test_metadata_that_cannot_be_understood_is_refused_and_left_as_it_is(
+    record: m.Record, said: str, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    with running("--port", "0", "--data", str(data)) as (process, _):
+        process.terminate()
+        process.wait(DEADLINE_SECONDS)
+    dirs = LogDirs([str(data)], node_id=1, new_uuid=uuids())
+    log = MetadataLog(dirs, segment_bytes=1 << 30, now_ms=0)
+    log.append([record], METADATA_VERSION, 0)
+    dirs.close(clean=True)
+    before = contents(data)
+    assert said in refused("--port", "0", "--data", str(data))
+    assert contents(data) == before
 
 
 def test_a_cluster_id_that_is_not_the_datas_is_refused(tmp_path: Path) -> None:

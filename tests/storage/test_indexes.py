@@ -242,7 +242,8 @@ def test_an_entry_that_lies_about_aborted_data_hides_none(tmp_path: Path) -> Non
     log.append([marker(log.log_end_offset, commit=False, producer_id=5, producer_epoch=0)], 0)
     dirs.close(clean=True)
     path = tmp_path / "topic-0" / f"{0:020d}.index"
-    lied = [(at, position) for at, (_, position) in enumerate(struct.iter_unpack(">ii", path.read_bytes()))]
+    *entries, newest = struct.iter_unpack(">ii", path.read_bytes())
+    lied = [*((at, position) for at, (_, position) in enumerate(entries)), newest]
     path.write_bytes(b"".join(struct.pack(">ii", *entry) for entry in lied))
     dirs, log = open_log(tmp_path)
     assert offsets(log, 10, 1) == [(10, 11)]
@@ -250,6 +251,42 @@ def test_an_entry_that_lies_about_aborted_data_hides_none(tmp_path: Path) -> Non
     bound = log.bound_behind(10, found)
     assert bound >= 12
     assert len(log.aborted_transactions(10, bound)) == 1
+    dirs.close(clean=True)
+
+
+def test_an_index_that_goes_beyond_its_log_does_not_stop_what_is_appended(tmp_path: Path) -> None:
+    config = LogConfig(index_interval_bytes=100)
+    dirs, log = open_log(tmp_path, config)
+    times: Times = {}
+    append_shapes(log, [([5, 6], 0, False, 0)] * 8, times)
+    dirs.close(clean=True)
+    path = tmp_path / "topic-0" / f"{0:020d}.index"
+    data = bytearray(path.read_bytes())
+    struct.pack_into(">i", data, len(data) - 8, 9999)
+    path.write_bytes(data)
+    dirs, log = open_log(tmp_path, config)
+    append_shapes(log, [([7, 8], 0, False, 0)] * 8, times)
+    check(log, times)
+    dirs.close(clean=True)
+
+
+@pytest.mark.parametrize("offset", [3, 1 << 40, (1 << 63) - 1])
+def test_a_last_batch_whose_offset_can_not_be_right_is_left_out(tmp_path: Path, offset: int) -> None:
+    """The checksum does not cover it; and after a clean stop nobody looks at checksums."""
+    dirs, log = open_log(tmp_path, LogConfig())
+    times: Times = {}
+    append_shapes(log, [([5, 6], 0, False, 0)] * 4, times)
+    end = log.log_end_offset
+    dirs.close(clean=True)
+    path = tmp_path / "topic-0" / f"{0:020d}.log"
+    data = path.read_bytes()
+    moved = bytearray(batch(end, 1).buffer)
+    struct.pack_into(">q", moved, 0, offset)
+    path.write_bytes(data + moved)
+    dirs, log = open_log(tmp_path, LogConfig())
+    assert log.log_end_offset == end
+    append_shapes(log, [([7, 8], 0, False, 0)] * 4, times)
+    check(log, times)
     dirs.close(clean=True)
 
 

@@ -533,3 +533,27 @@ def test_a_transaction_marker_tells_its_coordinators_epoch(tmp_path: Path) -> No
     file.write_bytes(marker(0, commit=False, producer_id=5, producer_epoch=0).buffer)
     (_, record) = rows(file)
     assert (record["control"], record["coordinator_epoch"]) == ("ABORT", 7)
+
+
+def test_the_room_that_kafka_gives_an_index_ahead_is_one_row_and_no_finding(directory: Path) -> None:
+    size = 10 << 20
+    for suffix in (".index", ".timeindex"):
+        path = last(directory, suffix)
+        entries = len(rows(path))
+        append_to(path, bytes(size))
+        *_, room = found = rows(path)
+        assert len(found) == entries + 1
+        assert (room["type"], room["size"]) == ("room", size)
+    assert faults(directory) == []
+    append_to(last(directory, ".index"), b"\0\0\0\1\0\0\0\1")
+    assert faults(directory)
+
+
+def test_an_index_of_zeros_is_read_in_linear_time(tmp_path: Path) -> None:
+    """A zero among the first entries is no reason to look through the rest more than once."""
+    path = tmp_path / f"{0:020d}.timeindex"
+    path.write_bytes(bytes(12 * 40_000) + b"\1")
+    files = CountingFiles()
+    with pytest.raises(Unreadable):
+        list(dump.rows(str(path), files))
+    assert files.bytes <= 4 * path.stat().st_size

@@ -39,53 +39,53 @@ def scan(data: bytes, count: int, last_offset_delta: int) -> Spans:
     # As many offsets as records: they count up, whatever the records say, as for Kafka's broker.
     is_whole = count == last_offset_delta + 1
     previous = -1
-    position = 0
+    position = 0  # of a record, and then behind it; `at` goes through it
     try:
         for place in range(count):
             add_start(position)
+            # Varints of a byte or two are decoded in line, lengths as they stand: twice the number, the sign
+            # in the lowest bit.
             length = data[position]
-            position += 1
-            if length > 0x7F:
-                if (byte := data[position]) < 0x80:
-                    length = (length & 0x7F) | byte << 7
-                    position += 1
-                else:
-                    length, position = read_int(data, position - 1)
-                    length <<= 1
-            record_end = position + (length >> 1)
-            if length & 1 or length < 12 or record_end > end:
-                left = end - position
-                raise CorruptBatch(Reason.RECORD, f"record length {length >> 1} where {left} bytes are left")
-            position += 1  # attributes
-            while data[position] > 0x7F:  # timestamp delta
-                position += 1
-            position += 1
-            if is_whole:
-                while data[position] > 0x7F:
-                    position += 1
-                position += 1
+            if length < 0x80:
+                at = position + 2  # behind the attributes
+                position += (length >> 1) + 1
+            elif (byte := data[position + 1]) < 0x80:
+                length = (length & 0x7F) | byte << 7
+                at = position + 3
+                position += (length >> 1) + 2
             else:
-                delta, position = read_int(data, position)
+                size, at = read_int(data, position)
+                length, position, at = size << 1, at + size, at + 1
+            if length & 1 or length < 12 or position > end:
+                raise CorruptBatch(Reason.RECORD, f"record length {length >> 1} where {end} bytes are in all")
+            while data[at] > 0x7F:  # timestamp delta
+                at += 1
+            at += 1
+            if is_whole:
+                while data[at] > 0x7F:
+                    at += 1
+                at += 1
+            else:
+                delta, at = read_int(data, at)
                 if not previous < delta <= last_offset_delta:
                     raise CorruptBatch(Reason.RECORD, f"offset delta {delta} after {previous}")
                 deltas.append(delta)
                 previous = delta
-            length = data[position]
-            position += 1
+            length = data[at]
+            at += 1
             if length > 0x7F:
-                length, position = read_int(data, position - 1)
-                length <<= 1
-            if length & 1 or length < 0:
+                size, at = read_int(data, at - 1)
+                length = size << 1 if size >= 0 else 1
+            if length & 1:
                 add_key(None)
             else:
-                key_end = position + (length >> 1)
-                add_key(data[position:key_end])
-                position = key_end
-            if position >= record_end:
+                key_end = at + (length >> 1)
+                add_key(data[at:key_end])
+                at = key_end
+            if at >= position:
                 raise CorruptBatch(Reason.RECORD, "a key reaches beyond its record")
-            if data[position] & 1:  # the sign is the lowest bit
+            if data[at] & 1:
                 valueless.append(place)
-            position = record_end
     except IndexError:
         raise CorruptBatch(Reason.RECORD, "a record is cut off") from None
     if position != end:

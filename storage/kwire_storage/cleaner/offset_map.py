@@ -4,8 +4,12 @@ Kafka keeps an MD5 of each key, so that somebody who makes two keys with the sam
 records. Here short keys are kept as they are and long ones as a SHA-256, told apart by their length.
 """
 
-from collections.abc import Sequence
-from hashlib import sha256
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import hashlib
 
 BYTES_AN_ENTRY = 136
 """Of a dict that is about to grow: a key of 16 to 31 bytes, an offset, and both dicts' tables."""
@@ -14,10 +18,17 @@ LONGEST_KEPT = 32
 _NEVER = 1 << 63
 
 
+@cache
+def _sha256() -> Callable[[bytes], "hashlib._Hash"]:
+    import hashlib  # with OpenSSL, which a broker's start does without
+
+    return hashlib.sha256
+
+
 def _digest(key: bytes | None) -> bytes | None:
     if key is None or len(key) <= LONGEST_KEPT:
         return key
-    return sha256(key).digest() + b"#"
+    return _sha256()(key).digest() + b"#"
 
 
 class OffsetMap:

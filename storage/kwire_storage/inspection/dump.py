@@ -123,15 +123,34 @@ def _record_rows(batch: Batch, decode: Decoder) -> Iterator[Row]:
 def _offset_index(path: str, files: Files) -> Iterator[Row]:
     base = _base_offset(path)
     with Source(path, files) as source:
-        for offset, position in offset_entries.entries(source, offset_entries.OFFSETS):
+        looked = False
+        for at, (offset, position) in enumerate(offset_entries.entries(source, offset_entries.OFFSETS)):
+            if not position and not looked:
+                looked = True
+                if room := _room(source, at * offset_entries.OFFSETS.size):
+                    yield room
+                    return
             yield {"type": "entry", "offset": base + offset, "position": position}
 
 
 def _time_index(path: str, files: Files) -> Iterator[Row]:
     base = _base_offset(path)
     with Source(path, files) as source:
-        for timestamp, offset in offset_entries.entries(source, offset_entries.TIMES):
+        looked = False
+        for at, (timestamp, offset) in enumerate(offset_entries.entries(source, offset_entries.TIMES)):
+            if not timestamp and not looked:
+                looked = True
+                if room := _room(source, at * offset_entries.TIMES.size):
+                    yield room
+                    return
             yield {"type": "entry", "timestamp": timestamp, "offset": base + offset}
+
+
+def _room(source: Source, position: int) -> Row | None:
+    """What Kafka gives an index ahead, told in one row."""
+    if not offset_entries.zeros_from(source, position):
+        return None
+    return {"type": "room", "position": position, "size": source.size - position}
 
 
 def _transaction_index(path: str, files: Files) -> Iterator[Row]:

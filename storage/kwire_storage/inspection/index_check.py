@@ -49,12 +49,16 @@ class Told:
 class _Entries:
     """The entries of a file with their positions, one ahead."""
 
-    def __init__(self, source: Source, layout: Struct) -> None:
+    def __init__(self, source: Source, layout: Struct, *, room_ahead: bool = False) -> None:
+        self._source = source
+        self._room_ahead = room_ahead
         self._size = layout.size
         self._entries = offset_entries.entries(source, layout)
         self._position = -layout.size
         self.current: tuple[int, ...] | None = None
         self.broken: Unreadable | None = None
+        self.has_room = False
+        """Whether zeros follow: a Kafka that did not close it, so that its last entry may be missing."""
         self.step()
 
     @property
@@ -68,15 +72,19 @@ class _Entries:
         except Unreadable as wrong:
             self.current, self.broken = None, wrong
         self._position += self._size
+        if self._room_ahead and self.current is not None and not any(self.current):
+            self._room_ahead = False  # one look: what follows is zeros, or it is wrong
+            if offset_entries.zeros_from(self._source, self._position):
+                self.current, self.has_room = None, True
 
 
 class OffsetIndexCheck:
     """Entries rise; at each one's position begins a batch that holds, or lies before, its offset."""
 
-    def __init__(self, source: Source, base_offset: int) -> None:
+    def __init__(self, source: Source, base_offset: int, *, room_ahead: bool) -> None:
         self._base = base_offset
         self._told = Told(source.path)
-        self._entries = _Entries(source, offset_entries.OFFSETS)
+        self._entries = _Entries(source, offset_entries.OFFSETS, room_ahead=room_ahead)
         self._previous = (-1, 0)
 
     def see(self, batch: Batch) -> Iterator[Finding]:
@@ -118,13 +126,12 @@ class TimeIndexCheck:
     the segment's.
     """
 
-    def __init__(self, source: Source, base_offset: int, *, is_complete: bool) -> None:
+    def __init__(self, source: Source, base_offset: int, *, room_ahead: bool) -> None:
         self._base = base_offset
         self._told = Told(source.path)
-        self._entries = _Entries(source, offset_entries.TIMES)
+        self._entries = _Entries(source, offset_entries.TIMES, room_ahead=room_ahead)
         self._previous = (-1, -1)
         self._newest = -1
-        self._is_complete = is_complete
 
     def see(self, batch: Batch) -> Iterator[Finding]:
         self._newest = max(self._newest, batch.max_timestamp)
@@ -160,7 +167,8 @@ class TimeIndexCheck:
             self._entries.step()
         yield from self._told.rest()
         yield from _broken(self._entries)
-        if self._is_complete and self._entries.broken is None and self._previous[0] < max_timestamp:
+        is_closed = self._entries.broken is None and not self._entries.has_room
+        if is_closed and self._previous[0] < max_timestamp:
             yield from self._told.tell(
                 f"its last timestamp is {self._previous[0]}; the segment's largest is {max_timestamp}"
             )

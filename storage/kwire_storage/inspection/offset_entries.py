@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from struct import Struct
 
-from .source import Source, Unreadable
+from .source import CHUNK_BYTES, Source, Unreadable
 
 OFFSETS = Struct(">ii")
 """Relative offset, position."""
@@ -12,6 +12,18 @@ TIMES = Struct(">qi")
 TRANSACTIONS = Struct(">hqqqq")
 """Version, producer id, first offset, last offset, last stable offset."""
 _AT_ONCE = 4096
+
+
+def zeros_from(source: Source, position: int) -> bool:
+    """Whether the file holds nothing but zeros from there on: the room that Kafka gives an index ahead, until
+    its segment is sealed.
+    """
+    while position < source.size:
+        part = source.view(position, CHUNK_BYTES)
+        if any(part):
+            return False
+        position += len(part) or source.size
+    return True
 
 
 def entries(source: Source, layout: Struct) -> Iterator[tuple[int, ...]]:

@@ -237,11 +237,9 @@ class PartitionCheck:
     ) -> list[Check]:
         # Those of the last segment are in the broker's memory until a clean stop; what their files hold
         # until then does not count.
-        if is_last and not self._was_clean:
+        in_motion = is_last and not self._was_clean
+        if in_motion:
             suffixes = suffixes - set(_INDEXES)
-            in_motion = True
-        else:
-            in_motion = False
         sources: dict[str, Source | None] = {
             suffix: opened.enter_context(Source(self._file(base, suffix), self._files))
             if suffix in suffixes
@@ -250,9 +248,9 @@ class PartitionCheck:
         }
         checks: list[Check] = []
         if (offsets := sources[file_names.OFFSET_INDEX]) is not None:
-            checks.append(OffsetIndexCheck(offsets, base))
+            checks.append(OffsetIndexCheck(offsets, base, room_ahead=is_last))
         if (times := sources[file_names.TIME_INDEX]) is not None:
-            checks.append(TimeIndexCheck(times, base, is_complete=not in_motion))
+            checks.append(TimeIndexCheck(times, base, room_ahead=is_last))
         if not in_motion:
             path = self._file(base, file_names.TRANSACTION_INDEX)
             transactions = sources[file_names.TRANSACTION_INDEX]

@@ -122,7 +122,9 @@ class OffsetIndex:
         if not index._positions:
             return index
         # The first batch never gets an entry, so zeros (a file given room ahead, or a lost page) stand out.
-        if index._offsets[0] < 0 or index._positions[0] <= 0 or index._positions[-1] >= log_size:
+        if index._offsets[0] < 0 or index._positions[0] <= 0:
+            return None
+        if not index._positions[0] <= index._positions[-1] < log_size:
             return None
         return index if index._rises(index._offsets) and index._rises(index._positions) else None
 

@@ -12,6 +12,7 @@ from kwire_codecs.records.batch import HEADER_SIZE, LOG_OVERHEAD
 
 from ..engine import StorageError
 from ..files import OpenFile
+from .offset_index import MAX_RELATIVE_OFFSET
 
 SCAN_BYTES = 8192
 
@@ -37,10 +38,11 @@ class Place(NamedTuple):
 def walk(
     file: OpenFile, position: int, end: int, least_offset: int, descriptor: int | None = None
 ) -> Iterator[tuple[memoryview, int, Place]]:
-    """Each batch from `position` to `end`, none of which begins below `least_offset`: its place, after a
-    buffer and the position in it where its header is. With a descriptor that a slice holds, a thread may
-    walk.
+    """Each batch from `position` to `end`: its place, after a buffer and the position in it where its header
+    is. Offsets rise, from `least_offset` up to where an index of offsets relative to it can reach. With a
+    descriptor that a slice holds, a thread may walk.
     """
+    largest_offset = least_offset + MAX_RELATIVE_OFFSET
     chunk, chunk_start, ask = memoryview(b""), position, SCAN_BYTES
     while position < end:
         at = position - chunk_start
@@ -50,10 +52,16 @@ def walk(
                 raise _unreadable(file, position, end)
         base_offset, length, last_delta, max_timestamp = _PLACE.unpack_from(chunk, at)
         size = length + LOG_OVERHEAD
-        if size < HEADER_SIZE or position + size > end or last_delta < 0 or base_offset < least_offset:
+        if (
+            size < HEADER_SIZE
+            or position + size > end
+            or last_delta < 0
+            or not least_offset <= base_offset <= largest_offset - last_delta
+        ):
             raise _unreadable(file, position, end)
         yield chunk, at, Place(position, size, base_offset, base_offset + last_delta, max_timestamp)
         position += size
+        least_offset = base_offset + last_delta + 1
         ask = SCAN_BYTES if size < SCAN_BYTES else HEADER_SIZE  # one of the size of this one may follow
 
 

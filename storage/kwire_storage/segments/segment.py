@@ -253,8 +253,13 @@ class Segment:
         for place in index_use.tail_places(self):
             if place.base_offset <= offset <= place.last_offset:
                 has_time = place.max_timestamp == timestamp
-            self._take_in(place.position, place.size, place.last_offset, place.max_timestamp)
+            try:
+                self._take_in(place.position, place.size, place.last_offset, place.max_timestamp)
+            except ValueError as wrong:
+                raise StorageError(f"{self.path(file_names.OFFSET_INDEX)} can't go on: {wrong}") from wrong
             self.end_offset = place.last_offset + 1
+        if len(self.offsets) and self.offsets.last[0] >= self.end_offset:
+            raise StorageError(f"{self.path(file_names.OFFSET_INDEX)} goes beyond its log")
         if timestamp >= 0 and not (
             index_use.has_time(self, timestamp, offset) if has_time is None else has_time
         ):

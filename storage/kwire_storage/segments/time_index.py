@@ -78,6 +78,8 @@ class TimeIndex:
         if len(data) % ENTRY_BYTES or (log_size and not data):
             return None
         index = cls(base_offset)
+        if data and _ENTRY.unpack_from(data, len(data) - ENTRY_BYTES)[0] < _ENTRY.unpack_from(data)[0]:
+            return None  # as with megabytes of zeros, the room that Kafka gives it ahead
         pairs = list(_ENTRY.iter_unpack(data))
         for (timestamp, offset), (next_timestamp, next_offset) in pairwise(pairs):
             if next_timestamp <= timestamp or next_offset < offset:
