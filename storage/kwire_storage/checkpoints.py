@@ -30,6 +30,8 @@ def _decode(data: bytes, fields: int) -> list[list[str]]:
         lines = data.decode().splitlines()
     except UnicodeDecodeError as wrong:
         raise BadCheckpoint(f"it is not text: {wrong}") from None
+    if data and not data.endswith(b"\n"):
+        raise BadCheckpoint("it ends in the middle of a line")
     if len(lines) < 2:
         return []  # as Kafka has it: a file that was made and never written
     if lines[0].strip() != str(VERSION):

@@ -58,6 +58,8 @@ class LogDirectory:
         with storing("making", self.path):
             self._made = not self.files.is_directory(self.path)
             self.files.makedirs(self.path)
+            if self._made:
+                self.files.sync_directory(os.path.dirname(self.path))
         path = self.file(file_names.LOCK)
         with storing("locking", path):
             self._lock = self.files.open(path, os.O_RDWR | os.O_CREAT)
@@ -133,6 +135,8 @@ class LogDirectory:
                 self.was_clean = True
                 self.previous_broker_epoch = checkpoints.decode_clean_shutdown(data)
                 self.files.remove(path)
+                # Else a loss of power brings it back, beside logs that were written to since.
+                self.files.sync_directory(self.path)
         self.recovery_points = self._read_offsets(file_names.RECOVERY_POINTS)
         self.high_watermarks = self._read_offsets(file_names.HIGH_WATERMARKS)
         self.log_start_offsets = self._read_offsets(file_names.LOG_START_OFFSETS)

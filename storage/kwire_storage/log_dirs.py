@@ -416,6 +416,10 @@ class LogDirs:
             for directory in self._directories:
                 try:
                     self._log_start_changed(directory, *self._open)
+                    if directory.log_start_offsets:
+                        directory.write_offsets(
+                            file_names.LOG_START_OFFSETS, directory.log_start_offsets, sync=True
+                        )
                     self._checkpoint(directory, sync=True)
                     if directory not in failed:
                         path = directory.file(file_names.CLEAN_SHUTDOWN)

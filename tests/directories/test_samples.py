@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 from kwire_storage.files import Files
+from kwire_storage.inspection import dump
+from kwire_storage.inspection.decoders import decoder_for
 from kwire_storage.inspection.directory_check import DirectoryCheck
 
 from kwire.testing.broker_process import BrokerProcess
@@ -68,6 +70,27 @@ def test_a_sample_is_served_as_it_was_written(tmp_path: Path, archive: Path, sto
     for _ in range(2):  # and once more, from what kwire has made of it
         assert told(data) == expected(archive)
         assert faults(data) == []
+
+
+@pytest.mark.parametrize("archive", SAMPLES, ids=lambda archive: archive.name.removesuffix(".tar.xz"))
+def test_every_record_that_kwire_or_kafka_wrote_for_itself_is_decoded(tmp_path: Path, archive: Path) -> None:
+    data = unpacked(archive, tmp_path / "data")
+    kinds: set[object] = set()
+    for folder in sorted(data.glob("__*")):
+        for path in folder.glob("*.log"):
+            for row in dump.rows(str(path), Files(), records=True, decoder=decoder_for(folder.name)):
+                assert "not_decoded" not in row, row
+                kinds |= {row.get("record"), row.get("control")}
+    assert kinds >= {
+        "OffsetCommit",
+        "TransactionLog",
+        "TopicRecord",
+        "PartitionRecord",
+        "ConfigRecord",
+        "FeatureLevelRecord",
+        "RegisterBrokerRecord",
+        "LEADER_CHANGE",
+    }
 
 
 @pytest.mark.parametrize(

@@ -295,6 +295,11 @@ def damage_table() -> Iterator[tuple[str, Callable[[Path], object], str]]:
         lambda d: (d / "meta.properties").write_text("version=1\nnode.id=one\ndirectory.id=x\n"),
         r"meta.properties: it names no cluster.id",
     )
+    yield (
+        "a mark that is none",
+        lambda d: (d / ".kafka_cleanshutdown").write_text("yes"),
+        r"kafka_cleanshutdown: it is not JSON",
+    )
     yield "no identity", lambda d: (d / "meta.properties").unlink(), r"meta.properties: it is missing"
     yield (
         "a directory in a log's place",
@@ -332,6 +337,28 @@ def test_what_an_append_has_under_way_is_noted_beside_a_running_broker(directory
     assert any("an append is under way" in str(found) for found in verify(directory))
     first(directory, ".log").write_bytes(first(directory, ".log").read_bytes()[:-3])
     assert any("half a batch" in each for each in faults(directory))
+
+
+def test_a_segment_that_retention_deletes_meanwhile_is_no_finding(directory: Path) -> None:
+    (directory / ".kafka_cleanshutdown").unlink()
+    found = []
+    for finding in DirectoryCheck(Deleting(directory / "topic-0")).run([str(directory)]):
+        found += [] if finding.is_note else [str(finding)]
+    assert found == []
+
+
+class Deleting(CountingFiles):
+    """Opens a segment's file a moment too late."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._first = min(folder.glob("*.log"))
+
+    def open(self, path: str, flags: int, mode: int = 0o644) -> int:
+        if path == str(self._first):
+            for file in self._first.parent.glob(f"{self._first.stem}.*"):
+                file.unlink()
+        return super().open(path, flags, mode)
 
 
 def test_foreign_files_leftovers_and_gaps_are_noted(directory: Path) -> None:

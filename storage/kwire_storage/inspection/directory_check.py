@@ -105,7 +105,9 @@ class DirectoryCheck:
 
     def _partition(self, path: str, *, was_clean: bool) -> Iterator[Finding]:
         check = PartitionCheck(path, self._files, was_clean=was_clean, records=self._records)
-        yield from check.run()
+        for finding in check.run():
+            if was_clean or not self._is_gone(finding.path):
+                yield finding
         checked = check.checked
         self.summary.partitions += 1
         self.summary.batches += checked.batches
@@ -115,6 +117,20 @@ class DirectoryCheck:
         known = self._checked.setdefault((self._node, checked.topic, checked.partition), checked)
         if known is not checked:
             yield Finding(path, f"the same partition is in {known.path}")
+
+    def _is_gone(self, path: str) -> bool:
+        """Whether a file's segment was deleted while it was looked at, as retention does beside us."""
+        parsed = file_names.parse_segment_file(os.path.basename(path))
+        if parsed is None:
+            return False
+        log = f"{os.path.dirname(path)}/{file_names.segment_file(parsed[0], file_names.LOG)}"
+        try:
+            self._files.path_size(log)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return False
 
     def _directory(self, path: str) -> Iterator[Finding]:
         try:
@@ -132,6 +148,8 @@ class DirectoryCheck:
                 is_note=True,
             )
         yield from self._identity(path, names)
+        if was_clean:
+            yield from self._file(f"{path}/{file_names.CLEAN_SHUTDOWN}")
         offsets: dict[str, dict[tuple[str, int], int]] = {}
         for name in _OFFSETS:
             if name in names:

@@ -14,7 +14,7 @@ class EpochFile:
     file that was `written`.
     """
 
-    __slots__ = ("_alike", "_path", "_written", "epochs", "is_saved")
+    __slots__ = ("_alike", "_written", "epochs", "is_saved", "path")
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class EpochFile:
         written: Callable[[str], None],
     ) -> None:
         self._written = written
-        self._path = f"{directory}/{file_names.LEADER_EPOCHS}"
+        self.path = f"{directory}/{file_names.LEADER_EPOCHS}"
         self._alike = alike
         self.is_saved = is_saved
         self.epochs = LeaderEpochs(entries, on_change=self._changed)
@@ -37,7 +37,7 @@ class EpochFile:
     def save(self) -> None:
         """Write the file, if the epochs have changed."""
         if not self.is_saved:
-            with storing("writing", self._path):
-                self._alike.write(self._path, encode_epochs(self.epochs.entries()))
-            self._written(self._path)
+            with storing("writing", self.path):
+                self._alike.write(self.path, encode_epochs(self.epochs.entries()))
+            self._written(self.path)
         self.is_saved = True

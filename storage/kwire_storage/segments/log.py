@@ -107,6 +107,12 @@ class SegmentedLog:
             written=self._durability.file_changed,
         )
         self.epochs = self._epoch_file.epochs
+        if self._on_disk and not clean:
+            # Written before the crash: whether they were synced nobody knows.
+            self._durability.file_changed(self._epoch_file.path)
+            self._durability.file_changed(f"{directory}/{file_names.PARTITION_METADATA}")
+            for path in self._snapshots.paths():
+                self._durability.file_changed(path)
         self._save_epochs()
         self.producers = ProducerState(config.producer_id_expiration_ms)
         if loaded.segments or loaded.snapshots:
@@ -374,7 +380,14 @@ class SegmentedLog:
         self._size_bytes = self._segments.size_bytes
         end = self._segments[-1].end_offset if self._size_bytes else 0
         self.log_end_offset = max(end, self.log_start_offset)
-        self._durability.cut(self.log_end_offset)
+        if self._durability.cut(self.log_end_offset):  # a batch that held the offset went too
+            self._recovery_point_fell()
+        if self._on_disk:
+            # Else a loss of power brings back what was removed, beside what is written from now on.
+            if self._segments:
+                self._segments[-1].sync()
+            with storing("syncing", self.directory):
+                self._shared.files.sync_directory(self.directory)
         self.compaction.truncated()
         self.epochs.truncate_from_end(self.log_end_offset)
         self._save_epochs()

@@ -97,7 +97,7 @@ def load(
 def _look(loaded: LoadedLog, directory: str, shared: Shared, *, clean: bool, recovery_point: int) -> None:
     """Find out where the log ends, and which epochs it has; `loaded` has the segments and the log start."""
     segments, log_start_offset = loaded.segments, loaded.log_start_offset
-    epochs, epochs_in_file = _load_epochs(directory, shared, segments)
+    epochs, epochs_in_file = _load_epochs(directory, shared, segments, None if clean else log_start_offset)
     if segments:
         if not clean or not _resume(segments[-1]):
             _recover(loaded, recovery_point, epochs)
@@ -171,16 +171,22 @@ def _remove_orphans(directory: str, shared: Shared, found: dict[str, list[int]],
 
 
 def _load_epochs(
-    directory: str, shared: Shared, segments: list[Segment]
+    directory: str, shared: Shared, segments: list[Segment], doubted_from: int | None
 ) -> tuple[LeaderEpochs, list[EpochEntry]]:
-    """The epochs, from their file or else from the log, and what the file says."""
+    """The epochs, from their file or else from the log, and what the file says.
+
+    `doubted_from` is the log's start where the file may not say what it should: it is put in place unsynced,
+    and a loss of power may leave it empty, or from a time when the log had another start.
+    """
     path = f"{directory}/{file_names.LEADER_EPOCHS}"
     with storing("reading", path):
         data = shared.files.read_file(path)
     if data is not None:
         try:
             in_file = decode_epochs(data)
-            return LeaderEpochs(in_file), in_file
+            if doubted_from is None or _fit(in_file, segments, doubted_from):
+                return LeaderEpochs(in_file), in_file
+            log.warning("%s does not know the oldest batches' epoch; made again from the log", path)
         except BadCheckpoint as bad:
             log.warning("%s is not readable (%s); made again from the log", path, bad)
     epochs = LeaderEpochs()
@@ -192,6 +198,27 @@ def _load_epochs(
     except StorageError as error:
         log.warning("%s; epochs are known up to there", error)  # recovery finds the end, if it is one
     return epochs, []
+
+
+def _fit(entries: list[EpochEntry], segments: list[Segment], log_start_offset: int) -> bool:
+    """Whether the epochs can be those of a log with these segments, by a look at its first batch."""
+    first = next(
+        (
+            each
+            for each in segments
+            if each.size and (each is segments[-1] or each.end_offset > log_start_offset)
+        ),
+        None,
+    )
+    if first is None:
+        return True
+    try:
+        _, header = next(first.headers(0))
+    except StorageError:
+        return True  # recovery has more to say about it
+    at = max(header.base_offset, log_start_offset)
+    known = max((entry.epoch for entry in entries if entry.start_offset <= at), default=-1)
+    return known >= header.partition_leader_epoch
 
 
 def _resume(segment: Segment) -> bool:
@@ -217,6 +244,8 @@ def _recover(loaded: LoadedLog, recovery_point: int, epochs: LeaderEpochs) -> No
     first = max(
         (at for at, segment in enumerate(segments) if segment.base_offset <= recovery_point), default=0
     )
+    # What the file says of epochs from here on may be of batches that were cut off; these here tell it anew.
+    epochs.truncate_from_end(segments[first].base_offset)
     for at in range(first, len(segments)):
         segment = segments[at]
         whole = recover_segment(segment, epochs)

@@ -560,8 +560,8 @@ class Segment:
         self._file.close()
 
     def sync(self) -> None:
-        """The batches are on the device when this returns."""
-        if self.size:
+        """The batches are on the device when this returns, and nothing else."""
+        if self.size or self._file.is_open:
             with storing("syncing", self._file.path):
                 self._shared.files.fdatasync(self._file.descriptor())
 

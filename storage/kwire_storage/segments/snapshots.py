@@ -34,6 +34,10 @@ class Snapshots:
     def _path(self, offset: int) -> str:
         return f"{self._directory}/{file_names.segment_file(offset, file_names.SNAPSHOT)}"
 
+    def paths(self) -> list[str]:
+        """The files, oldest first."""
+        return [self._path(offset) for offset in self._offsets]
+
     def take(self, producers: ProducerState, *, sync: bool = False) -> str | None:
         """Write the producers down, if that has not been done at their offset; gives the file."""
         offset = producers.end_offset
