@@ -208,8 +208,8 @@ class Facts:
         for offset, timestamp in young.items():
             if offset < log_start and timestamp > kept_since_ms:
                 raise Broken(
-                    f"{self}: what was at {offset} is gone, {timestamp - kept_since_ms} ms too early; the log "
-                    f"starts at {log_start}"
+                    f"{self}: what was at {offset} is gone, {timestamp - kept_since_ms} ms too early; "
+                    f"the log starts at {log_start}"
                 )
 
     def check_size(self, log_start: int) -> None:
