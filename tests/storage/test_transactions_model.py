@@ -125,6 +125,7 @@ class TransactionMachine(RuleBasedStateMachine):
     def trim(self, share: float) -> None:
         self.start += round(share * (self.end - self.start))
         self.log.advance_log_start(self.start)
+        self.dirs.save_log_starts()
 
     @rule()
     def flush(self) -> None:
