@@ -97,7 +97,7 @@ def load(
 def _look(loaded: LoadedLog, directory: str, shared: Shared, *, clean: bool, recovery_point: int) -> None:
     """Find out where the log ends, and which epochs it has; `loaded` has the segments and the log start."""
     segments, log_start_offset = loaded.segments, loaded.log_start_offset
-    epochs, epochs_in_file = _load_epochs(directory, shared, segments, None if clean else log_start_offset)
+    epochs, epochs_in_file = _load_epochs(directory, shared, segments, log_start_offset, is_sure=clean)
     if segments:
         if not clean or not _resume(segments[-1]):
             _recover(loaded, recovery_point, epochs)
@@ -171,12 +171,12 @@ def _remove_orphans(directory: str, shared: Shared, found: dict[str, list[int]],
 
 
 def _load_epochs(
-    directory: str, shared: Shared, segments: list[Segment], doubted_from: int | None
+    directory: str, shared: Shared, segments: list[Segment], log_start_offset: int, *, is_sure: bool
 ) -> tuple[LeaderEpochs, list[EpochEntry]]:
     """The epochs, from their file or else from the log, and what the file says.
 
-    `doubted_from` is the log's start where the file may not say what it should: it is put in place unsynced,
-    and a loss of power may leave it empty, or from a time when the log had another start.
+    Unless `is_sure`, the file may be from a time when the log had another start: it is put in place unsynced.
+    If it says nothing, that is doubted anyway.
     """
     path = f"{directory}/{file_names.LEADER_EPOCHS}"
     with storing("reading", path):
@@ -184,7 +184,7 @@ def _load_epochs(
     if data is not None:
         try:
             in_file = decode_epochs(data)
-            if doubted_from is None or _fit(in_file, segments, doubted_from):
+            if (in_file and is_sure) or _fit(in_file, segments, log_start_offset):
                 return LeaderEpochs(in_file), in_file
             log.warning("%s does not know the oldest batches' epoch; made again from the log", path)
         except BadCheckpoint as bad:
