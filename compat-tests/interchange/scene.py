@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import trio
 from interchange.producers import Producer, until_done
 from kwire_codecs.apis.alter_client_quotas import AlterClientQuotas
 from kwire_codecs.apis.alter_user_scram_credentials import AlterUserScramCredentials
@@ -17,6 +18,7 @@ from kwire_codecs.apis.delete_topics import DeleteTopics
 from kwire_codecs.apis.find_coordinator import FindCoordinator
 from kwire_codecs.apis.incremental_alter_configs import IncrementalAlterConfigs
 from kwire_codecs.apis.init_producer_id import InitProducerId
+from kwire_codecs.apis.metadata import Metadata
 from kwire_codecs.apis.offset_commit import OffsetCommit
 from kwire_codecs.apis.share_group_heartbeat import ShareGroupHeartbeat
 from kwire_codecs.errors import ErrorCode
@@ -138,6 +140,19 @@ async def create(client: Client) -> None:
     ]
     answer = await client.ask(CreateTopics.Request(topics=wanted, timeout_ms=20_000), 5)
     assert {topic.error_code for topic in answer.topics} == {ErrorCode.NONE}
+    for name in (topic.name for topic in wanted):
+        await led(client, name)
+
+
+async def led(client: Client, topic: str) -> int:
+    """Wait until the broker knows of a topic's first leader, which a Kafka tells a little later."""
+    request = Metadata.Request(topics=[Metadata.Request.Topic(name=topic)])
+    while True:
+        [found] = (await client.ask(request, 12)).topics
+        if found.partitions and all(partition.leader_id >= 0 for partition in found.partitions):
+            leader: int = found.partitions[0].leader_id
+            return leader
+        await trio.sleep(0.02)
 
 
 async def configure(client: Client) -> None:
@@ -164,6 +179,7 @@ async def produce(
 ) -> int:
     """Write; gives the base offset."""
     request = produce_request(topic, data, partition=partition)
+    request.timeout_ms = 30_000
     answer = await until_done(client, request, version, lambda answer: one_partition(answer).error_code)
     offset: int = one_partition(answer).base_offset
     return offset

@@ -19,9 +19,8 @@ from typing import Any
 import pytest
 import trio
 from interchange.census import Census, census, read, security
-from interchange.scene import NOW_MS, Played, create, play, produce, secure
+from interchange.scene import NOW_MS, Played, create, led, play, produce, secure
 from kwire_codecs.apis.create_topics import CreateTopics
-from kwire_codecs.apis.metadata import Metadata
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch
 from kwire_codecs.records.batch import Record
@@ -345,11 +344,7 @@ def test_of_one_node_of_a_cluster_kwire_serves_what_it_may_lead_and_says_so(
         data = batch.build([Record(b"k", b"%d" % at, NOW_MS) for at in range(10)])
         async with at(addresses[0]) as client:
             await client.ask(CreateTopics.Request(topics=wanted, timeout_ms=20_000), 5)
-            leader = -1
-            while leader < 0:
-                request = Metadata.Request(topics=[Metadata.Request.Topic(name="all")])
-                [found] = (await client.ask(request, 12)).topics
-                leader = found.partitions[0].leader_id if found.partitions else -1
+            leader = await led(client, "all")
         async with at(addresses[leader - 1]) as client:
             await produce(client, "all", data)
 

@@ -1,6 +1,7 @@
 """What compaction keeps of a log, and what it does not."""
 
 import itertools
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -417,6 +418,30 @@ class TestWhatIsCleaned:
         write(log, [(None, b"3")])
         roll_and_compact(log)
         assert [(each.base_offset, each.record_count) for each in headers(log)] == [(1, 1), (2, 0), (3, 1)]
+
+    def test_segments_with_nothing_left_go_with_age_and_the_log_opens_with_them(self, tmp_path: Path) -> None:
+        config = LogConfig(segment_bytes=100, compacts=True, retention_ms=100_000)
+        dirs = open_dirs(tmp_path)
+        log = open_log(dirs, config)
+        for number in range(4):
+            write(log, [(b"a", b"x" * 20)], timestamp=1000 + number)
+            log.roll(0)
+        write(log, [(b"b", b"1")], timestamp=200_000)
+        compact(log)
+        sizes = [segment.size for segment in log._segments]
+        assert sizes[:3] == [0, 0, 0]
+        assert 0 not in sizes[3:]
+        for clean in (True, False):
+            dirs.close(clean=clean)
+            dirs = open_dirs(tmp_path)
+            log = open_log(dirs, config)
+            assert [value for _, _, value in pairs(log)] == [b"x" * 20, b"1"]
+            assert log.log_start_offset == 0
+        while log.retain(int(time.time() * 1000) + 1_000_000):
+            pass
+        assert pairs(log) == []
+        assert log.log_start_offset == log.log_end_offset == 5
+        dirs.close(clean=True)
 
     def test_indexes_find_every_offset_and_time(self, log: SegmentedLog) -> None:
         for number in range(300):

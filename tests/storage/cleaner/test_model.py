@@ -10,6 +10,8 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import Compression
+from kwire_storage.files import Files
+from kwire_storage.inspection.directory_check import DirectoryCheck
 from kwire_storage.segments.compaction import CleaningResources
 from kwire_storage.segments.log import SegmentedLog
 
@@ -210,7 +212,7 @@ class Life:
 lives = st.lists(steps, max_size=40)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(lives)
 def test_a_table_made_from_a_compacted_log_is_right_at_any_time(life: list[NamedTuple]) -> None:
     with tempfile.TemporaryDirectory() as path:
@@ -221,7 +223,7 @@ def test_a_table_made_from_a_compacted_log_is_right_at_any_time(life: list[Named
         one.dirs.close(clean=True)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(lives)
 def test_of_what_is_clean_the_newest_of_each_key_stays_and_nothing_else(life: list[NamedTuple]) -> None:
     with tempfile.TemporaryDirectory() as path:
@@ -241,3 +243,5 @@ def test_of_what_is_clean_the_newest_of_each_key_stays_and_nothing_else(life: li
         one.restart(clean=False)
         one.check_clean()
         one.dirs.close(clean=True)
+        findings = DirectoryCheck(Files(), records=True).run([path])
+        assert [str(found) for found in findings] == [], "kwire log verify has nothing to say"
