@@ -100,7 +100,8 @@ def _look(loaded: LoadedLog, directory: str, shared: Shared, *, clean: bool, rec
     epochs, epochs_in_file = _load_epochs(directory, shared, segments, log_start_offset, is_sure=clean)
     if segments:
         if not clean or not _resume(segments[-1]):
-            _recover(loaded, recovery_point, epochs)
+            # After a clean stop all but the last segment is beyond doubt, whatever the checkpoint says.
+            _recover(loaded, segments[-1].base_offset if clean else recovery_point, epochs)
         loaded.log_end_offset = segments[-1].end_offset if segments else 0
         loaded.log_start_offset = max(log_start_offset, segments[0].base_offset if segments else 0)
     if loaded.log_end_offset < loaded.log_start_offset:
