@@ -146,7 +146,13 @@ class LogCleaner:
         if isinstance(cleaning, CleaningInMemory):
             await run_in_thread(cleaning.work)
             return cleaning.commit()
-        result = await self._worker.clean(cleaning.job)
+        start = partition.log_start_offset
+        try:
+            result = await self._worker.clean(cleaning.job)
+        except CleaningFailed:
+            if partition.log_start_offset > start and self._is_open(partition):
+                return True  # retention took segments before they were read; the others are planned anew
+            raise
         for group in result.groups:
             if self._has_still(partition, compaction):
                 compaction.commit(cleaning, group, now_ms)

@@ -72,9 +72,12 @@ def main() -> None:
         os._exit(0)
 
     threading.Thread(target=read, daemon=True).start()
-    while True:
-        sys.stdout.write(answer(jobs.get()) + "\n")
-        sys.stdout.flush()
+    try:
+        while True:
+            sys.stdout.write(answer(jobs.get()) + "\n")
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os._exit(0)  # the broker was killed, which the input's end may say a moment later
 
 
 if __name__ == "__main__":

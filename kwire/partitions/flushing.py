@@ -36,7 +36,7 @@ class Flushing:
         """Set when the sync that is being made has ended."""
         self.flushed_at_ms = now_ms
         """When the last sync of everything was planned."""
-        self._failure: StorageError | None = None
+        self._failure: str | None = None
         self.syncs = 0
         """How many there have been."""
 
@@ -62,7 +62,8 @@ class Flushing:
                 self._log.commit_flush(plan)
             except StorageError as error:
                 # What the kernel could not write it may forget, and the next sync would say that all is well.
-                self._failure = error
+                # (The words: the error itself would hold the plan, and that the files.)
+                self._failure = str(error)
                 raise
             finally:
                 self._round.set()

@@ -6,6 +6,8 @@ import json
 import logging
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -231,6 +233,25 @@ async def test_a_topic_that_is_deleted_meanwhile_stays_deleted(tmp_path: Path) -
         assert not (tmp_path / "t-0").exists()
 
 
+async def test_retention_that_is_faster_is_no_failure_of_compaction(tmp_path: Path) -> None:
+    async with broker(tmp_path, SteppedTime()) as (running, client):
+        settings = {**COMPACTED, "cleanup.policy": "compact,delete", "retention.ms": "-1"}
+        await create_topic(running, "t", configs=settings)
+        await dirty(client, "t")
+        await produce(client, "t", (b"c", b"2"), age_ms=6000)
+        cleaner = running.cluster.cleaner
+        clean = cleaner._worker.clean
+
+        async def slow(job: CleaningJob) -> Any:
+            await alter(client, "t", "retention.bytes", "200")
+            await running.cluster.housekeeping.retain()
+            return await clean(job)
+
+        cleaner._worker.clean = slow  # type: ignore[method-assign]
+        assert await cleaner.clean_dirtiest()
+        assert cleaner.uncleanable == []
+
+
 async def delete(running: Running, topic: str) -> None:
     await running.cluster.controller.submit(lambda image: delete_topics(image, [TopicToDelete(name=topic)]))
 
@@ -293,6 +314,23 @@ async def test_the_process_ends_with_its_input() -> None:
     with trio.fail_after(10):
         assert await process.wait() == 0
     await worker.rest()
+
+
+def test_the_process_of_a_broker_that_was_killed_ends_without_a_word() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kwire.broker.cleaning_worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        process.stdin.write(b"{}\n")
+        process.stdin.flush()
+        assert (process.wait(20), process.stderr.read()) == (0, b"")
 
 
 def test_what_is_no_job_is_answered_too() -> None:

@@ -115,7 +115,12 @@ BREAKS: dict[str, Callable[[], object]] = {
     "fell from 5 to 4": lambda: facts_of("by-size").saw_log_start(4, 5, NOW_MS),
     "nothing may take what was below": lambda: facts_of("kept").saw_log_start(1, 0, NOW_MS),
     "0 was asked for": lambda: facts_of("cut").saw_log_start(1, 0, NOW_MS),
-    "is gone, 5999 ms old": lambda: facts_of("by-time").saw_log_start(3, 0, NOW_MS + RETENTION_MS - 1),
+    "what was at 0 is gone, 1 ms too early": lambda: facts_of("by-time").saw_log_start(
+        3, 0, NOW_MS + RETENTION_MS - 1
+    ),
+    "what was at 2 is gone, 1 ms too early": lambda: facts_of("both").saw_log_start(
+        3, 0, NOW_MS + RETENTION_MS - 1
+    ),
     f"and {RETENTION_BYTES} have to be": lambda: facts_of("by-size").check_size(3),
     "comes after a newer one": lambda: facts_of("kept").check_order(records(range(1, 3))[::-1]),
     "1 records are lost": lambda: facts_of("kept").check_kept(["w/2"], {"w/0", "w/1"}, 0, 3),
@@ -162,6 +167,10 @@ def test_what_may_never_be_seen_is_told(words: str) -> None:
 
 def test_retention_by_time_may_take_what_is_old_enough() -> None:
     facts_of("by-time").saw_log_start(3, 0, NOW_MS + RETENTION_MS)
+
+
+def test_a_record_that_has_a_newer_one_of_its_key_may_go_however_young_it_is() -> None:
+    facts_of("both").saw_log_start(2, 0, NOW_MS)
 
 
 def test_a_log_may_begin_where_a_client_asked_for_it() -> None:

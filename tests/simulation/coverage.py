@@ -44,8 +44,12 @@ MET: Final = (
     "group became a classic group",
     # Logs that do not keep everything
     "old records let go of",
+    "records compacted away",
+    "acknowledged record outlived a loss of power",
     # Files in the midst of becoming others
     "crash at .deleted",
+    "crash at .cleaned",
+    "crash at .swap",
     "crash at .snapshot",
     "crash at .txnindex",
     "crash at .timeindex",

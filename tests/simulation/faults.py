@@ -110,6 +110,9 @@ class Faults:
         await self._ended.wait()
         world.network.heal()
         world.disk.heal()
+        if world.disk.counted["fdatasync fails with EIO"] and world.running is not None:
+            # A log whose sync has failed acknowledges nothing more that has to be on the device.
+            await world.crash()
         if world.running is None:
             await world.restart()
             self._down.clear()
@@ -190,7 +193,9 @@ class Faults:
 
     async def _come_back(self) -> None:
         world, rng = self._world, self._rng
-        await world.crash(power=self._loses_power and rng.random() < 0.5)
+        # What is half done on a disk is worth more of the losses.
+        share = 0.9 if world.disk.crashed_at else 0.5
+        await world.crash(power=self._loses_power and rng.random() < share)
         self._down.clear()
         await trio.sleep(rng.choice((0, 0.05, 1, 10)))
         if rng.random() < 0.2:

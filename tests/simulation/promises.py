@@ -18,6 +18,7 @@ PROMISES: Final = {
     "log-start-beyond": "records go only where somebody asked for that",
     "keeping": "of what compaction and retention take records from stays what must stay: each key's newest "
     "record, tombstones for their time, what is young or within the size, all at its offset and in its epoch",
+    "synced": "what was acknowledged of a topic with flush.messages=1 is there after a loss of power",
     "not-woken": "a reader that waits gets a new record at once",
     # Metadata
     "leader-epoch-back": "leader epochs only rise",
@@ -68,6 +69,7 @@ KEPT_WITHOUT_POWER: Final = frozenset(
         "not-woken",
         "server-error",
         "stuck",
+        "synced",
         # What the metadata log says: it is synced before anything of it is told.
         "broker-epoch-back",
         "leader-epoch-back",

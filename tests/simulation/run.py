@@ -16,7 +16,7 @@ from tests.simulation.clients.calling import Caller, Lost, Retry
 from tests.simulation.clients.classic_members import Member
 from tests.simulation.clients.consumer_members import ConsumerMember
 from tests.simulation.clients.groups import fetch_commits, find_coordinator
-from tests.simulation.clients.keepers import KEPT, Keeper
+from tests.simulation.clients.keepers import KEPT, SYNCED, Keeper
 from tests.simulation.clients.pipelines import ClassicPipeline, ConsumerPipeline
 from tests.simulation.clients.producers import Producer
 from tests.simulation.clients.readers import EARLIEST, Reader
@@ -113,7 +113,7 @@ class _Run:
         ]
         kind = world.rng_for("pipelines").choice((ClassicPipeline, ConsumerPipeline))
         self.members += [kind(world, history, f"pipeline{number}", PIPED, INPUT, OUTPUT) for number in (1, 2)]
-        self.keepers = [Keeper(world, history, topic) for topic in KEPT]
+        self.keepers = [Keeper(world, history, topic) for topic in (*KEPT, SYNCED)]
         self.admin = Admin(world, history, "admin", LASTING, PASSING)
         self.steward = Admin(world, history, "steward", LASTING, PASSING)
 

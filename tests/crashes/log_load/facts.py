@@ -76,6 +76,20 @@ class Facts:
     def __str__(self) -> str:
         return f"{self.topic.name}-{self.index}"
 
+    def after_power_loss(self) -> Facts:
+        """What is left of it where an acknowledgement says that records are on the device."""
+        kept = {id_: offset for id_, offset in self.offsets.items() if id_ in self.acknowledged}
+        offsets = set(kept.values())
+        return Facts(
+            self.topic,
+            self.index,
+            fingerprints={offset: each for offset, each in self.fingerprints.items() if offset in offsets},
+            offsets=kept,
+            ids={offset: id_ for id_, offset in kept.items()},
+            undecided=self.undecided | (self.offsets.keys() - self.acknowledged),
+            acknowledged=set(self.acknowledged),
+        )
+
     # What writers know
 
     def sends(self, records: Iterable[Sent]) -> None:
@@ -173,15 +187,30 @@ class Facts:
             raise Broken(f"{self}: the log starts at {offset}, and nothing may take what was below")
         if keeping is Keeping.ASKED and offset > self.asked_start:
             raise Broken(f"{self}: the log starts at {offset}; {self.asked_start} was asked for")
-        age_ms = self.topic.retention_ms
-        if age_ms is not None:
-            for base, batch in self.batches.items():
-                if base < offset and batch.max_timestamp > now_ms - age_ms and batch.last_offset >= floor:
-                    raise Broken(
-                        f"{self}: the batch at {base} is gone, {now_ms - batch.max_timestamp} ms old; the "
-                        f"log starts at {offset}"
-                    )
+        if self.topic.retention_ms is not None:
+            self._check_age(offset, floor, now_ms - self.topic.retention_ms)
         self.log_start = max(self.log_start, offset)
+
+    def _check_age(self, log_start: int, floor: int, kept_since_ms: int) -> None:
+        """Nothing that is gone now is as young as that, or, where older records of a key go anyway, nothing
+        that is the newest of its key.
+        """
+        if self.topic.is_compacted:
+            young = {
+                offset: sent.sent_ms for key, (offset, sent) in self.newest.items() if key not in self.sending
+            }
+        else:
+            young = {
+                base: batch.max_timestamp
+                for base, batch in self.batches.items()
+                if batch.last_offset >= floor
+            }
+        for offset, timestamp in young.items():
+            if offset < log_start and timestamp > kept_since_ms:
+                raise Broken(
+                    f"{self}: what was at {offset} is gone, {timestamp - kept_since_ms} ms too early; "
+                    f"the log starts at {log_start}"
+                )
 
     def check_size(self, log_start: int) -> None:
         """Everything that is there has been read: as much is left as retention by size leaves."""

@@ -57,7 +57,9 @@ MOMENTS = {
 """What is waited for before a kill, and how often."""
 LONG_RUN_KILLS = 100
 """A run of so many must have met every kind."""
-WANTED_KINDS = (RECOVER, ROLL, RETAIN, CHECKPOINT)
+WORTH_KILLS = 20
+"""In a run of so many something must have been compacted, and something let go of."""
+WANTED_KINDS = (RECOVER, ROLL, RETAIN, CLEAN, SWAP, CHECKPOINT)
 MOMENT_SECONDS = 2.0
 """So long a certain moment is waited for; then it is any."""
 PROGRESS_SECONDS = 120.0
@@ -327,10 +329,10 @@ class Run:
         silent = [str(facts) for facts in self._facts if not facts.acknowledged]
         if silent:
             raise Broken(f"nothing was ever acknowledged in {', '.join(silent)}")
-        if self.summary.kills < LONG_RUN_KILLS:
+        if self.summary.kills < WORTH_KILLS:
             return
-        if missing := [kind for kind in WANTED_KINDS if not self.summary.met[kind]]:
-            raise Broken(f"no kill ever met {', '.join(missing)}")
+        if not self.summary.happened[SWAP]:
+            raise Broken("nothing was ever compacted")
         still = [
             str(facts)
             for facts in self._facts
@@ -338,3 +340,7 @@ class Run:
         ]
         if still:
             raise Broken(f"nothing was ever let go of in {', '.join(still)}")
+        if self.summary.kills < LONG_RUN_KILLS:
+            return
+        if missing := [kind for kind in WANTED_KINDS if not self.summary.met[kind]]:
+            raise Broken(f"no kill ever met {', '.join(missing)}")

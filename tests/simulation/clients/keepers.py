@@ -44,6 +44,8 @@ KEPT: Final = (
     Topic("t0", 1, Keeping.RECENT, settings={"retention.ms": "4000", "segment.ms": "1000"}),
     Topic("z0", 1, Keeping.RECENT, settings={"retention.bytes": "6000"}),
 )
+SYNCED: Final = Topic("f0", 1, Keeping.ALL, settings={"flush.messages": "1"})
+"""What it acknowledges is on the device."""
 SIZE: Final = Size(keys=10, records=4, padding_bytes=200)
 FOR_NOW: Final = COME_BACK | {
     ErrorCode.FENCED_LEADER_EPOCH,
@@ -141,7 +143,7 @@ class Keeper(Caller):
             await self.pause(0.5)
             at = self.rng.randrange(len(self._facts))
             if self.rng.random() < 0.75:
-                await self._do(self._writers[at].write)
+                await self._do(lambda: self._writers[at].write())  # noqa: B023
             else:
                 await self._do(lambda: self._audit(at))  # noqa: B023
         await self.close()
@@ -155,9 +157,11 @@ class Keeper(Caller):
     async def _audit(self, at: int) -> None:
         facts = self._facts[at]
         start = facts.log_start
-        await self._auditors[at].audit(facts, whole=True)
+        count = await self._auditors[at].audit(facts, whole=True)
         if facts.log_start > start:
             self.world.met["old records let go of"] += 1
+        if facts.topic.is_compacted and count < sum(offset >= facts.log_start for offset in facts.ids):
+            self.world.met["records compacted away"] += 1
 
     async def _do(self, action: Callable[[], Awaitable[None]]) -> None:
         self._look_at_power()
@@ -168,11 +172,20 @@ class Keeper(Caller):
         except PowerLost:
             self._look_at_power()
         except Broken as broken:
-            self.history.broken("keeping", self.topic.name, str(broken))
+            if self.topic is SYNCED and self.world.power_losses:
+                self.history.broken("synced", self.topic.name, str(broken))
+            else:
+                self.history.broken("keeping", self.topic.name, str(broken))
             self._is_broken = True
 
     def _look_at_power(self) -> None:
         if self._losses != self.world.power_losses:
             self._losses = self.world.power_losses
-            self._facts = [Facts(self.topic, facts.index) for facts in self._facts]
+            if self.topic is SYNCED:
+                self.world.met["acknowledged record outlived a loss of power"] += len(
+                    self._facts[0].acknowledged
+                )
+                self._facts = [facts.after_power_loss() for facts in self._facts]
+            else:
+                self._facts = [Facts(self.topic, facts.index) for facts in self._facts]
             self._begin()
