@@ -27,6 +27,7 @@ from kwire.broker.cleaning import LogCleaner
 from kwire.broker.cleaning_process import CleaningHere, CleaningProcess
 from kwire.broker.controller import Controller
 from kwire.broker.encoded_topics import EncodedTopics
+from kwire.broker.failed_directories import FailedDirectories
 from kwire.broker.fetch_sessions import FetchSessions
 from kwire.broker.housekeeping import Housekeeping
 from kwire.broker.leader_balancing import LeaderBalancing
@@ -91,6 +92,7 @@ class Cluster:
         self._is_loaded = False
         self._rules: dict[tuple[str, int], ProduceRules] = {}
         self._rule_versions: set[int] = set()
+        self.failed_directories = FailedDirectories(directories, self.controller, clock, self._lose)
         self.housekeeping = Housekeeping(
             clock,
             directories,
@@ -136,7 +138,8 @@ class Cluster:
         try:
             found = self.partition(topic_name, index)
         except StorageError as error:
-            logger.error("opening %s-%d failed: %s", topic_name, index, error)
+            if not error.is_told:
+                logger.error("opening %s-%d failed: %s", topic_name, index, error)
             return ErrorCode.KAFKA_STORAGE_ERROR
         return found if found is not None else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
@@ -225,7 +228,9 @@ class Cluster:
         await self.controller.start()
         self._is_loaded = True
         self.controller.subscribe(self._image_changed)
+        self.failed_directories.begin()
         await self._recover()
+        nursery.start_soon(self.failed_directories.watch)
         self.groups.start(nursery)
         self.transactions.start(nursery)
         nursery.start_soon(self.clock.run)
@@ -334,12 +339,14 @@ class Cluster:
         if home is None:
             home = state.leader if state.leader in self.directories else next(iter(self.directories))
             self._homes[topic.name, index] = home
+        directory_id = self.failed_directories.check(home, topic, state)
         log = self.directories[home].open(
             topic.name,
             index,
             topic.id,
             log_config(self.topic_config(topic.name), self.config),
             now_ms=self.clock.now_ms(),
+            directory_id=directory_id,
         )
         partition = Partition(
             topic.name,
@@ -353,7 +360,22 @@ class Cluster:
         self._flush_by(partition, self.topic_config(topic.name))
         self._partitions[topic.name, index] = partition
         self._known[topic.name] = topic
+        self.failed_directories.opened(home, topic, state)
         return partition
+
+    def _lose(self, partitions: list[tuple[str, int]]) -> None:
+        """Their directory has failed: they are out of reach until the next start."""
+        for key in partitions:
+            partition = self._partitions.pop(key, None)
+            if partition is not None:
+                partition.offline()
+
+    def save_log_starts(self) -> None:
+        """Writes down what DeleteRecords has done, which does not outlive a crash before. Raises
+        StorageError.
+        """
+        for directories in self.directories.values():
+            directories.save_log_starts()
 
     def _image_changed(self, old: ClusterImage, new: ClusterImage) -> None:
         """Follows the image: leaders, settings, and the end of topics. Called at once after each change."""

@@ -16,7 +16,7 @@ Rules:
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -28,7 +28,7 @@ from kwire_storage.uuids import usable
 from kwire.broker.metadata_log import MetadataLog
 from kwire.broker.metadata_snapshots import SnapshotId
 from kwire.broker.surroundings import ClusterNode, NodeEndpoint, Surroundings
-from kwire.coordinators.metadata import brokers, features, internal_topics, producer_ids
+from kwire.coordinators.metadata import brokers, directories, features, internal_topics, producer_ids
 from kwire.coordinators.metadata import records as m
 from kwire.coordinators.metadata.image import (
     METADATA_VERSION_FEATURE,
@@ -156,6 +156,43 @@ class Controller:
         """
         await self._change_broker(lambda image: brokers.fence(image.brokers[node_id], fenced=fenced))
 
+    async def directories_failed(self, node_id: int, working: Collection[UUID]) -> None:
+        """Only some of a node's log directories work: who lay in another and led leads no longer.
+
+        :raises StorageError: it could not be written down; asking again is safe.
+        """
+        if all(directory in working for directory in self.image.brokers[node_id].log_dirs):
+            return
+        await self._change_broker(lambda image: directories.left(image.brokers[node_id], working))
+
+    async def assign_directories(self, node_id: int, partitions: Sequence[tuple[str, int]]) -> None:
+        """Logs have been made in directories of a node: write down in which.
+
+        :raises StorageError: it could not be written down; the next start does.
+        """
+        located = self._cluster.directories[node_id].directory_of
+
+        def assign(image: ClusterImage) -> Outcome[None, m.Record]:
+            made = [
+                (image.topics[name], state)
+                for name, index in partitions
+                if (state := image.partition(name, index)) is not None
+            ]
+            return Outcome(None, directories.assigned(image, node_id, made, located))
+
+        await self.submit(assign)
+
+    def _assign_all(self) -> None:
+        """What is written of directories is what is there, before anybody is elected."""
+        for node_id, opened in self._cluster.directories.items():
+            image = self.image
+            everything = [(topic, state) for topic in image.topics.values() for state in topic.partitions]
+            self._commit(
+                directories.assigned(
+                    image, node_id, everything, opened.directory_of, some_are_offline=bool(opened.offline)
+                )
+            )
+
     async def begin_controlled_shutdown(self, node_id: int) -> None:
         """A node is about to stop: others in sync lead from now on, while it still answers.
 
@@ -225,6 +262,7 @@ class Controller:
         if METADATA_VERSION_FEATURE not in self.image.features:
             self._commit([m.feature_level_record(name, level) for name, level in features.INITIAL.items()])
         self._register_nodes()
+        self._assign_all()
         if not all(directories.was_clean for directories in cluster.directories.values()):
             self._commit(brokers.new_leader_epochs(self.image.topics.values()))
         self._commit(brokers.leadership_changes(self.image, self._may_lose))

@@ -58,11 +58,14 @@ class Housekeeping:
 
     async def checkpoint(self, directories: LogDirectories) -> None:
         """One round for one node's directories. Raises StorageError."""
-        job = directories.plan_flush()
-        if job is not None:
-            await run_in_thread(job.work)
-            directories.commit_flush(job)
-        directories.checkpoint()
+        for job in directories.plan_flushes():
+            if job is not None:
+                await run_in_thread(job.work)
+                directories.commit_flush(job)
+            else:
+                await trio.lowlevel.checkpoint()
+        for _ in directories.checkpoint_steps():
+            await trio.lowlevel.checkpoint()
 
     async def run_flushes(self, interval_ms: int) -> None:
         """Syncs the logs of topics with a `flush.ms`, once that time is over since the last sync. Looks

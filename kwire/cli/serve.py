@@ -117,7 +117,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
     from kwire.cli.garbage import keep_pauses_short
     from kwire.cli.settings import settings_from
-    from kwire.server.launch import CannotStart, Running, run_broker
+    from kwire.server.launch import CannotStart, DiskFailed, Running, run_broker
 
     settings = settings_from(arguments, default_data)
     questions: Questions = {}  # what may be asked by a line on standard input
@@ -172,7 +172,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     refusal: BaseException | None = None
     try:
         trio.run(serve)
-    except* CannotStart as refusals:
+    except* (CannotStart, DiskFailed) as refusals:
         # What an except* clause raises would come out as a group.
         refusal = refusals
         while isinstance(refusal, BaseExceptionGroup):

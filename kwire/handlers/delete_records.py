@@ -6,6 +6,7 @@ and so is a topic whose cleanup.policy has no `delete` (POLICY_VIOLATION), as Ka
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from kwire_codecs.apis.delete_records import DeleteRecords
@@ -17,6 +18,8 @@ from kwire.handlers.turns import Turns
 
 API = DeleteRecords
 VERSIONS = (0, 2)
+
+logger = logging.getLogger("kwire.handlers")
 
 HIGH_WATERMARK = -1
 TopicAnswer = DeleteRecords.Response.Topic
@@ -33,6 +36,14 @@ async def handle(ctx: Context, request: DeleteRecords.Request) -> DeleteRecords.
             await turns.one_more()
             partitions.append(_delete(ctx, topic.name, asked))
         topics.append(TopicAnswer(name=topic.name, partitions=partitions))
+    try:
+        ctx.cluster.save_log_starts()  # once for all of them: the file has a line for each log
+    except StorageError as error:
+        if not error.is_told:
+            logger.error("the log starts that DeleteRecords moved could not be written down: %s", error)
+        for answered in (partition for topic in topics for partition in topic.partitions):
+            if not answered.error_code:
+                answered.error_code, answered.low_watermark = ErrorCode.KAFKA_STORAGE_ERROR, -1
     return DeleteRecords.Response(topics=topics)
 
 
@@ -60,6 +71,8 @@ def _low_watermark(ctx: Context, topic: str, asked: Any) -> tuple[ErrorCode, int
         return ErrorCode.OFFSET_OUT_OF_RANGE, -1
     try:
         partition.advance_log_start(offset)
-    except StorageError:
+    except StorageError as error:
+        if not error.is_told:
+            logger.error("moving the log start of %s to %d failed: %s", partition, offset, error)
         return ErrorCode.KAFKA_STORAGE_ERROR, -1
     return ErrorCode.NONE, partition.log_start_offset

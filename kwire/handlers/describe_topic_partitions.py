@@ -10,6 +10,7 @@ from __future__ import annotations
 from kwire_codecs.apis.describe_topic_partitions import DescribeTopicPartitions
 from kwire_codecs.errors import ErrorCode
 
+from kwire.coordinators.metadata.directories import is_offline
 from kwire.coordinators.metadata.image import NO_LEADER, ClusterImage, PartitionImage
 from kwire.coordinators.metadata.topic_names import is_internal, is_valid
 from kwire.coordinators.metadata.topics import NO_ID
@@ -98,6 +99,6 @@ def _partition(
         eligible_leader_replicas=list(partition.elr),
         last_known_elr=list(partition.last_known_elr),
         offline_replicas=[
-            node for node in partition.replicas if node not in reachable or image.brokers[node].fenced
+            node for node in partition.replicas if node not in reachable or is_offline(image, partition, node)
         ],
     )

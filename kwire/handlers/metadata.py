@@ -24,6 +24,7 @@ from kwire_codecs.errors import ErrorCode
 from kwire_codecs.wire import Encoded
 
 from kwire.coordinators.metadata import internal_topics
+from kwire.coordinators.metadata.directories import is_offline
 from kwire.coordinators.metadata.image import NO_LEADER, ClusterImage, PartitionImage, TopicImage
 from kwire.coordinators.metadata.topic_names import (
     CONSUMER_OFFSETS,
@@ -228,7 +229,7 @@ class _View:
         self, ctx: Context, image: ClusterImage, reachable: dict[int, tuple[str, int]], operations: int
     ) -> None:
         version = ctx.version
-        nodes = tuple((node.id, node.fenced) for node in image.brokers.values())
+        nodes = tuple((node.id, node.fenced, node.log_dirs) for node in image.brokers.values())
         self.image = image
         self.kept = ctx.cluster.encoded_topics.view((version, operations, tuple(reachable), nodes))
         self._reachable = reachable
@@ -283,13 +284,13 @@ class _View:
 
     def _partition(self, partition: PartitionImage) -> Partition:
         reachable = self._reachable
-        brokers = self.image.brokers
+        image = self.image
         replicas, isr = list(partition.replicas), list(partition.isr)
-        offline = [node for node in replicas if node not in reachable or brokers[node].fenced]
+        offline = [node for node in replicas if node not in reachable or is_offline(image, partition, node)]
         error = ErrorCode.NONE
         leader = partition.leader
         if leader not in reachable:
-            error = self._no_listener if leader in brokers else ErrorCode.LEADER_NOT_AVAILABLE
+            error = self._no_listener if leader in image.brokers else ErrorCode.LEADER_NOT_AVAILABLE
             leader = NO_LEADER
         if self._available_only and offline:
             replicas = [node for node in replicas if node not in offline]

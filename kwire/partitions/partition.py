@@ -300,7 +300,8 @@ class Partition:
                 except Overtaken:  # by a marker: the batches follow it
                     continue
                 except StorageError as error:
-                    logger.error("append of %d bytes to %s failed: %s", total_size(batches), self, error)
+                    if not error.is_told:
+                        logger.error("append of %d bytes to %s failed: %s", total_size(batches), self, error)
                     return AppendResult(ErrorCode.KAFKA_STORAGE_ERROR)
         finally:
             self._writing.set()
@@ -394,7 +395,8 @@ class Partition:
         try:
             log.append(stamped, now_ms)
         except StorageError as error:
-            logger.error("append of %d bytes to %s failed: %s", size, self, error)
+            if not error.is_told:
+                logger.error("append of %d bytes to %s failed: %s", size, self, error)
             return AppendResult(ErrorCode.KAFKA_STORAGE_ERROR)
         if waiters:
             now_undecided = log.producers.first_undecided_offset
@@ -453,7 +455,8 @@ class Partition:
         try:
             return log.aborted_transactions(offset, log.bound_behind(offset, found))
         except StorageError as error:
-            logger.error("reading the aborted transactions of %s failed: %s", self, error)
+            if not error.is_told:
+                logger.error("reading the aborted transactions of %s failed: %s", self, error)
             return ErrorCode.KAFKA_STORAGE_ERROR
 
     # Reading
@@ -499,12 +502,13 @@ class Partition:
         except OffsetOutOfRange:
             return ErrorCode.OFFSET_OUT_OF_RANGE
         except StorageError as error:
-            logger.error("read of %s at offset %d failed: %s", self, offset, error)
+            if not error.is_told:
+                logger.error("read of %s at offset %d failed: %s", self, offset, error)
             return ErrorCode.KAFKA_STORAGE_ERROR
 
     def advance_log_start(self, offset: int) -> None:
-        """Makes records below `offset` unreadable; readers that wait there are told. StorageError when it
-        can't be kept.
+        """Makes records below `offset` unreadable; readers that wait there are told. It outlives a crash once
+        `LogDirectories.save_log_starts` has been called.
         """
         if offset > self.log.log_start_offset:
             self.log.advance_log_start(offset)
@@ -554,6 +558,11 @@ class Partition:
     def gone(self) -> None:
         """The topic is deleted: nobody leads, and waiting readers are told."""
         self.replicas = ()
+        self.leader_id = NO_LEADER
+        self.wake_all()
+
+    def offline(self) -> None:
+        """Its log directory has failed: nobody leads until the next start, and waiting readers look again."""
         self.leader_id = NO_LEADER
         self.wake_all()
 

@@ -177,9 +177,11 @@ class Shards(Generic[M]):
 
     def led(self, index: int) -> tuple[Led, Shard[M]] | Refused:
         """A partition and its shard, wherever it is led. NOT_COORDINATOR while nobody leads it."""
-        partition = self._partition(index)
-        if partition is None:
-            return Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        partition = self._host.reach(self._topic, index)
+        if isinstance(partition, ErrorCode):
+            # Where its directory is offline nobody leads it.
+            is_there = partition is ErrorCode.KAFKA_STORAGE_ERROR
+            return Refused(ErrorCode.NOT_COORDINATOR if is_there else partition)
         if partition.leader_id == NO_LEADER:
             return Refused(ErrorCode.NOT_COORDINATOR)
         return self._current(index, partition)

@@ -37,6 +37,10 @@ from kwire.server.transport import Network
 logger = logging.getLogger("kwire.server")
 
 
+class DiskFailed(Exception):
+    """The broker has stopped because its disk failed; the message says which, and what to do."""
+
+
 class CannotStart(Exception):
     """The broker cannot run as asked; the message says what was asked, what is there and what to do."""
 
@@ -154,7 +158,7 @@ async def run_broker(
 ) -> None:
     """Runs a broker until `Running.stop()` or cancellation; reports `Running` once clients are served.
 
-    Raises CannotStart.
+    Raises CannotStart, and DiskFailed where it can't go on.
     """
     config = settings.config
     rng = settings.rng if settings.rng is not None else random.SystemRandom()
@@ -181,6 +185,7 @@ async def run_broker(
                     await cluster.start(nursery)
                 except (ClusterError, ReplayError, StorageError) as failure:
                     raise CannotStart(str(failure)) from failure
+                nursery.start_soon(_stop_on_failure, cluster)
                 await server.serve(
                     cluster, ready=partial(task_status.started, running), request_log=settings.request_log
                 )
@@ -190,6 +195,11 @@ async def run_broker(
             with trio.CancelScope(shield=True):
                 await cluster.close(clean=clean)
             running.stopped.set()
+
+
+async def _stop_on_failure(cluster: Cluster) -> None:
+    await cluster.failed_directories.fatal.wait()
+    raise DiskFailed(cluster.failed_directories.reason)
 
 
 def _nodes(settings: Settings) -> list[tuple[Node, list[Listener]]]:

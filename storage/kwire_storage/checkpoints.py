@@ -54,9 +54,17 @@ def _number(text: str) -> int:
 
 def encode_offsets(offsets: Mapping[tuple[str, int], int]) -> bytes:
     """A file of (topic, partition) -> offset."""
-    return _encode(
-        [f"{topic} {partition} {offset}" for (topic, partition), offset in sorted(offsets.items())]
-    )
+    return counted(len(offsets), [offset_lines(offsets.items())])
+
+
+def offset_lines(entries: Iterable[tuple[tuple[str, int], int]]) -> str:
+    """The lines of some entries of such a file."""
+    return "".join([f"{topic} {partition} {offset}\n" for (topic, partition), offset in entries])
+
+
+def counted(count: int, pieces: Iterable[str]) -> bytes:
+    """A checkpoint file of `count` lines, which come in pieces."""
+    return "".join((f"{VERSION}\n{count}\n", *pieces)).encode()
 
 
 def decode_offsets(data: bytes) -> dict[tuple[str, int], int]:

@@ -16,7 +16,7 @@ Rules
   retention follow it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 from uuid import UUID
@@ -39,6 +39,25 @@ class StorageError(Exception):
     """A disk or file failed (full, unreadable, gone): what was tried, on which file, and why. Answered as
     KAFKA_STORAGE_ERROR.
     """
+
+    is_told = False
+    """Whether there is a log line already, so that no request needs another."""
+
+
+class DiskFull(StorageError):
+    """There is no room on the disk. What was asked can be tried again; the directory tells of it now and
+    then.
+    """
+
+    is_told = True
+
+
+class DirectoryOffline(StorageError):
+    """The log directory has failed before, or could not be read at the start: nothing in it can be used until
+    the next start.
+    """
+
+    is_told = True
 
 
 class Overtaken(StorageError):
@@ -165,6 +184,8 @@ class DirectoryUsage(NamedTuple):
     total_bytes: int
     usable_bytes: int
     logs: list[LogUsage]
+    is_offline: bool = False
+    """It has failed: nothing is known of what it holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -422,9 +443,26 @@ class LogDirectories(Protocol):
     node_id: int
     cluster_id: str
 
+    on_failure: Callable[[], None]
+    """Called when a directory has failed, perhaps from a thread: now is the time for `release`."""
+
     @property
     def directory_ids(self) -> list[UUID]:
-        """The id of each directory."""
+        """The id of each directory that works."""
+        ...
+
+    @property
+    def offline(self) -> list[str]:
+        """The paths of the directories that have failed."""
+        ...
+
+    @property
+    def metadata_is_offline(self) -> bool:
+        """Whether the cluster's metadata lies in one of these."""
+        ...
+
+    def release(self) -> list[tuple[str, int]]:
+        """Let go of the logs that are open in directories that have failed; gives their partitions."""
         ...
 
     @property
@@ -437,9 +475,18 @@ class LogDirectories(Protocol):
         ...
 
     def open(
-        self, topic: str, partition: int, topic_id: UUID, config: LogConfig, *, now_ms: int = 0
+        self,
+        topic: str,
+        partition: int,
+        topic_id: UUID,
+        config: LogConfig,
+        *,
+        now_ms: int = 0,
+        directory_id: UUID | None = None,
     ) -> PartitionLog:
-        """The log of a partition, as it was left, or a new one; opening an open one gives the same."""
+        """The log of a partition, as it was left, or a new one, in the directory of that id if there is one
+        that works; opening an open one gives the same. DirectoryOffline where its directory has failed.
+        """
         ...
 
     def delete(self, topic: str, partition: int, *, delay_ms: int = 0) -> None:
@@ -448,8 +495,8 @@ class LogDirectories(Protocol):
         """
         ...
 
-    def directory_of(self, topic: str, partition: int) -> UUID:
-        """The id of the directory that a partition's log lies, or would be made, in."""
+    def directory_of(self, topic: str, partition: int) -> UUID | None:
+        """The id of the directory that a partition's log lies in; None where it has none."""
         ...
 
     def beside(self, topic: str, partition: int) -> "Folder":
@@ -466,8 +513,18 @@ class LogDirectories(Protocol):
 
     # Housekeeping: what the owner of the directories calls now and then.
 
+    def save_log_starts(self) -> None:
+        """Write down the log starts that have moved: nothing that `advance_log_start` did outlives a crash
+        before that.
+        """
+        ...
+
     def checkpoint(self) -> None:
         """Write the checkpoint files (Kafka: every minute)."""
+        ...
+
+    def checkpoint_steps(self) -> Iterator[None]:
+        """The same in steps of a millisecond or so, for many logs. Raises StorageError."""
         ...
 
     def plan_sweep(self, now_ms: int) -> "SweepJob | None":
@@ -476,11 +533,11 @@ class LogDirectories(Protocol):
         """
         ...
 
-    def plan_flush(self) -> FlushJob | None:
-        """What must be synced so that a restart after a kill need not read sealed segments again; None:
-        nothing.
+    def plan_flushes(self) -> Iterator[FlushJob | None]:
+        """What must be synced so that a restart after a kill need not read sealed segments again, of some
+        logs after the other; None: nothing of these.
 
-        Then `job.work()` in a thread, and `commit_flush(job)` and `checkpoint()` on the loop.
+        For each `job.work()` in a thread and `commit_flush(job)`, and at last `checkpoint()`, on the loop.
         """
         ...
 

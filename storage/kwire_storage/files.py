@@ -15,12 +15,26 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from .engine import StorageError
+from .engine import DirectoryOffline, DiskFull, StorageError
 
 IOV_MAX = 1024
 _NOWAIT = getattr(os, "RWF_NOWAIT", 0)
 _PROBE_BYTES = 128 * 1024  # what Linux reads ahead, unless told otherwise
 _PREADV_MAX = 0x7FFFF000  # Linux moves no more in one call
+
+
+class Offline(OSError):
+    """A call on a log directory that has failed before, and is not tried any more."""
+
+
+def storage_error(doing: str, path: str, error: OSError) -> StorageError:
+    """What is raised for an OSError: it says what failed on which file."""
+    kind = StorageError
+    if isinstance(error, Offline):
+        kind = DirectoryOffline
+    elif error.errno in (errno.ENOSPC, errno.EDQUOT):
+        kind = DiskFull
+    return kind(f"{doing} {path} failed: {error.strerror or error}")
 
 
 class storing:
@@ -37,7 +51,7 @@ class storing:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, OSError):
-            raise StorageError(f"{self._doing} {self._path} failed: {error.strerror or error}") from error
+            raise storage_error(self._doing, self._path, error) from error
 
 
 class Files:
@@ -340,7 +354,7 @@ class OpenFile:
             except OSError as error:
                 if error.errno in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
                     return None  # a file system that can't tell: a thread reads
-                raise StorageError(f"reading {self.path} failed: {error.strerror}") from error
+                raise storage_error("reading", self.path, error) from error
             if got == 0:
                 raise StorageError(f"{self.path} ends before byte {position + size}, which it held before")
             filled += got
@@ -374,6 +388,12 @@ class OpenFiles:
         self._open: OrderedDict[OpenFile, None] = OrderedDict()
         self.used: Callable[[OpenFile], None] = self._open.move_to_end
         """To be told of an open file that it is used."""
+
+    def through(self, files: Files) -> "OpenFiles":
+        """The same open files and their limit, for logs whose calls go through `files`."""
+        same = OpenFiles(files, self.limit)
+        same._open, same.used = self._open, self.used
+        return same
 
     def __len__(self) -> int:
         return len(self._open)

@@ -4,20 +4,25 @@ MetaPropertiesEnsemble).
 A directory belongs to one process at a time (`.lock`), and to one cluster and one node (`meta.properties`).
 `LogDirs` puts several together. Taking one raises LockedError, ForeignDirectory or StorageError; each says
 what to do.
+
+One that fails goes offline: at the start, because it can't be read, or later, by what `DirectoryFiles` sees.
 """
 
 import logging
 import os
+from collections.abc import Callable
 from uuid import UUID
 
 from . import checkpoints, uuids
-from .checkpoints import BadCheckpoint
+from .directory_files import DirectoryFiles
+from .engine import DirectoryOffline, StorageError
 from .files import Files, storing
+from .offset_checkpoints import OffsetCheckpoint, Partition
 from .segments import file_names
 
-log = logging.getLogger("kwire.storage")
+__all__ = ["ForeignDirectory", "LockedError", "LogDirectory", "Partition"]
 
-Partition = tuple[str, int]
+log = logging.getLogger("kwire.storage")
 
 
 class LockedError(Exception):
@@ -33,25 +38,65 @@ class ForeignDirectory(Exception):
 class LogDirectory:
     """One log directory. Whoever takes it lets it go."""
 
-    def __init__(self, path: str, files: Files) -> None:
+    def __init__(self, path: str, files: Files, went_offline: Callable[[], None] = lambda: None) -> None:
         self.path = os.path.abspath(path)
-        self.files = files
+        self.files = DirectoryFiles(files, self.path, self._failed)
+        self._went_offline = went_offline
         self.directory_id = UUID(int=0)
         self.cluster_id: str | None = None
         self.logs = 0
         """How many logs are, or will be, in it."""
         self.was_clean = False
         self.previous_broker_epoch = -1
-        self.recovery_points: dict[Partition, int] = {}
-        self.high_watermarks: dict[Partition, int] = {}
-        self.log_start_offsets: dict[Partition, int] = {}
-        self.cleaner_offsets: dict[Partition, int] = {}
+        self.recovery_points = self._checkpoint(file_names.RECOVERY_POINTS)
+        self.high_watermarks = self._checkpoint(file_names.HIGH_WATERMARKS)
+        self.log_start_offsets = self._checkpoint(file_names.LOG_START_OFFSETS)
+        self.cleaner_offsets = self._checkpoint(file_names.CLEANER_OFFSETS)
+        self.is_ready = False
+        """Whether it has been opened: before, what fails is told by whoever opens it."""
         self._lock = -1
         self._made = False
         self._named = False
 
+    def _checkpoint(self, name: str) -> OffsetCheckpoint:
+        return OffsetCheckpoint(self.file(name), self.files)
+
+    @property
+    def checkpoints(self) -> tuple[OffsetCheckpoint, ...]:
+        """The files that have a line for each log."""
+        return self.recovery_points, self.high_watermarks, self.log_start_offsets, self.cleaner_offsets
+
     def file(self, name: str) -> str:
         return f"{self.path}/{name}"
+
+    @property
+    def is_online(self) -> bool:
+        """Whether nothing has failed that speaks against the whole directory."""
+        return self.files.failure is None
+
+    def check_online(self) -> None:
+        """Raises DirectoryOffline where it is."""
+        if self.files.failure is not None:
+            raise DirectoryOffline(f"the log directory {self.path} is offline")
+
+    def _failed(self, error: OSError) -> None:
+        if not self.is_ready:
+            return
+        log.error(
+            "the log directory %s is offline: %s. Its partitions answer KAFKA_STORAGE_ERROR. Look at the "
+            "disk (mounted? permissions? dmesg), mend it and restart the broker; or take it out of log.dirs, "
+            "which gives up what it holds",
+            self.path,
+            error.strerror or error,
+        )
+        self._went_offline()
+
+    def start_offline(self, refusal: StorageError) -> None:
+        """It can't be read at a start; others can."""
+        self.is_ready = True
+        self.files.failure = None  # what it failed with is told now
+        self.files.fail(OSError(0, str(refusal)))
+        self.let_go()
 
     def take(self) -> None:
         """Make the directory if need be, and lock it."""
@@ -76,11 +121,15 @@ class LogDirectory:
     def let_go(self) -> None:
         if self._lock >= 0:
             descriptor, self._lock = self._lock, -1
-            self.files.close(descriptor)
+            try:
+                self.files.close(descriptor)
+            except OSError as error:
+                log.warning("closing %s failed: %s", self.file(file_names.LOCK), error)
 
     def give_back(self) -> None:
         """Let go, and leave the directory as it was before it was taken: another one was refused."""
-        if self._lock < 0:
+        if self._lock < 0 or not self.is_online:
+            self.let_go()
             return
         with storing("giving back", self.path):
             if self._named:
@@ -137,24 +186,5 @@ class LogDirectory:
                 self.files.remove(path)
                 # Else a loss of power brings it back, beside logs that were written to since.
                 self.files.sync_directory(self.path)
-        self.recovery_points = self._read_offsets(file_names.RECOVERY_POINTS)
-        self.high_watermarks = self._read_offsets(file_names.HIGH_WATERMARKS)
-        self.log_start_offsets = self._read_offsets(file_names.LOG_START_OFFSETS)
-        self.cleaner_offsets = self._read_offsets(file_names.CLEANER_OFFSETS)
-
-    def _read_offsets(self, name: str) -> dict[Partition, int]:
-        path = self.file(name)
-        with storing("reading", path):
-            data = self.files.read_file(path)
-        if data is None:
-            return {}
-        try:
-            return checkpoints.decode_offsets(data)
-        except BadCheckpoint as bad:
-            log.warning("%s is not readable (%s); logs are read from their beginnings", path, bad)
-            return {}
-
-    def write_offsets(self, name: str, offsets: dict[Partition, int], *, sync: bool) -> None:
-        path = self.file(name)
-        with storing("writing", path):
-            self.files.write_file(path, checkpoints.encode_offsets(offsets), sync=sync)
+        for checkpoint in self.checkpoints:
+            checkpoint.load()

@@ -9,18 +9,29 @@ Rules
   recovered when it is opened.
 - What a directory holds and nobody asked for stays: a partition that belongs to another topic id is renamed
   (`-stray`), not removed.
+- A directory that can't be read at the start, or fails later, is offline while others go on (Kafka: KIP-112):
+  what is in it raises DirectoryOffline, new logs avoid it. `on_failure` is called when that happens, from
+  whatever thread saw it; `release` lets go of its files.
 - Closing is the owner's: `close` closes the logs too, and ends the lock.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from uuid import UUID
 
 from . import checkpoints, uuids
 from .alike import AlikeFiles
 from .checkpoints import BadCheckpoint
 from .deletions import Deletions, SweepJob
-from .engine import DirectoryUsage, ExistingLog, FlushJob, LogConfig, LogUsage, StorageError
+from .directory_set import DirectorySet
+from .engine import (
+    DirectoryUsage,
+    ExistingLog,
+    FlushJob,
+    LogConfig,
+    LogUsage,
+    StorageError,
+)
 from .files import Files, OpenFiles, storing
 from .folder import DiskFolder
 from .log_directory import ForeignDirectory, LockedError, LogDirectory, Partition
@@ -34,6 +45,14 @@ from .write_pressure import WritePressure
 __all__ = ["ForeignDirectory", "LockedError", "LogDirs", "SealedFlush"]
 
 log = logging.getLogger("kwire.storage")
+
+METADATA_LOG = ("__cluster_metadata", 0)
+LOGS_A_STEP = 200
+"""Of how many logs something is asked before others get their turn."""
+
+
+def _nothing() -> None:
+    pass
 
 
 class _Open:
@@ -80,30 +99,44 @@ class LogDirs:
             raise ValueError("a node needs a log directory")
         self.node_id = node_id
         self._new_uuid = new_uuid
-        self._files = files if files is not None else Files()
-        open_files = OpenFiles(self._files, max_open_files)
-        self._alike = AlikeFiles(self._files)
+        self.on_failure: Callable[[], None] = _nothing
+        files = files if files is not None else Files()
+        self._files = files
+        open_files = OpenFiles(files, max_open_files)
         tails = tails if tails is not None else TailBudget()
-        self._deletions = Deletions(self._files)
-        pressure = WritePressure(self._files)
-        self._shared = Shared(self._files, open_files, tails, self._alike, pressure, self._deletions)
-        self._directories = [LogDirectory(path, self._files) for path in directories]
+        self._deletions = Deletions(files)
+        self._directories = DirectorySet(directories, files, lambda: self.on_failure())
+        self._shared = {
+            directory: Shared(
+                directory.files,
+                open_files.through(directory.files),
+                tails,
+                AlikeFiles(directory.files),
+                WritePressure(directory.files),
+                self._deletions,
+            )
+            for directory in self._directories
+        }
         self._open: dict[Partition, _Open] = {}
-        try:
-            for directory in self._directories:
-                directory.take()
-            self.cluster_id = self._identify(cluster_id)
-            for directory in self._directories:
-                directory.load()
-            self._found = self._find()
-        except BaseException:
-            self.give_back()
-            raise
+        self._found: dict[Partition, LogDirectory] = {}
+        self._directories.open(node_id, cluster_id, new_uuid, self._find)
+        self.cluster_id = self._directories.cluster_id
 
     @property
     def directory_ids(self) -> list[UUID]:
-        """The id of each directory, in the order in which they were named."""
-        return [directory.directory_id for directory in self._directories]
+        """The id of each directory that works, in the order in which they were named."""
+        return [directory.directory_id for directory in self._directories.online]
+
+    @property
+    def offline(self) -> list[str]:
+        """The paths of the directories that do not."""
+        return self._directories.offline
+
+    @property
+    def metadata_is_offline(self) -> bool:
+        """Whether the metadata log lies in a directory that does not work."""
+        home = self._found.get(METADATA_LOG)
+        return home is not None and not home.is_online
 
     @property
     def files(self) -> Files:
@@ -112,72 +145,52 @@ class LogDirs:
 
     @property
     def was_clean(self) -> bool:
-        """Whether the last stop was clean, in every directory."""
-        return all(directory.was_clean for directory in self._directories)
+        """Whether the last stop was clean, in every directory that can be read."""
+        return self._directories.was_clean
 
     @property
     def previous_broker_epoch(self) -> int:
         """The broker epoch that the last clean stop wrote down, -1 when there was none (KIP-966)."""
-        epochs = {directory.previous_broker_epoch for directory in self._directories}
-        return epochs.pop() if len(epochs) == 1 else -1
+        return self._directories.previous_broker_epoch
 
-    def _identify(self, wanted: str | None) -> str:
-        for directory in self._directories:
-            directory.identify(self.node_id)
-        known = {d.cluster_id: d.path for d in self._directories if d.cluster_id is not None}
-        if len(known) > 1:
-            raise ForeignDirectory(
-                "the log directories belong to different clusters: "
-                + ", ".join(f"{path} to {cluster}" for cluster, path in known.items())
-            )
-        cluster_id = next(iter(known), None) or wanted or uuids.to_text(uuids.usable(self._new_uuid))
-        if wanted is not None and cluster_id != wanted:
-            raise ForeignDirectory(
-                f"{known[cluster_id]} belongs to cluster {cluster_id}, and this one is {wanted}: "
-                "start without a cluster id, or choose another data directory"
-            )
-        for directory in self._directories:
-            if directory.cluster_id is None:
-                directory.directory_id = uuids.usable(self._new_uuid)
-                directory.cluster_id = cluster_id
-                directory.write_identity(cluster_id, self.node_id)
-        return cluster_id
-
-    def _find(self) -> dict[Partition, LogDirectory]:
-        found: dict[Partition, LogDirectory] = {}
-        for directory in self._directories:
-            with storing("reading", directory.path):
-                names = self._files.listdir(directory.path)
-            for name in names:
-                if name.endswith(file_names.DELETE_DIRECTORY):
-                    self._deletions.add(directory.file(name), 0)
-                partition = file_names.parse_partition_directory(name)
-                if partition is None:
-                    continue
-                if partition in found:
-                    raise ForeignDirectory(
-                        f"{found[partition].file(name)} and {directory.file(name)} are both there: "
-                        "move one of them away"
-                    )
-                found[partition] = directory
-                directory.logs += 1
-        return found
+    def _find(self, directory: LogDirectory) -> None:
+        with storing("reading", directory.path):
+            names = directory.files.listdir(directory.path)
+        for name in names:
+            if name.endswith(file_names.DELETE_DIRECTORY):
+                self._deletions.add(directory.file(name), 0)
+            partition = file_names.parse_partition_directory(name)
+            if partition is None:
+                continue
+            other = self._found.get(partition)
+            if other is not None:
+                raise ForeignDirectory(
+                    f"{other.file(name)} and {directory.file(name)} are both there: move one of them away"
+                )
+            self._found[partition] = directory
+            directory.logs += 1
 
     # The logs
 
     def existing(self) -> list[ExistingLog]:
         logs = []
         for (topic, partition), directory in self._found.items():
+            if not directory.is_online:
+                continue
             opened = self._open.get((topic, partition))
             path = directory.file(file_names.partition_directory(topic, partition))
-            topic_id = opened.topic_id if opened is not None else self._topic_id(path)
+            try:
+                topic_id = opened.topic_id if opened is not None else self._topic_id(directory, path)
+            except StorageError as error:
+                log.error("%s; it is left alone, and whoever asks for it hears KAFKA_STORAGE_ERROR", error)
+                continue
             logs.append(ExistingLog(topic, partition, topic_id, directory.directory_id))
         return logs
 
-    def _topic_id(self, path: str) -> UUID | None:
+    def _topic_id(self, directory: LogDirectory, path: str) -> UUID | None:
         metadata = f"{path}/{file_names.PARTITION_METADATA}"
         with storing("reading", metadata):
-            data = self._files.read_file(metadata)
+            data = directory.files.read_file(metadata)
         if data is None:
             return None
         try:
@@ -187,26 +200,35 @@ class LogDirs:
             return None
 
     def open(
-        self, topic: str, partition: int, topic_id: UUID, config: LogConfig, *, now_ms: int = 0
+        self,
+        topic: str,
+        partition: int,
+        topic_id: UUID,
+        config: LogConfig,
+        *,
+        now_ms: int = 0,
+        directory_id: UUID | None = None,
     ) -> SegmentedLog:
         key = topic, partition
         opened = self._open.get(key)
         if opened is not None:
+            opened.directory.check_online()
             if opened.topic_id == topic_id:
                 opened.log.configure(config)
                 return opened.log
             raise ValueError(f"{topic}-{partition} is open for topic id {uuids.to_text(opened.topic_id)}")
         directory = self._found.get(key)
         if directory is not None:
+            directory.check_online()
             path = directory.file(file_names.partition_directory(topic, partition))
-            on_disk = self._topic_id(path)
+            on_disk = self._topic_id(directory, path)
             if on_disk is None:
-                self._make(path, topic_id)
+                self._make(directory, path, topic_id)
             elif on_disk != topic_id:
                 self._set_aside(directory, key, path, on_disk)
                 directory = None
         if directory is None:
-            directory = self._emptiest()
+            directory = self._home_for(key, directory_id)
             directory.logs += 1
             self._found[key] = directory
             made = self._new_log(directory, key, topic_id, config)
@@ -215,8 +237,17 @@ class LogDirs:
         self._open[key] = _Open(directory, topic_id, made)
         return made
 
-    def _emptiest(self) -> LogDirectory:
-        return min(self._directories, key=lambda directory: directory.logs)
+    def _home_for(self, key: Partition, directory_id: UUID | None) -> LogDirectory:
+        """The directory that a new log is to lie in: the one that is meant, else the emptiest."""
+        if key == METADATA_LOG:
+            if self.offline:
+                raise StorageError(
+                    f"the cluster's metadata ({file_names.partition_directory(*key)}) is in none of the log "
+                    f"directories that can be read, and {', '.join(self.offline)} can not be: mend it, and "
+                    "start again"
+                )
+            return self._directories.first  # where Kafka looks for it
+        return self._directories.emptiest(directory_id)
 
     def _set_aside(self, directory: LogDirectory, key: Partition, path: str, on_disk: UUID) -> None:
         name = file_names.set_aside_directory(*key, file_names.STRAY_DIRECTORY, self._new_uuid())
@@ -228,7 +259,7 @@ class LogDirs:
             name,
         )
         with storing("renaming", path):
-            self._files.rename(path, directory.file(name))
+            directory.files.rename(path, directory.file(name))
         self._forget(key)
 
     def _new_log(
@@ -238,58 +269,62 @@ class LogDirs:
         return SegmentedLog(
             path,
             config,
-            self._shared,
-            make_directory=lambda: self._make(path, topic_id),
-            log_start_changed=lambda: self._log_start_changed(directory, key),
-            recovery_point_fell=lambda: self._checkpoint(directory, sync=True),
-            cleaned_to_changed=lambda offset: self._cleaned_to_changed(directory, key, offset),
+            self._shared[directory],
+            make_directory=lambda: self._make(directory, path, topic_id),
+            log_start_changed=lambda: self._log_start_changed(key),
+            recovery_point_fell=lambda: self._recovery_point_fell(key),
+            cleaned_to_changed=lambda offset: self._cleaned_to_changed(key, offset),
         )
 
     def _load(
         self, directory: LogDirectory, key: Partition, topic_id: UUID, config: LogConfig, now_ms: int
     ) -> SegmentedLog:
         path = directory.file(file_names.partition_directory(*key))
-        recovery_point = directory.recovery_points.get(key, 0)
+        recovery_point = directory.recovery_points.get(key)
+        shared = self._shared[directory]
         loaded = recovery.load(
             path,
-            self._shared,
+            shared,
             config,
             clean=directory.was_clean,
             recovery_point=recovery_point,
-            log_start_offset=directory.log_start_offsets.get(key, 0),
+            log_start_offset=directory.log_start_offsets.get(key),
             now_ms=now_ms,
         )
         try:
             return SegmentedLog(
                 path,
                 config,
-                self._shared,
-                make_directory=lambda: self._make(path, topic_id),
+                shared,
+                make_directory=lambda: self._make(directory, path, topic_id),
                 loaded=loaded,
                 clean=directory.was_clean,
                 recovery_point=recovery_point,
                 now_ms=now_ms,
-                log_start_changed=lambda: self._log_start_changed(directory, key),
-                recovery_point_fell=lambda: self._checkpoint(directory, sync=True),
-                cleaned_to=directory.cleaner_offsets.get(key, 0),
-                cleaned_to_changed=lambda offset: self._cleaned_to_changed(directory, key, offset),
+                log_start_changed=lambda: self._log_start_changed(key),
+                recovery_point_fell=lambda: self._recovery_point_fell(key),
+                cleaned_to=directory.cleaner_offsets.get(key),
+                cleaned_to_changed=lambda offset: self._cleaned_to_changed(key, offset),
             )
         except BaseException:
             loaded.close()
             raise
 
-    def _make(self, path: str, topic_id: UUID) -> None:
+    def _make(self, directory: LogDirectory, path: str, topic_id: UUID) -> None:
         """Make a partition's directory and its `partition.metadata`, as far as they are missing."""
         metadata = f"{path}/{file_names.PARTITION_METADATA}"
+        for checkpoint in (directory.recovery_points, directory.log_start_offsets, directory.cleaner_offsets):
+            if checkpoint.is_changed:  # it may say something of a log of this name that is gone
+                checkpoint.write(sync=False)
         with storing("making", path):
             try:
-                self._files.mkdir(path)
+                directory.files.mkdir(path)
                 is_nameless = True
-            except (FileExistsError, FileNotFoundError):
-                self._files.makedirs(path)
-                is_nameless = self._topic_id(path) is None
+            except FileExistsError:
+                is_nameless = self._topic_id(directory, path) is None
             if is_nameless:
-                self._alike.write(metadata, checkpoints.encode_partition_metadata(topic_id))
+                alike = self._shared[directory].alike
+                alike.write(metadata, checkpoints.encode_partition_metadata(topic_id))
 
     def delete(self, topic: str, partition: int, *, delay_ms: int = 0) -> None:
         """Take a log away: its directory is renamed now, and removed by a sweep."""
@@ -302,99 +337,126 @@ class LogDirs:
             return
         path = directory.file(file_names.partition_directory(topic, partition))
         name = file_names.set_aside_directory(*key, file_names.DELETE_DIRECTORY, self._new_uuid())
-        with storing("renaming", path):
-            if self._files.is_directory(path):
-                self._files.rename(path, directory.file(name))
-                self._deletions.add(directory.file(name), delay_ms)
+        if directory.is_online:  # else the next start finds that it is nobody's
+            with storing("renaming", path):
+                if directory.files.is_directory(path):
+                    directory.files.rename(path, directory.file(name))
+                    self._deletions.add(directory.file(name), delay_ms)
         self._forget(key)
 
     def _forget(self, key: Partition) -> None:
         directory = self._found.pop(key)
         directory.logs -= 1
-        directory.recovery_points.pop(key, None)
-        directory.high_watermarks.pop(key, None)
-        if directory.cleaner_offsets.pop(key, None) is not None:
-            self._write_cleaner_offsets(directory)
-        if directory.log_start_offsets.pop(key, None) is not None:
-            self._write_log_start_offsets(directory)
+        for checkpoint in directory.checkpoints:
+            checkpoint.drop(key)
 
     def plan_sweep(self, now_ms: int) -> SweepJob | None:
         return self._deletions.plan(now_ms)
 
-    def directory_of(self, topic: str, partition: int) -> UUID:
+    def directory_of(self, topic: str, partition: int) -> UUID | None:
         directory = self._found.get((topic, partition))
-        return (directory if directory is not None else self._emptiest()).directory_id
+        return None if directory is None else directory.directory_id
 
     def beside(self, topic: str, partition: int) -> DiskFolder:
-        directory = self._found.get((topic, partition)) or self._emptiest()
-        return DiskFolder(directory.file(file_names.partition_directory(topic, partition)), self._files)
+        directory = self._found.get((topic, partition)) or self._directories.first
+        return DiskFolder(directory.file(file_names.partition_directory(topic, partition)), directory.files)
 
     def above(self, topic: str, partition: int) -> DiskFolder:
-        directory = self._found.get((topic, partition)) or self._emptiest()
-        return DiskFolder(directory.path, self._files)
+        directory = self._found.get((topic, partition)) or self._directories.first
+        return DiskFolder(directory.path, directory.files)
 
     def usage(self) -> list[DirectoryUsage]:
-        result = []
-        for directory in self._directories:
+        logs: dict[LogDirectory, list[LogUsage]] = {directory: [] for directory in self._directories}
+        for (topic, partition), opened in self._open.items():
+            used = LogUsage(topic, partition, opened.topic_id, opened.log.size_bytes)
+            logs[opened.directory].append(used)
+        return [self._usage_of(directory, logs[directory]) for directory in self._directories]
+
+    def _usage_of(self, directory: LogDirectory, logs: list[LogUsage]) -> DirectoryUsage:
+        try:
             with storing("looking at", directory.path):
-                total, usable = self._files.disk_space(directory.path)
-            logs = [
-                LogUsage(topic, partition, opened.topic_id, opened.log.size_bytes)
-                for (topic, partition), opened in self._open.items()
-                if opened.directory is directory
-            ]
-            result.append(DirectoryUsage(directory.path, total, usable, logs))
-        return result
+                total, usable = directory.files.disk_space(directory.path)
+        except StorageError:
+            return DirectoryUsage(directory.path, -1, -1, [], is_offline=True)
+        return DirectoryUsage(directory.path, total, usable, logs)
+
+    def release(self) -> list[Partition]:
+        """Let go of what is open in directories that are offline; gives the partitions that were."""
+        gone = [key for key, opened in self._open.items() if not opened.directory.is_online]
+        for key in gone:
+            opened = self._open.pop(key)
+            try:
+                opened.log.close(clean=False)
+            except StorageError as error:
+                log.error("%s", error)
+        self._directories.let_go(offline_only=True)
+        return gone
 
     # Checkpoints
 
-    def _log_start_changed(self, directory: LogDirectory, *keys: Partition) -> None:
-        """Write down where logs start, of those for which their files do not say it."""
-        starts = dict(directory.log_start_offsets)
-        for key in keys:
-            opened = self._open.get(key)
-            if opened is not None and opened.directory is directory:
-                if opened.log.log_start_offset > opened.log.first_segment_offset:
-                    starts[key] = opened.log.log_start_offset
-                else:
-                    starts.pop(key, None)
-        if starts != directory.log_start_offsets:
-            directory.log_start_offsets = starts
-            self._write_log_start_offsets(directory)
+    def _log_start_changed(self, key: Partition) -> None:
+        opened = self._open[key]
+        starts = opened.directory.log_start_offsets
+        if opened.log.log_start_offset > opened.log.first_segment_offset:
+            starts.put(key, opened.log.log_start_offset)
+        else:
+            starts.drop(key)
 
-    def _write_log_start_offsets(self, directory: LogDirectory) -> None:
-        directory.write_offsets(file_names.LOG_START_OFFSETS, directory.log_start_offsets, sync=False)
+    def save_log_starts(self) -> None:
+        for directory in self._directories.online:
+            if directory.log_start_offsets.is_changed:
+                directory.log_start_offsets.write(sync=False)
 
-    def _cleaned_to_changed(self, directory: LogDirectory, key: Partition, offset: int) -> None:
-        directory.cleaner_offsets[key] = offset
-        self._write_cleaner_offsets(directory)
+    def _recovery_point_fell(self, key: Partition) -> None:
+        opened = self._open[key]
+        opened.directory.recovery_points.put(key, opened.log.recovery_point)
+        opened.directory.recovery_points.write(sync=True)
 
-    def _write_cleaner_offsets(self, directory: LogDirectory) -> None:
+    def _cleaned_to_changed(self, key: Partition, offset: int) -> None:
+        cleaned = self._open[key].directory.cleaner_offsets
+        cleaned.put(key, offset)
         try:
-            directory.write_offsets(file_names.CLEANER_OFFSETS, directory.cleaner_offsets, sync=False)
+            cleaned.write(sync=False)
         except StorageError as error:
             # Without it, or with an older one, what is clean is looked at once more: nothing is lost.
             log.warning("%s", error)
 
     def checkpoint(self) -> None:
-        for directory in self._directories:
-            self._checkpoint(directory, sync=False)
+        for _ in self.checkpoint_steps():
+            pass
 
-    def _checkpoint(self, directory: LogDirectory, *, sync: bool) -> None:
-        for key, opened in self._open.items():
-            if opened.directory is directory:
-                directory.recovery_points[key] = opened.log.recovery_point
-                directory.high_watermarks[key] = opened.log.log_end_offset
-        directory.write_offsets(file_names.RECOVERY_POINTS, directory.recovery_points, sync=sync)
-        directory.write_offsets(file_names.HIGH_WATERMARKS, directory.high_watermarks, sync=sync)
+    def checkpoint_steps(self) -> Iterator[None]:
+        for count, (key, opened) in enumerate(list(self._open.items())):
+            if not count % LOGS_A_STEP:
+                yield
+            if self._open.get(key) is opened:
+                self._note(key, opened)
+        for directory in self._directories.online:
+            for checkpoint in directory.checkpoints:
+                yield from checkpoint.write_steps()
+            if directory.files.has_room_again():
+                log.warning("there is room in %s again", directory.path)
 
-    def plan_flush(self) -> SealedFlush | None:
+    def _note(self, key: Partition, opened: _Open) -> None:
+        """What is to be written down of a log, in time."""
+        directory = opened.directory
+        directory.recovery_points.offsets[key] = opened.log.recovery_point
+        directory.high_watermarks.offsets[key] = opened.log.log_end_offset
+        if key in directory.log_start_offsets.offsets:
+            self._log_start_changed(key)
+
+    def plan_flushes(self) -> Iterator[SealedFlush | None]:
         plans = []
-        for opened in self._open.values():
-            plan = opened.log.plan_flush(sealed_only=True)
-            if plan is not None:
-                plans.append((opened.log, plan))
-        return SealedFlush(plans) if plans else None
+        for count, (key, opened) in enumerate(list(self._open.items()), 1):
+            if self._open.get(key) is opened and opened.directory.is_online:
+                plan = opened.log.plan_flush(sealed_only=True)
+                if plan is not None:
+                    plans.append((opened.log, plan))
+            if not count % LOGS_A_STEP:
+                yield SealedFlush(plans) if plans else None
+                plans = []
+        if plans:
+            yield SealedFlush(plans)
 
     def commit_flush(self, job: FlushJob) -> None:
         if isinstance(job, SealedFlush):
@@ -406,43 +468,33 @@ class LogDirs:
     def close(self, *, clean: bool, broker_epoch: int = -1) -> None:
         """Close every log; a directory in which all of that went well is marked as cleanly stopped."""
         failed: set[LogDirectory] = set()
-        for opened in self._open.values():
+        for key, opened in self._open.items():
             try:
-                opened.log.close(clean=clean)
+                opened.log.close(clean=clean and opened.directory.is_online)
             except StorageError as error:
                 log.error("%s", error)
                 failed.add(opened.directory)
+            else:
+                self._note(key, opened)
         if clean:
-            for directory in self._directories:
+            for directory in self._directories.online:
                 try:
-                    self._log_start_changed(directory, *self._open)
-                    if directory.log_start_offsets:
-                        directory.write_offsets(
-                            file_names.LOG_START_OFFSETS, directory.log_start_offsets, sync=True
-                        )
-                    self._checkpoint(directory, sync=True)
+                    for checkpoint in directory.checkpoints:
+                        if checkpoint.offsets or checkpoint.is_changed:
+                            checkpoint.write(sync=True)
                     if directory not in failed:
                         path = directory.file(file_names.CLEAN_SHUTDOWN)
                         with storing("writing", path):
                             epoch = broker_epoch if broker_epoch >= 0 else self.previous_broker_epoch
                             data = checkpoints.encode_clean_shutdown(epoch)
-                            self._files.write_file(path, data, sync=True)
+                            directory.files.write_file(path, data, sync=True)
                 except StorageError as error:
                     log.error("%s", error)
         self._open.clear()
         if clean:
             self._deletions.all().work()
-        self._let_go()
+        self._directories.let_go()
 
     def give_back(self) -> None:
         """Undo the opening, before any log was opened: each directory is as it was, and free."""
-        for directory in self._directories:
-            try:
-                directory.give_back()
-            except StorageError as error:
-                log.error("%s", error)
-                directory.let_go()
-
-    def _let_go(self) -> None:
-        for directory in self._directories:
-            directory.let_go()
+        self._directories.give_back()

@@ -1,6 +1,6 @@
 """The log directories of a node that keeps nothing (`--memory`): what `LogDirs` does, without a disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from uuid import UUID
 
 from .engine import DirectoryUsage, ExistingLog, FlushJob, LogConfig, LogUsage
@@ -16,11 +16,20 @@ class MemoryDirs:
         self.node_id = node_id
         self.cluster_id = cluster_id if cluster_id is not None else to_text(usable(new_uuid))
         self.directory_ids = [usable(new_uuid)]
+        self.on_failure: Callable[[], None] = lambda: None
         self._logs: dict[tuple[str, int], tuple[UUID, MemoryLog]] = {}
         self._folders: dict[tuple[str, int], MemoryFolder] = {}
 
     was_clean = True
     """Nothing is ever left behind."""
+    metadata_is_offline = False
+
+    @property
+    def offline(self) -> list[str]:
+        return []
+
+    def release(self) -> list[tuple[str, int]]:
+        return []
 
     def existing(self) -> list[ExistingLog]:
         """The logs there are."""
@@ -30,7 +39,14 @@ class MemoryDirs:
         ]
 
     def open(
-        self, topic: str, partition: int, topic_id: UUID, config: LogConfig, *, now_ms: int = 0
+        self,
+        topic: str,
+        partition: int,
+        topic_id: UUID,
+        config: LogConfig,
+        *,
+        now_ms: int = 0,
+        directory_id: UUID | None = None,
     ) -> MemoryLog:
         """The log of a partition: the one that is there, or a new one (also when another topic had the name
         before).
@@ -47,8 +63,8 @@ class MemoryDirs:
         """Remove a partition's log; nothing happens when there is none."""
         self._logs.pop((topic, partition), None)
 
-    def directory_of(self, topic: str, partition: int) -> UUID:
-        """The id of the directory that a partition's log lies, or would lie, in."""
+    def directory_of(self, topic: str, partition: int) -> UUID | None:
+        """The id of the only directory."""
         return self.directory_ids[0]
 
     def beside(self, topic: str, partition: int) -> MemoryFolder:
@@ -67,14 +83,20 @@ class MemoryDirs:
         ]
         return [DirectoryUsage("memory", -1, -1, logs)]
 
+    def save_log_starts(self) -> None:
+        pass
+
     def checkpoint(self) -> None:
         """Nothing: there is nowhere to write to."""
+
+    def checkpoint_steps(self) -> Iterator[None]:
+        return iter(())
 
     def plan_sweep(self, now_ms: int) -> None:
         return None
 
-    def plan_flush(self) -> FlushJob | None:
-        return None
+    def plan_flushes(self) -> Iterator[FlushJob | None]:
+        return iter(())
 
     def commit_flush(self, job: FlushJob) -> None:
         pass

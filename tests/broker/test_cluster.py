@@ -74,7 +74,7 @@ class UnrenamableDisk(Files):
 
     def rename(self, old: str, new: str) -> None:
         if self.broken and old.endswith("-0"):
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
         super().rename(old, new)
 
 

@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -126,12 +126,14 @@ def test_several_brokers_need_ports_up_to_the_highest() -> None:
     assert "give a lower --port" in message
 
 
-def test_data_that_cannot_be_read_is_refused_with_the_cause(tmp_path: Path) -> None:
-    with running("--port", "0", "--data", str(tmp_path)):
-        pass
+def test_a_log_that_cannot_be_read_is_named_and_the_rest_served(tmp_path: Path) -> None:
     (tmp_path / "t-0" / "partition.metadata").mkdir(parents=True)
-    said = refused("--port", "0", "--data", str(tmp_path))
-    assert str(tmp_path / "t-0" / "partition.metadata") in said
+    with running("--port", "0", "--data", str(tmp_path)) as (process, [address]):
+        assert answers(address)
+        process.terminate()
+        assert process.wait(DEADLINE_SECONDS) == 0
+        assert process.stderr is not None
+        assert str(tmp_path / "t-0" / "partition.metadata") in process.stderr.read()
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
@@ -157,6 +159,22 @@ def test_a_taken_port_is_refused_with_the_next_command_and_nothing_is_written(tm
 def test_a_locked_data_directory_is_refused(tmp_path: Path) -> None:
     with running("--port", "0", "--data", str(tmp_path)):
         assert str(tmp_path) in refused("--port", "0", "--data", str(tmp_path))
+
+
+def test_a_broker_whose_data_directory_is_gone_stops_and_says_so(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with running("--data", str(data)) as (process, [address]):
+        data.rename(tmp_path / "elsewhere")
+        with socket.create_connection(address, DEADLINE_SECONDS) as sock:
+            with suppress(OSError, struct.error, AssertionError):  # it may end before it answers
+                asked = Metadata.Request.Topic(name="t")
+                ask(sock, Metadata.Request(topics=[asked], allow_auto_topic_creation=True), 9)
+                ask(sock, produce_request("t", records(b"x")), 9)
+            assert process.wait(DEADLINE_SECONDS) == 1
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert f"the log directory {data} is offline: No such file or directory" in said
+    assert f"kwire: broker 1 stops: its log directory of the cluster's metadata has failed ({data})" in said
 
 
 def test_an_unwritable_data_directory_is_refused(tmp_path: Path) -> None:

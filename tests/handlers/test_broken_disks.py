@@ -20,7 +20,7 @@ class DiskWithABadSpot(Files):
 
     def open(self, path: str, flags: int, mode: int = 0o644) -> int:
         if "/broken-0/0" in path:
-            raise OSError(errno.EIO, "Input/output error")
+            raise PermissionError(errno.EACCES, "Permission denied")
         return super().open(path, flags, mode)
 
 

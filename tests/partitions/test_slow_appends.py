@@ -200,7 +200,7 @@ def test_a_disk_that_fails_meanwhile_is_a_storage_error_and_the_next_append_goes
     async def test(bench: Bench, nursery: trio.Nursery) -> None:
         await bench.append(SMALL)
         bench.go.set()
-        bench.disk.error, bench.disk.bytes_left = errno.EIO, 50
+        bench.disk.error, bench.disk.bytes_left = errno.ENOSPC, 50
         assert (await bench.append(LARGE)).error_code is ErrorCode.KAFKA_STORAGE_ERROR
         bench.disk.bytes_left = 1 << 60
         assert (await bench.append(LARGE)).base_offset == 1

@@ -56,7 +56,7 @@ class MortalFiles(Files):
 
     def _must_live(self) -> None:
         if self.dead:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
     def open(self, path: str, flags: int, mode: int = 0o644) -> int:
         if flags & (os.O_CREAT | os.O_TRUNC):

@@ -28,10 +28,12 @@ KINDS: Final = (
     "no file descriptor at accept",
     "pwritev fails with EIO",
     "pwritev fails with ENOSPC",
-    "preadv fails with EIO",
+    "pwritev fails with ENOMEM",
+    "preadv fails with ENOMEM",
     "fdatasync fails with EIO",
-    "open fails with EIO",
-    "rename fails with EIO",
+    "open fails with ENOMEM",
+    "rename fails with ENOMEM",
+    "stopped by its disk",
     "torn write",
     "crash at a file",
     "crash in an answer",
@@ -46,12 +48,14 @@ CUT_ON_SEND: Final = 0.004
 """How often a request that a client sends is cut off on its way, or its answer."""
 DISK_ERRORS: Final = (
     (("pwritev",), errno.EIO),
-    (("pwritev",), errno.ENOSPC),
-    (("preadv",), errno.EIO),
     (("fdatasync",), errno.EIO),
-    (("open",), errno.EIO),
-    (("rename",), errno.EIO),
+    (("pwritev",), errno.ENOSPC),
+    (("pwritev",), errno.ENOMEM),
+    (("preadv",), errno.ENOMEM),
+    (("open",), errno.ENOMEM),
+    (("rename",), errno.ENOMEM),
 )
+"""The first two take the log directory offline, which stops a broker that has no other; the rest pass."""
 
 
 class Faults:

@@ -22,7 +22,7 @@ from kwire_storage.engine import StorageError
 
 from kwire.config import BrokerConfig
 from kwire.partitions.clock import Clock
-from kwire.server.launch import Running, Settings, run_broker
+from kwire.server.launch import DiskFailed, Running, Settings, run_broker
 from tests.simulation import schedule
 from tests.simulation.disk import Disk, ProcessFiles
 from tests.simulation.network import HOST, SimulatedNetwork, SimulatedStream
@@ -231,7 +231,10 @@ class World:
         self.running = None
         self._files = None
         if not files.dead:
-            if failures and started:
+            if failures and started and self.disk.errors and _is_about_the_disk(failures[0]):
+                self.counted["stopped by its disk"] += 1
+                self.died.set()
+            elif failures and started:
                 self.violation(f"the broker ended by itself: {failures[0]!r}")
             if self._stopping and files.open_paths:
                 self.violation(f"files are open after the stop: {files.open_paths}")
@@ -356,6 +359,12 @@ class World:
         if timers > 200:
             found.append(f"{timers} timers are set")
         return found
+
+
+def _is_about_the_disk(failure: BaseException) -> bool:
+    while isinstance(failure, BaseExceptionGroup) and len(failure.exceptions) == 1:
+        failure = failure.exceptions[0]
+    return isinstance(failure, DiskFailed)
 
 
 def simulate(

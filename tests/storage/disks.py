@@ -66,7 +66,9 @@ class FailingDisk(Files):
 
 
 class FailingAt(Files):
-    """Fails a call that opens, reads, writes or renames, after `left` more; None: none."""
+    """Fails a call that opens, reads, writes or renames, after `left` more; None: none. That says
+    nothing of the device.
+    """
 
     left: int | None = None
 
@@ -78,7 +80,7 @@ class FailingAt(Files):
             self.left -= 1
             if self.left < 0:
                 self.left = None
-                raise OSError(errno.EIO, os.strerror(errno.EIO))
+                raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
     def open(self, path: str, flags: int, mode: int = 0o644) -> int:
         self._count()
@@ -110,7 +112,7 @@ class FailingAt(Files):
 
 
 class UnreadableDisk(Files):
-    """Fails to read once `broken` is set."""
+    """Fails to read once `broken` is set, for a reason that says nothing of the device."""
 
     broken = False
 
@@ -118,7 +120,7 @@ class UnreadableDisk(Files):
         self, descriptor: int, buffers: Sequence[memoryview], position: int, *, nowait: bool = False
     ) -> int:
         if self.broken:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
         return super().preadv(descriptor, buffers, position, nowait=nowait)
 
 
@@ -170,3 +172,75 @@ class ForgetfulDisk(Files):
                 path = os.path.join(directory, name)
                 with open(path, "wb") as file:
                     file.write(self._durable.get(path, b""))
+
+
+class BreakableDisk(Files):
+    """Several disks, of which some fail: every call below a path in `broken` raises its error."""
+
+    def __init__(self) -> None:
+        self.broken: dict[str, int] = {}
+        self.unsyncable: set[str] = set()
+        """Below these only syncs fail."""
+        self.full: set[str] = set()
+        """Below these there is no room."""
+        self._paths: dict[int, str] = {}
+
+    def _reach(self, path: str) -> None:
+        for root, error in self.broken.items():
+            if path == root or path.startswith(root + "/"):
+                raise OSError(error, os.strerror(error))
+
+    def _is_below(self, descriptor: int, roots: set[str]) -> bool:
+        path = self._paths.get(descriptor, "")
+        return any(path.startswith(root + "/") for root in roots)
+
+    def open(self, path: str, flags: int, mode: int = 0o644) -> int:
+        self._reach(path)
+        descriptor = super().open(path, flags, mode)
+        self._paths[descriptor] = path
+        return descriptor
+
+    def pwritev(self, descriptor: int, buffers: Sequence[memoryview | bytes], position: int) -> int:
+        self._reach(self._paths[descriptor])
+        if self._is_below(descriptor, self.full):
+            wrote = super().pwritev(descriptor, [b"".join(buffers)[:1]], position)  # the last byte of room
+            if sum(map(len, buffers)) > wrote:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return wrote
+        return super().pwritev(descriptor, buffers, position)
+
+    def preadv(
+        self, descriptor: int, buffers: Sequence[memoryview], position: int, *, nowait: bool = False
+    ) -> int:
+        self._reach(self._paths[descriptor])
+        return super().preadv(descriptor, buffers, position, nowait=nowait)
+
+    def fdatasync(self, descriptor: int) -> None:
+        self._reach(self._paths[descriptor])
+        if self._is_below(descriptor, self.unsyncable):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        super().fdatasync(descriptor)
+
+    def listdir(self, path: str) -> list[str]:
+        self._reach(path)
+        return super().listdir(path)
+
+    def rename(self, old: str, new: str) -> None:
+        self._reach(old)
+        super().rename(old, new)
+
+    def mkdir(self, path: str) -> None:
+        self._reach(path)
+        super().mkdir(path)
+
+    def makedirs(self, path: str) -> None:
+        self._reach(path)
+        super().makedirs(path)
+
+    def link(self, path: str, new: str) -> None:
+        self._reach(new)
+        super().link(path, new)
+
+    def disk_space(self, path: str) -> tuple[int, int]:
+        self._reach(path)
+        return super().disk_space(path)

@@ -135,6 +135,7 @@ class LogMachine(RuleBasedStateMachine):
     def trim(self, share: float) -> None:
         self.start += round(share * (self.end - self.start))
         self.log.advance_log_start(self.start)
+        self.dirs.save_log_starts()
         del self.batches[: bisect_left(self.batches, self.start, key=lambda one: one[1])]
 
     @rule()

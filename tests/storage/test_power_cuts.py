@@ -150,6 +150,7 @@ class Run:
             self.written.start, self.rng.randint(log.log_start_offset, log.log_end_offset)
         )
         log.advance_log_start(self.written.start)
+        dirs.save_log_starts()
 
     def _retain(self, dirs: LogDirs, log: SegmentedLog) -> None:
         bases = log.segment_offsets
@@ -168,10 +169,10 @@ class Run:
         dirs.checkpoint()
 
     def _housekeeping(self, dirs: LogDirs, log: SegmentedLog) -> None:
-        job = dirs.plan_flush()
-        if job is not None:
-            job.work()
-            dirs.commit_flush(job)
+        for job in dirs.plan_flushes():
+            if job is not None:
+                job.work()
+                dirs.commit_flush(job)
         dirs.checkpoint()
 
 

@@ -230,12 +230,12 @@ def test_housekeeping_spares_a_restart_the_sealed_segments(
     tmp_path: Path, filled: tuple[LogDirs, SegmentedLog]
 ) -> None:
     dirs, log = filled
-    job = dirs.plan_flush()
+    [job] = dirs.plan_flushes()
     assert job is not None
     job.work()
     dirs.commit_flush(job)
     dirs.checkpoint()
-    assert dirs.plan_flush() is None
+    assert list(dirs.plan_flushes()) == []
     assert log.recovery_point == log.segment_offsets[-1]
     dirs.close(clean=False)
     first = min((tmp_path / "topic-0").glob("*.log"))
@@ -319,10 +319,10 @@ def test_leftovers_of_interrupted_work_go_and_foreign_files_stay(
     gone = [
         "00000000000000000000.log.deleted",
         "00000000000000000007.log.cleaned",
-        "x.tmp",
+        "leader-epoch-checkpoint.tmp",
         f"{99:020d}.index",
     ]
-    stays = ["notes.txt", "00000000000000000000-0000000001.checkpoint.deleted", "5.log"]
+    stays = ["notes.txt", "x.tmp", "00000000000000000000-0000000001.checkpoint.deleted", "5.log"]
     for name in gone + stays:
         (folder / name).write_bytes(b"?")
     again = open_dirs(tmp_path)
@@ -337,6 +337,7 @@ def test_leftovers_of_interrupted_work_go_and_foreign_files_stay(
 def test_the_log_start_survives(tmp_path: Path, filled: tuple[LogDirs, SegmentedLog], clean: bool) -> None:
     dirs, log = filled
     log.advance_log_start(13)
+    dirs.save_log_starts()
     kept = log.segment_offsets
     dirs, log = restart(dirs, tmp_path, clean=clean)
     assert log.log_start_offset == 13
@@ -353,6 +354,7 @@ def test_a_log_trimmed_to_its_end_goes_on_there(
 ) -> None:
     dirs, log = filled
     log.advance_log_start(40)
+    dirs.save_log_starts()
     dirs, log = restart(dirs, tmp_path, clean=clean)
     assert (log.log_start_offset, log.log_end_offset) == (40, 40)
     fill(log, 1)
@@ -478,7 +480,7 @@ def test_a_disk_that_takes_a_little_at_a_time(tmp_path: Path, most: int) -> None
     dirs.close(clean=False)
 
 
-@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.ENOMEM])
 @pytest.mark.parametrize("room", [0, 1, 60, 61, 75])
 @pytest.mark.parametrize("truncation_fails", [False, True])
 def test_a_write_that_fails_leaves_no_trace(
@@ -492,7 +494,7 @@ def test_a_write_that_fails_leaves_no_trace(
     disk.bytes_left, disk.truncation_fails = room, truncation_fails
     size = last_segment(tmp_path).stat().st_size
     for _ in range(2):
-        with pytest.raises(StorageError, match=r"0005\.log failed: (No space|Input/output)"):
+        with pytest.raises(StorageError, match=r"0005\.log failed: (No space|Cannot allocate)"):
             fill(log, 1, value=b"x" * 100)
         if not truncation_fails:
             assert last_segment(tmp_path).stat().st_size == size
@@ -592,9 +594,9 @@ def test_a_disk_that_can_not_be_read_says_so(tmp_path: Path) -> None:
     log = open_log(dirs)
     found = log.read(0, 1 << 20)
     disk.broken = True
-    with pytest.raises(StorageError, match="Input/output error"):
+    with pytest.raises(StorageError, match="Cannot allocate memory"):
         log.read_bytes(found.parts[0])
-    with pytest.raises(StorageError, match="Input/output error"):
+    with pytest.raises(StorageError, match="Cannot allocate memory"):
         log.read(3, 100)
     dirs.close(clean=False)
 
@@ -733,6 +735,7 @@ def test_epochs_that_recovery_found_are_written_down(tmp_path: Path, second: boo
     log = open_log(dirs)
     fill(log, 3)
     log.advance_log_start(1)
+    dirs.save_log_starts()
     log.truncate_to(1)  # the file of epochs is empty now, and yet there is a batch with an epoch
     dirs, log = restart(dirs, tmp_path, clean=False)
     fill(log, 1)

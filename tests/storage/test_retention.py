@@ -220,6 +220,7 @@ def test_what_lies_far_below_the_log_start_goes_bit_by_bit(tmp_path: Path, delet
     dirs, log = open_log(tmp_path)
     fill(log, 2 * MOST_AT_ONCE + 3)
     log.advance_log_start(2 * MOST_AT_ONCE + 1)
+    dirs.save_log_starts()
     assert log.segment_offsets[0] == MOST_AT_ONCE
     dirs.close(clean=False)
     dirs, log = open_log(tmp_path)
@@ -240,6 +241,7 @@ def test_a_log_that_let_go_of_everything_ends_where_it_did(tmp_path: Path, clean
     other = dirs.open("other", 0, TOPIC_ID, EACH)
     other.append([batch(0, 3)], 0)
     other.advance_log_start(1)
+    dirs.save_log_starts()
     dirs.close(clean=clean)
     _, log = open_log(tmp_path)
     assert (log.log_start_offset, log.log_end_offset) == (5, 5)
@@ -327,7 +329,7 @@ def test_a_disk_that_does_not_let_go_keeps_the_segment_in_the_log(tmp_path: Path
 
         def rename(self, old: str, new: str) -> None:
             if self.keeps and old.endswith(".log"):
-                raise OSError(5, "no")
+                raise OSError(13, "no")
             super().rename(old, new)
 
     disk = Keeping()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kwire_storage.engine import FileSlice, LogConfig, StorageError
+from kwire_storage.engine import DiskFull, FileSlice, LogConfig, StorageError
 from kwire_storage.files import Files, OpenFile, OpenFiles
 from kwire_storage.log_dirs import LogDirs
 from kwire_storage.segments import file_names
@@ -437,15 +437,21 @@ def test_a_flush_that_a_truncation_overtook_counts_for_nothing(tmp_path: Path) -
     assert log.recovery_point == 0
 
 
-def test_the_log_start_is_not_moved_when_it_can_not_be_written_down(tmp_path: Path) -> None:
+def test_a_log_start_that_can_not_be_written_down_is_written_the_next_time(tmp_path: Path) -> None:
     disk = FailingDisk()
     dirs = LogDirs([str(tmp_path)], node_id=1, new_uuid=uuids(), files=disk)
     log = dirs.open("topic", 0, TOPIC_ID, LogConfig())
     fill(log, 5)
     disk.bytes_left = 0
-    with pytest.raises(StorageError, match="log-start-offset-checkpoint"):
-        log.advance_log_start(3)
-    assert log.log_start_offset == 0
+    log.advance_log_start(3)
+    for _ in range(2):
+        with pytest.raises(DiskFull, match="log-start-offset-checkpoint"):
+            dirs.save_log_starts()
+    disk.bytes_left = 1 << 60
+    dirs.save_log_starts()
+    dirs.close(clean=False)
+    dirs = LogDirs([str(tmp_path)], node_id=1, new_uuid=uuids())
+    assert dirs.open("topic", 0, TOPIC_ID, LogConfig()).log_start_offset == 3
     dirs.close(clean=False)
 
 

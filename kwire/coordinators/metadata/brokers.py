@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from . import records as m
 from .image import NO_LEADER, BrokerImage, ClusterImage, PartitionImage, TopicImage
-from .partition_changes import Election, caught_up, is_active, partition_change
+from .partition_changes import Election, can_serve, caught_up, partition_change
 from .replay import Replayer
 
 
@@ -74,7 +74,7 @@ def _led(
 ) -> m.Record | None:
     # Where Kafka kept eligible leader replicas (KIP-966), the last in sync went from the ISR to them.
     for eligible in (partition.isr, partition.elr):
-        active = [replica for replica in eligible if is_active(image, replica)]
+        active = [replica for replica in eligible if can_serve(image, partition, replica)]
         if active:
             return partition_change(image, topic, partition, isr=active)
     election = Election.UNCLEAN if is_unclean_allowed(topic.name) else Election.ONLINE

@@ -17,6 +17,7 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from . import directories
 from . import records as m
 from .image import NO_LEADER, UNASSIGNED_DIRECTORY, ClusterImage, PartitionImage, TopicImage
 from .replay import Replayer
@@ -86,7 +87,7 @@ def partition_change(
             recovery = RECOVERED
     if recovery == partition.leader_recovery_state:
         recovery = None
-    directories = _directories(image, partition, new_replicas)
+    new_directories = _directories(image, partition, new_replicas)
     clear_elr = elected.leader != NO_LEADER and bool(partition.elr or partition.last_known_elr)
     # An ISR is never emptied: its last members alone may lead when they come back.
     if not new_isr:
@@ -95,7 +96,7 @@ def partition_change(
         leader is None
         and recovery is None
         and not clear_elr
-        and (new_isr, new_replicas, new_adding, new_removing, directories)
+        and (new_isr, new_replicas, new_adding, new_removing, new_directories)
         == (
             partition.isr,
             partition.replicas,
@@ -114,7 +115,7 @@ def partition_change(
         replicas=None if new_replicas == partition.replicas else new_replicas,
         adding=None if new_adding == partition.adding_replicas else new_adding,
         removing=None if new_removing == partition.removing_replicas else new_removing,
-        directories=None if directories == partition.directories else directories,
+        directories=None if new_directories == partition.directories else new_directories,
         leader_recovery_state=recovery,
     )
 
@@ -131,7 +132,7 @@ def caught_up(image: ClusterImage, topic: TopicImage, partition: PartitionImage)
     missing = [
         replica
         for replica in partition.replicas
-        if replica not in partition.isr and is_active(image, replica)
+        if replica not in partition.isr and can_serve(image, partition, replica)
     ]
     return partition_change(image, topic, partition, isr=[*partition.isr, *missing], recovering=True)
 
@@ -152,10 +153,10 @@ def catching_up(
     return following
 
 
-def is_active(image: ClusterImage, replica: int) -> bool:
-    """Whether the replica's broker may lead and be in an ISR."""
+def can_serve(image: ClusterImage, partition: PartitionImage, replica: int) -> bool:
+    """Whether the replica may lead and be in an ISR: its broker may, and its directory works."""
     broker = image.brokers.get(replica)
-    return broker is not None and broker.active
+    return broker is not None and broker.active and directories.is_online(broker, partition)
 
 
 def _elect(
@@ -168,7 +169,7 @@ def _elect(
     eligible = isr or partition.elr
 
     def can_lead(replica: int) -> bool:
-        return replica in eligible and is_active(image, replica)
+        return replica in eligible and can_serve(image, partition, replica)
 
     if election is Election.PREFERRED and can_lead(replicas[0]):
         return _Elected(replicas[0])
@@ -177,7 +178,7 @@ def _elect(
             return _Elected(replica)
     if election is Election.UNCLEAN:
         for replica in replicas:
-            if is_active(image, replica):
+            if can_serve(image, partition, replica):
                 return _Elected(replica, unclean=True)
     return _Elected(NO_LEADER)
 

@@ -230,11 +230,15 @@ def broker_change_record(
     *,
     fenced: bool | None = None,
     in_controlled_shutdown: bool | None = None,
+    log_dirs: Iterable[UUID] = (),
 ) -> BrokerRegistrationChangeRecord:
-    """A broker that is fenced or unfenced, or begins to shut down; None leaves it as it is."""
+    """A broker that is fenced or unfenced, begins to shut down, or has only these log directories left; None,
+    or none of them, leaves it as it is.
+    """
     return BrokerRegistrationChangeRecord(
         broker_id=broker_id,
         broker_epoch=broker_epoch,
         fenced=0 if fenced is None else 1 if fenced else -1,
         in_controlled_shutdown=1 if in_controlled_shutdown else 0,
+        log_dirs=list(log_dirs),
     )

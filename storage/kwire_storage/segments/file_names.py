@@ -20,6 +20,7 @@ DELETED = ".deleted"
 CLEANED = ".cleaned"
 SWAP = ".swap"
 TEMPORARY = ".tmp"
+DAMAGED = ".damaged"
 
 LEADER_EPOCHS = "leader-epoch-checkpoint"
 PARTITION_METADATA = "partition.metadata"
@@ -50,6 +51,17 @@ def parse_segment_file(name: str) -> tuple[int, str] | None:
     """The base offset and suffix of a file that belongs to a log, None for any other name."""
     match = _SEGMENT_FILE.fullmatch(name)
     return (int(match[1]), match[2]) if match else None
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file is what an interrupted change of a log left behind, by its whole name: what only ends
+    like one is somebody else's.
+    """
+    for ending in (DELETED, TEMPORARY):
+        stem = name.removesuffix(ending)
+        if stem != name:
+            return parse_segment_file(stem) is not None or stem in (LEADER_EPOCHS, PARTITION_METADATA)
+    return False
 
 
 def partition_directory(topic: str, partition: int) -> str:

@@ -13,11 +13,13 @@ Rules
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from zlib import crc32
 
 from ..batch_blocks import BatchBlocks
 from ..engine import (
     AppendJob,
+    DiskFull,
     FileSlice,
     FlushJob,
     LogConfig,
@@ -25,7 +27,6 @@ from ..engine import (
     OffsetOutOfRange,
     Overtaken,
     Slice,
-    StorageError,
     TimestampOffset,
     ValidBatch,
 )
@@ -398,15 +399,11 @@ class SegmentedLog:
             return
         if offset > self.log_end_offset:
             raise OffsetOutOfRange(offset, self.log_start_offset, self.log_end_offset)
-        before, self.log_start_offset = self.log_start_offset, offset
-        try:
-            self._log_start_changed()
-        except StorageError:
-            self.log_start_offset = before
-            raise
+        self.log_start_offset = offset
+        self._log_start_changed()
         self.epochs.truncate_from_start(offset)
-        self._save_epochs()
         self._drop_below(offset)
+        self._save_epochs_if_there_is_room()
 
     def _drop_below(self, offset: int) -> None:
         """Remove whole segments that end at or below `offset`, some at once; `retain` removes the others."""
@@ -421,6 +418,11 @@ class SegmentedLog:
         finally:
             self._size_bytes = segments.size_bytes
         self._snapshots.drop_up_to(self.first_segment_offset)
+
+    def _save_epochs_if_there_is_room(self) -> None:
+        """What makes room must not need any: an old file says no more than that there was more before."""
+        with suppress(DiskFull):
+            self._save_epochs()
 
     def plan_ages(self) -> AgesJob | None:
         return unknown_ages(self._segments.in_order[:-1], self.config)
@@ -445,8 +447,8 @@ class SegmentedLog:
             # Not written down: a log starts where its oldest segment does.
             self.log_start_offset = start
             self.epochs.truncate_from_start(start)
-            self._save_epochs()
         self._drop_below(start)
+        self._save_epochs_if_there_is_room()
         return count == MOST_AT_ONCE
 
     def _compacted(self, end_offset: int) -> None:

@@ -3,8 +3,9 @@
 After a clean stop the files are trusted: only what lies behind the last index entry of the last segment is
 looked at. Otherwise every batch from the recovery point's segment on is checked, CRC and all. The log ends
 before the first batch that is not whole and right; what follows, later segments too, is cut off, with a log
-line that names file and byte. Leftovers of interrupted work (`.deleted`, `.cleaned`, `.tmp`) go, `.swap`
-files are put in place. Names that mean nothing here are left alone.
+line that names file and byte, and kept aside where it may be missed (`damaged.py`). Of segments that overlap,
+the later one counts from where it begins. Leftovers of interrupted work (`.deleted`, `.cleaned`, `.tmp`) go,
+`.swap` files are put in place. Names that mean nothing here are left alone.
 """
 
 import logging
@@ -20,6 +21,7 @@ from ..engine import LogConfig, StorageError
 from ..files import OpenFile, storing
 from ..leader_epochs import EpochEntry, LeaderEpochs
 from . import file_names
+from .damaged import holds_a_batch, keep_tail, set_aside
 from .offset_index import MAX_RELATIVE_OFFSET
 from .places import Place, walk
 from .replacing import finish_swaps
@@ -27,6 +29,7 @@ from .segment import Segment, Shared
 from .snapshots import Snapshots
 
 READ_BYTES = 1 << 20
+MAX_OFFSET = (1 << 63) - 1
 
 log = logging.getLogger("kwire.storage")
 
@@ -87,36 +90,39 @@ def load(
     loaded = LoadedLog(segments, log_start_offset, 0, [], sorted(found.get(file_names.SNAPSHOT, [])))
     loaded.file_delete_delay_ms = config.file_delete_delay_ms
     try:
-        _look(loaded, directory, shared, clean=clean, recovery_point=recovery_point)
+        _look(loaded, directory, shared, clean=clean, recovery_point=recovery_point, compacts=config.compacts)
     except BaseException:
         loaded.close()
         raise
     return loaded
 
 
-def _look(loaded: LoadedLog, directory: str, shared: Shared, *, clean: bool, recovery_point: int) -> None:
+def _look(
+    loaded: LoadedLog, directory: str, shared: Shared, *, clean: bool, recovery_point: int, compacts: bool
+) -> None:
     """Find out where the log ends, and which epochs it has; `loaded` has the segments and the log start."""
     segments, log_start_offset = loaded.segments, loaded.log_start_offset
     epochs, epochs_in_file = _load_epochs(directory, shared, segments, log_start_offset, is_sure=clean)
     if segments:
         if not clean or not _resume(segments[-1]):
             # After a clean stop all but the last segment is beyond doubt, whatever the checkpoint says.
-            _recover(loaded, segments[-1].base_offset if clean else recovery_point, epochs)
+            checked_from = segments[-1].base_offset if clean else recovery_point
+            _recover(loaded, checked_from, epochs, shared, compacts=compacts)
         loaded.log_end_offset = segments[-1].end_offset if segments else 0
         loaded.log_start_offset = max(log_start_offset, segments[0].base_offset if segments else 0)
     if loaded.log_end_offset < loaded.log_start_offset:
-        if any(segment.size for segment in segments):
-            log.warning(
-                "all of %s lies below its log start offset %d; removed", directory, loaded.log_start_offset
-            )
         if segments:
             # What is known of producers goes with their records (Kafka: truncateFullyAndStartAt), also where
             # nothing but an empty segment is left of those.
             Snapshots(directory, shared.files, loaded.snapshots).drop_above(-1)
             loaded.snapshots = []
-        for segment in segments:
-            segment.remove(loaded.file_delete_delay_ms)
-        segments.clear()
+        while segments:
+            segment = segments.pop()
+            if segment.size:
+                start = loaded.log_start_offset
+                set_aside(segment, shared.files, f"lies below the log start offset {start}, where nothing is")
+            else:
+                segment.remove_empty()
         loaded.log_end_offset = loaded.log_start_offset
     epochs.truncate_from_end(loaded.log_end_offset)
     epochs.truncate_from_start(loaded.log_start_offset)
@@ -136,9 +142,7 @@ def _tidy(directory: str, shared: Shared) -> list[str]:
     kept = []
     with storing("reading", directory):
         for name in files.listdir(directory):
-            if name.endswith(".checkpoint.deleted"):
-                kept.append(name)  # a KRaft snapshot: the metadata log's own business
-            elif name.endswith((file_names.DELETED, file_names.TEMPORARY)):
+            if file_names.is_leftover(name):
                 files.remove(f"{directory}/{name}")
             else:
                 kept.append(name)
@@ -177,7 +181,7 @@ def _load_epochs(
     """The epochs, from their file or else from the log, and what the file says.
 
     Unless `is_sure`, the file may be from a time when the log had another start: it is put in place unsynced.
-    If it says nothing, that is doubted anyway.
+    An empty one says nothing.
     """
     path = f"{directory}/{file_names.LEADER_EPOCHS}"
     with storing("reading", path):
@@ -185,9 +189,11 @@ def _load_epochs(
     if data is not None:
         try:
             in_file = decode_epochs(data)
-            if (in_file and is_sure) or _fit(in_file, segments, log_start_offset):
+            was_written = len(data.splitlines()) > 1
+            if was_written and (is_sure or _fit(in_file, segments, log_start_offset)):
                 return LeaderEpochs(in_file), in_file
-            log.warning("%s does not know the oldest batches' epoch; made again from the log", path)
+            if was_written:
+                log.warning("%s does not know the oldest batches' epoch; made again from the log", path)
         except BadCheckpoint as bad:
             log.warning("%s is not readable (%s); made again from the log", path, bad)
     epochs = LeaderEpochs()
@@ -240,7 +246,9 @@ def _resume(segment: Segment) -> bool:
     return True
 
 
-def _recover(loaded: LoadedLog, recovery_point: int, epochs: LeaderEpochs) -> None:
+def _recover(
+    loaded: LoadedLog, recovery_point: int, epochs: LeaderEpochs, shared: Shared, *, compacts: bool
+) -> None:
     segments = loaded.segments
     first = max(
         (at for at, segment in enumerate(segments) if segment.base_offset <= recovery_point), default=0
@@ -249,28 +257,42 @@ def _recover(loaded: LoadedLog, recovery_point: int, epochs: LeaderEpochs) -> No
     epochs.truncate_from_end(segments[first].base_offset)
     for at in range(first, len(segments)):
         segment = segments[at]
-        whole = recover_segment(segment, epochs)
-        loaded.truncated_bytes += whole
-        if whole and at + 1 < len(segments):
+        following = segments[at + 1] if at + 1 < len(segments) else None
+        checked = _Checked(segment, epochs, following.base_offset if following is not None else None)
+        loaded.truncated_bytes += _recover_segment(segment, checked, shared, recovery_point)
+        if following is None or checked.overlaps:
+            continue
+        if checked.why:
             for later in reversed(segments[at + 1 :]):
-                log.warning("%s comes after a segment that was cut off; removed", later.log_path)
                 loaded.truncated_bytes += later.size
-                later.remove(loaded.file_delete_delay_ms)
-            del segments[at + 1 :]
+                if later.size:
+                    set_aside(later, shared.files, "comes after a segment that was cut off")
+                else:
+                    later.remove_empty()
+                segments.pop()
             return
+        if not compacts and segment.end_offset < following.base_offset:
+            log.warning(
+                "%s ends before offset %d, and %s begins at %d: nothing of what lies between is there",
+                segment.log_path,
+                segment.end_offset,
+                following.log_path,
+                following.base_offset,
+            )
 
 
-def recover_segment(segment: Segment, epochs: LeaderEpochs) -> int:
+def _recover_segment(segment: Segment, checked: "_Checked", shared: Shared, recovery_point: int) -> int:
     """Check every batch of a segment, cut it off before the first that is not right, build its indexes again;
     the transaction index, where it may have entries, must be built by whoever knows the log's producers.
 
-    New leader epochs found are added to `epochs`. Gives the bytes cut off.
+    New leader epochs found are added. Gives the bytes cut off.
     """
-    checked = _Checked(segment, epochs)
     segment.rebuild_indexes(iter(checked))
     cut = segment.size - checked.end
     if cut:
         log.warning("segment %s %s; truncated", segment.log_path, checked.why)
+        if checked.end_offset < recovery_point or holds_a_batch(segment, checked.end):
+            keep_tail(segment, checked.end, shared.files)
         segment.cut(checked.end)
     segment.end_offset = checked.end_offset
     if checked.has_control:
@@ -283,8 +305,11 @@ def recover_segment(segment: Segment, epochs: LeaderEpochs) -> int:
 class _Checked:
     """The batches of a segment as long as they are right; afterwards, where that ended, and why."""
 
-    def __init__(self, segment: Segment, epochs: LeaderEpochs) -> None:
+    def __init__(self, segment: Segment, epochs: LeaderEpochs, end_at: int | None) -> None:
         self._segment = segment
+        self._end_at = MAX_OFFSET if end_at is None else end_at
+        self.overlaps = False
+        """Whether it ended because the next segment has the same offsets."""
         self._epochs = epochs
         self.end = 0
         self.end_offset = segment.base_offset
@@ -329,6 +354,10 @@ class _Checked:
             return None
         if not self.end_offset <= header.base_offset <= self._segment.base_offset + MAX_RELATIVE_OFFSET:
             self.why = f"holds offset {header.base_offset} after {self.end_offset - 1} {where}"
+            return None
+        if header.next_offset > self._end_at:
+            self.why = f"holds offset {header.last_offset} {where}, and the next one begins at {self._end_at}"
+            self.overlaps = True
             return None
         if header.partition_leader_epoch > self._epochs.latest:
             self._epochs.assign(header.partition_leader_epoch, header.base_offset)

@@ -22,7 +22,7 @@ from kwire_codecs.records.batch import HEADER_SIZE, BatchHeader, CorruptBatch
 from ..alike import AlikeFiles
 from ..deletions import Deletions
 from ..engine import FileSlice, StorageError
-from ..files import Files, OpenFile, OpenFiles, storing
+from ..files import Files, OpenFile, OpenFiles, storage_error, storing
 from ..tail import TailBudget
 from ..write_pressure import WritePressure
 from . import ages, file_names, index_use, offset_index, time_index
@@ -354,15 +354,16 @@ class Segment:
 
     def append_failed(self, error: OSError) -> StorageError:
         """What is said of a write that failed."""
-        return StorageError(f"appending to {self._file.path} failed: {error.strerror or error}")
+        return storage_error("appending to", self._file.path, error)
 
     def forget_what_lies_behind(self) -> None:
         """A write did not become part of the segment: cut it off, now or before the next one."""
         self._torn = True
         try:
             self._cut_back()
-        except StorageError:
-            log.warning("what a failed append left in %s can't be cut off now", self._file.path)
+        except StorageError as error:
+            if not error.is_told:
+                log.warning("what a failed append left in %s can't be cut off now", self._file.path)
 
     def take_in(self, batches: Sequence[Placed]) -> None:
         """Batches have been written at the end: from now on they count."""

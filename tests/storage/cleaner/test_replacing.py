@@ -255,7 +255,7 @@ class FailingRename(Files):
         if self.left is not None:
             self.left -= 1
             if self.left < 0:
-                raise OSError(5, "no")
+                raise OSError(13, "no")
         super().rename(old, new)
 
 
@@ -291,6 +291,7 @@ class TestCheckpoint:
         fill(log)
         compact(log)
         dirs.delete("topic", 0)
+        dirs.checkpoint()
         assert (tmp_path / "cleaner-offset-checkpoint").read_text() == "0\n0\n"
         dirs.close(clean=True)
 

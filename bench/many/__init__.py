@@ -1,0 +1,1 @@
+"""A broker with many partitions and much data."""

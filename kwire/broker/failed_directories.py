@@ -1,0 +1,134 @@
+"""Log directories that fail while the broker runs, or were offline at its start (KIP-112, KIP-858).
+
+Rules
+- What lies in such a directory answers KAFKA_STORAGE_ERROR until the next start; its partitions are led by
+  nobody, and the registration of the node loses the directory (Kafka: ReplicaManager.handleLogDirFailure).
+- A broker without the cluster's metadata, or without any directory, stops (Kafka: Exit.halt).
+- While a directory has been offline since the start, nobody knows what is in it: no log is begun for a
+  partition that was there before and may lie in it (Kafka: LogManager.getOrCreateLog, !isNew).
+- Where a log was made is written down soon after, for a node that has a choice (Kafka: AssignmentsManager).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from uuid import UUID
+
+import trio
+from kwire_storage.engine import DirectoryOffline, LogDirectories, StorageError
+
+from kwire.broker.controller import Controller
+from kwire.coordinators.metadata.directories import directory_of
+from kwire.coordinators.metadata.image import UNASSIGNED_DIRECTORY, PartitionImage, TopicImage
+from kwire.partitions.clock import Clock
+
+logger = logging.getLogger("kwire.broker")
+
+AGAIN_MS = 5_000
+"""When it is tried again to write down what could not be."""
+
+PartitionKey = tuple[str, int]
+
+
+class FailedDirectories:
+    """The directories of a cluster's nodes, as far as they may fail. `watch` runs for as long as it lives."""
+
+    def __init__(
+        self,
+        directories: Mapping[int, LogDirectories],
+        controller: Controller,
+        clock: Clock,
+        lost: Callable[[list[PartitionKey]], None],
+    ) -> None:
+        self._directories = directories
+        self._controller = controller
+        self._clock = clock
+        self._lost = lost
+        self._something_new = trio.Event()
+        self._unsure: frozenset[UUID] = frozenset()
+        self._made: dict[int, dict[PartitionKey, None]] = {}
+        self.fatal = trio.Event()
+        """Set where the broker can't go on; `reason` says why."""
+        self.reason = ""
+
+    def begin(self) -> None:
+        """The cluster's metadata are loaded; called in the loop, before any partition is opened."""
+        token = trio.lowlevel.current_trio_token()
+
+        def tell() -> None:
+            try:
+                is_here = trio.lowlevel.current_trio_token() is token
+            except RuntimeError:
+                is_here = False
+            if is_here:
+                self._something_new.set()
+            else:
+                token.run_sync_soon(self._something_new.set)
+
+        for directories in self._directories.values():
+            directories.on_failure = tell
+            if directories.offline:
+                self._something_new.set()
+                topics = self._controller.image.topics.values()
+                self._unsure = frozenset(topic.id for topic in topics)
+
+    def check(self, node_id: int, topic: TopicImage, state: PartitionImage) -> UUID | None:
+        """The directory in which a log that is not there yet shall be made, if somebody has said so.
+
+        :raises DirectoryOffline: it may be there already, in a directory that nobody can read.
+        """
+        known = directory_of(state, node_id)
+        directories = self._directories[node_id]
+        if not directories.offline or directories.directory_of(topic.name, state.index) is not None:
+            return known
+        if known in directories.directory_ids:
+            return known
+        if topic.id in self._unsure or known != UNASSIGNED_DIRECTORY:
+            raise DirectoryOffline(
+                f"{topic.name}-{state.index} may lie in {' or '.join(directories.offline)}, which is offline"
+            )
+        return None
+
+    def opened(self, node_id: int, topic: TopicImage, state: PartitionImage) -> None:
+        """A log has been opened, or begun: where it lies is written down if that is news."""
+        found = self._directories[node_id].directory_of(topic.name, state.index)
+        if node_id in state.replicas and state.directories and found != directory_of(state, node_id):
+            self._made.setdefault(node_id, {})[topic.name, state.index] = None
+            self._something_new.set()
+
+    async def watch(self) -> None:
+        """Follows what fails and what is made."""
+        while True:
+            await self._something_new.wait()
+            self._something_new = trio.Event()
+            try:
+                for node_id, directories in self._directories.items():
+                    await self._look(node_id, directories)
+            except StorageError as error:
+                if self._something_new.is_set():
+                    continue  # it is that very disk
+                logger.error("the state of the log directories could not be written down: %s", error)
+                await self._clock.sleep(AGAIN_MS)
+                self._something_new.set()
+
+    async def _look(self, node_id: int, directories: LogDirectories) -> None:
+        working = list(directories.directory_ids)
+        if directories.offline:
+            self._lost(directories.release())
+            if directories.metadata_is_offline or not directories.directory_ids:
+                what = "of the cluster's metadata " if directories.metadata_is_offline else ""
+                self.reason = (
+                    f"broker {node_id} stops: its log directory {what}has failed "
+                    f"({', '.join(directories.offline)}); the lines before say how. Mend it and start again"
+                )
+                self.fatal.set()
+                return
+        made = self._made.get(node_id)
+        if made:
+            some = list(made)
+            await self._controller.assign_directories(node_id, some)
+            for key in some:
+                made.pop(key, None)
+        # Those that have failed meanwhile come next: nobody is without a leader before he is out of reach.
+        await self._controller.directories_failed(node_id, working)
