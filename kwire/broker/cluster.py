@@ -33,6 +33,7 @@ from kwire.broker.housekeeping import Housekeeping
 from kwire.broker.leader_balancing import LeaderBalancing
 from kwire.broker.log_settings import log_config, produce_rules
 from kwire.broker.node import Node
+from kwire.broker.recovering import Opening, recover
 from kwire.broker.replica_selection import replica_selector
 from kwire.broker.snapshotting import Snapshotting
 from kwire.broker.unclean_elections import run_unclean_elections
@@ -296,6 +297,7 @@ class Cluster:
         )
 
     async def _recover(self) -> None:
+        openings: list[Opening] = []
         named = {
             (topic.name, existing.partition)
             for directories in self.directories.values()
@@ -320,10 +322,10 @@ class Cluster:
                 self._homes[topic.name, existing.partition] = node_id
                 self._known[topic.name] = topic
                 if not directories.was_clean:
-                    try:
-                        await run_in_thread(self._open, topic, existing.partition)
-                    except StorageError as error:
-                        logger.error("recovering %s-%d failed: %s", topic.name, existing.partition, error)
+                    name = f"{topic.name}-{existing.partition}"
+                    openings.append((name, partial(self._open, topic, existing.partition)))
+        if openings:
+            await recover(openings)
 
     def _topic_of(self, existing: ExistingLog) -> TopicImage | None:
         """The topic that a log found on disk belongs to: by its id, or by name where it has none yet."""

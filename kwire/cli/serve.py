@@ -101,6 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    logging.getLogger("kwire.broker.recovering").setLevel(logging.INFO)  # who waits wants to know for what
     try:
         return _serve(arguments)
     except Refusal as refusal:

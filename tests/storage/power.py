@@ -91,3 +91,33 @@ class PowerFiles(ProcessFiles):
     def rename(self, old: str, new: str) -> None:
         super().rename(old, new)
         self.disk.changed(self.disk.parent(new)[0])
+
+
+def contents(disk: Disk) -> dict[str, bytes]:
+    """What every file holds, by path."""
+
+    def walk(directory: Directory, path: str) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        for name, entry in directory.entries.items():
+            if isinstance(entry, Directory):
+                found.update(walk(entry, f"{path}/{name}"))
+            else:
+                found[f"{path}/{name}"] = bytes(entry.data)
+        return found
+
+    return walk(disk.root, "")
+
+
+def holding(files: dict[str, bytes]) -> PowerDisk:
+    """A disk with these files."""
+    disk = PowerDisk(0)
+    for path, data in files.items():
+        directory = disk.root
+        *parents, name = [part for part in path.split("/") if part]
+        for parent in parents:
+            below = directory.entries.setdefault(parent, Directory())
+            assert isinstance(below, Directory)
+            directory = below
+        file = directory.entries[name] = File()
+        file.data, file.durable = bytearray(data), bytearray(data)
+    return disk

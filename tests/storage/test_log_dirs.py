@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kwire_storage import checkpoints, uuids
+from kwire_storage.checkpoints import BadCheckpoint
 from kwire_storage.engine import LogConfig, StorageError
+from kwire_storage.leader_epochs import EpochEntry
 from kwire_storage.log_dirs import ForeignDirectory, LockedError, LogDirs
 from kwire_storage.memory_dirs import MemoryDirs
 from kwire_storage.segments import file_names
@@ -329,6 +331,14 @@ def test_checkpoints_have_kafkas_text(tmp_path: Path) -> None:
     assert (tmp_path / "replication-offset-checkpoint").read_text() == "0\n2\na 0 7\na 1 7\n"
     dirs.close(clean=True)
     assert (tmp_path / "recovery-point-offset-checkpoint").read_text() == "0\n2\na 0 7\na 1 7\n"
+
+
+def test_half_a_number_at_a_checkpoints_end_is_no_number() -> None:
+    whole = checkpoints.encode_epochs([EpochEntry(0, 0), EpochEntry(3, 1234)])
+    assert checkpoints.decode_epochs(whole)[-1] == (3, 1234)
+    for size in range(len(whole) - 4, len(whole)):
+        with pytest.raises(BadCheckpoint):
+            checkpoints.decode_epochs(whole[:size])
 
 
 def test_checkpoints_keep_what_belongs_to_logs_that_were_not_opened(tmp_path: Path) -> None:

@@ -292,6 +292,23 @@ def test_a_batch_that_is_half_there_after_a_clean_stop_is_found_too(
     again.close(clean=False)
 
 
+def test_after_a_clean_stop_only_the_last_segment_is_checked(
+    tmp_path: Path, filled: tuple[LogDirs, SegmentedLog]
+) -> None:
+    dirs, log = filled
+    before = log.segment_offsets
+    dirs.close(clean=True)
+    last_segment(tmp_path).with_suffix(".index").unlink()
+    (tmp_path / "recovery-point-offset-checkpoint").unlink()
+    garbled = min((tmp_path / "topic-0").glob("*.log"))
+    garbled.write_bytes(garbled.read_bytes()[:-1] + b"?")  # what nobody looks at
+    dirs = open_dirs(tmp_path)
+    log = open_log(dirs)
+    assert log.segment_offsets == before
+    assert log.log_end_offset == 40
+    dirs.close(clean=False)
+
+
 def test_leftovers_of_interrupted_work_go_and_foreign_files_stay(
     tmp_path: Path, filled: tuple[LogDirs, SegmentedLog]
 ) -> None:

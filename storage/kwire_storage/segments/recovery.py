@@ -102,10 +102,12 @@ def _look(
 ) -> None:
     """Find out where the log ends, and which epochs it has; `loaded` has the segments and the log start."""
     segments, log_start_offset = loaded.segments, loaded.log_start_offset
-    epochs, epochs_in_file = _load_epochs(directory, shared, segments, None if clean else log_start_offset)
+    epochs, epochs_in_file = _load_epochs(directory, shared, segments, log_start_offset, is_sure=clean)
     if segments:
         if not clean or not _resume(segments[-1]):
-            _recover(loaded, recovery_point, epochs, shared, compacts=compacts)
+            # After a clean stop all but the last segment is beyond doubt, whatever the checkpoint says.
+            checked_from = segments[-1].base_offset if clean else recovery_point
+            _recover(loaded, checked_from, epochs, shared, compacts=compacts)
         loaded.log_end_offset = segments[-1].end_offset if segments else 0
         loaded.log_start_offset = max(log_start_offset, segments[0].base_offset if segments else 0)
     if loaded.log_end_offset < loaded.log_start_offset:
@@ -174,12 +176,12 @@ def _remove_orphans(directory: str, shared: Shared, found: dict[str, list[int]],
 
 
 def _load_epochs(
-    directory: str, shared: Shared, segments: list[Segment], doubted_from: int | None
+    directory: str, shared: Shared, segments: list[Segment], log_start_offset: int, *, is_sure: bool
 ) -> tuple[LeaderEpochs, list[EpochEntry]]:
     """The epochs, from their file or else from the log, and what the file says.
 
-    `doubted_from` is the log's start where the file may not say what it should: it is put in place unsynced,
-    and a loss of power may leave it empty, or from a time when the log had another start.
+    Unless `is_sure`, the file may be from a time when the log had another start: it is put in place unsynced.
+    An empty one says nothing.
     """
     path = f"{directory}/{file_names.LEADER_EPOCHS}"
     with storing("reading", path):
@@ -188,7 +190,7 @@ def _load_epochs(
         try:
             in_file = decode_epochs(data)
             was_written = len(data.splitlines()) > 1
-            if was_written and (doubted_from is None or _fit(in_file, segments, doubted_from)):
+            if was_written and (is_sure or _fit(in_file, segments, log_start_offset)):
                 return LeaderEpochs(in_file), in_file
             if was_written:
                 log.warning("%s does not know the oldest batches' epoch; made again from the log", path)
