@@ -362,16 +362,11 @@ class _Checked:
         if not self.end_offset <= header.base_offset <= self._segment.base_offset + MAX_RELATIVE_OFFSET:
             self.why = f"holds offset {header.base_offset} after {self.end_offset - 1} {where}"
             return None
-<<<<<<< ours
         if header.next_offset > self._end_at:
             self.why = f"holds offset {header.last_offset} {where}, and the next one begins at {self._end_at}"
             self.overlaps = True
             return None
-        if header.partition_leader_epoch > self._epochs.latest:
-            self._epochs.assign(header.partition_leader_epoch, header.base_offset)
-=======
         self._note_epoch(header)
->>>>>>> theirs
         self.end_offset = header.next_offset
         self.has_control = self.has_control or header.is_control
         return Place(self.end, header.size, header.base_offset, header.last_offset, header.max_timestamp)
