@@ -729,6 +729,21 @@ def test_messages_of_an_old_format_are_refused_by_name_and_byte(tmp_path: Path) 
     dirs.close(clean=False)
 
 
+def test_epochs_whose_batches_compaction_has_taken_stay(tmp_path: Path) -> None:
+    dirs = open_dirs(tmp_path)
+    log = open_log(dirs, replace(SMALL, segment_bytes=1 << 20))
+    for offset in range(3):
+        log.append([batch(offset, leader_epoch=offset)], 0)
+    first, second = (batch(offset, leader_epoch=offset).header.size for offset in range(2))
+    dirs.close(clean=False)
+    path = last_segment(tmp_path)
+    data = path.read_bytes()
+    path.write_bytes(data[:first] + data[first + second :])
+    again = open_dirs(tmp_path)
+    assert open_log(again).epochs.entries() == [(0, 0), (1, 1), (2, 2)]
+    again.close(clean=False)
+
+
 @pytest.mark.parametrize("second", [True, False])
 def test_epochs_that_recovery_found_are_written_down(tmp_path: Path, second: bool) -> None:
     dirs = open_dirs(tmp_path)

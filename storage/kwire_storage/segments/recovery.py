@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from kwire_codecs.records import batch as record_batch
-from kwire_codecs.records.batch import HEADER_SIZE, CorruptBatch, Reason
+from kwire_codecs.records.batch import HEADER_SIZE, BatchHeader, CorruptBatch, Reason
 
 from ..checkpoints import BadCheckpoint, decode_epochs
 from ..engine import LogConfig, StorageError
 from ..files import OpenFile, storing
-from ..leader_epochs import EpochEntry, LeaderEpochs
+from ..leader_epochs import UNDEFINED_EPOCH, EpochEntry, LeaderEpochs
 from . import file_names
 from .damaged import holds_a_batch, keep_tail, set_aside
 from .offset_index import MAX_RELATIVE_OFFSET
@@ -253,8 +253,6 @@ def _recover(
     first = max(
         (at for at, segment in enumerate(segments) if segment.base_offset <= recovery_point), default=0
     )
-    # What the file says of epochs from here on may be of batches that were cut off; these here tell it anew.
-    epochs.truncate_from_end(segments[first].base_offset)
     for at in range(first, len(segments)):
         segment = segments[at]
         following = segments[at + 1] if at + 1 < len(segments) else None
@@ -339,6 +337,17 @@ class _Checked:
             yield place
             self.end = place.end
 
+    def _note_epoch(self, header: BatchHeader) -> None:
+        """The batch is of that epoch, whatever the file says: it may be of batches that were cut off. What it
+        says of offsets without a batch stays: compaction has taken those, and Kafka keeps their epochs too.
+        """
+        epochs, epoch = self._epochs, header.partition_leader_epoch
+        if epoch > epochs.latest:
+            epochs.assign(epoch, header.base_offset)
+        elif epoch >= 0 and epochs.epoch_for(header.last_offset) not in (epoch, UNDEFINED_EPOCH):
+            epochs.truncate_from_end(header.base_offset)
+            epochs.assign(epoch, header.base_offset)
+
     def _check(self, buffer: memoryview, at: int, left: int) -> Place | None:
         where = f"at byte {self.end}"
         try:
@@ -359,8 +368,7 @@ class _Checked:
             self.why = f"holds offset {header.last_offset} {where}, and the next one begins at {self._end_at}"
             self.overlaps = True
             return None
-        if header.partition_leader_epoch > self._epochs.latest:
-            self._epochs.assign(header.partition_leader_epoch, header.base_offset)
+        self._note_epoch(header)
         self.end_offset = header.next_offset
         self.has_control = self.has_control or header.is_control
         return Place(self.end, header.size, header.base_offset, header.last_offset, header.max_timestamp)
