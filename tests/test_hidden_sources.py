@@ -38,6 +38,7 @@ OUTSIDE = ("kwire/cli/", "kwire/testing/", "kwire/pytest_plugin.py", "kwire/__ma
 """The faces: processes of their own, which a simulation does not run."""
 
 ALLOWED = {
+    "kwire/broker/cleaning_worker.py": {"threading", "time"},  # a process of its own, for real files only
     "kwire/partitions/clock.py": {"time"},
     "kwire/partitions/threads.py": {"to_thread"},
     "kwire/server/listening.py": {"time", "socket"},

@@ -51,6 +51,7 @@ QUICK = frozenset(
         (32, ("resources", "configuration_keys")),
         (35, ("topics",)),
         (35, ("topics", "partitions")),
+        (74, ("resource_types",)),
     )
 )
 """Looked up in at once, or put into a set: that takes less time than to read them."""

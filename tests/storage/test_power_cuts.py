@@ -261,3 +261,20 @@ def test_a_mark_of_a_clean_stop_does_not_come_back() -> None:
         dirs, _ = run.open()
         assert not dirs.was_clean, f"seed {seed}"
         dirs.close(clean=False)
+
+
+def test_what_a_flush_promised_has_the_epoch_it_was_written_in() -> None:
+    for seed in range(20):
+        run = Run(seed, None)
+        dirs, log = run.open()
+        log.append([batch(0, leader_epoch=1)], 0)
+        log.flush()
+        dirs.checkpoint()
+        log.append([batch(1, leader_epoch=2)], 0)
+        log.roll(0)
+        log.append([batch(2, leader_epoch=2)], 0)
+        log.flush()
+        dirs.checkpoint()
+        run.lose_power()
+        _, log = run.open()
+        assert [tuple(entry) for entry in log.epochs.entries()] == [(1, 0), (2, 1)], f"seed {seed}"

@@ -30,7 +30,18 @@ class CleanedTransactions:
     def _come_to(self, offset: int) -> None:
         while self._coming and self._coming[-1].first_offset <= offset:
             aborted = self._coming.pop()
-            self._aborted.setdefault(aborted.producer_id, aborted)
+            known = self._aborted.get(aborted.producer_id)
+            if known is None or known.last_offset < aborted.first_offset:
+                self._aborted[aborted.producer_id] = aborted
+
+    def _aborted_at(self, header: BatchHeader) -> AbortedTransaction | None:
+        """The aborted transaction of a batch; one whose marker lies before it, unseen, is over."""
+        aborted = self._aborted.get(header.producer_id)
+        if aborted is not None and aborted.last_offset < header.base_offset:
+            del self._aborted[header.producer_id]
+            self._with_data.discard(header.producer_id)
+            return None
+        return aborted
 
     def is_aborted(self, header: BatchHeader) -> bool:
         """A batch that is no control batch: whether its transaction was aborted."""
@@ -38,7 +49,7 @@ class CleanedTransactions:
             self._come_to(header.last_offset)
         if not header.is_transactional:
             return False
-        if header.producer_id in self._aborted:
+        if self._aborted_at(header) is not None:
             self._with_data.add(header.producer_id)
             return True
         self._committed.add(header.producer_id)
@@ -60,7 +71,8 @@ class CleanedTransactions:
             had_data = producer_id in self._committed
             self._committed.discard(producer_id)
             return not had_data
-        aborted = self._aborted.pop(producer_id, None)
+        aborted = self._aborted_at(header)
+        self._aborted.pop(producer_id, None)
         had_data = producer_id in self._with_data
         self._with_data.discard(producer_id)
         if aborted is not None and had_data:

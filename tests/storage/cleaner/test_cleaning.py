@@ -245,6 +245,18 @@ class TestTransactions:
         roll_and_compact(log)
         assert pairs(log, committed=True) == [(1, b"a", b"by 5"), (2, b"b", b"by 5")]
 
+    def test_a_transaction_aborted_where_all_is_clean_says_nothing_of_its_producers_next(
+        self, log: SegmentedLog
+    ) -> None:
+        self.write(log, 5, b"a")
+        end_transaction(log, 5, commit=False)
+        roll_and_compact(log)
+        self.write(log, 5, b"a")
+        self.write(log, 5, b"a")
+        end_transaction(log, 5, commit=True)
+        roll_and_compact(log)
+        assert [offset for offset, key, _ in pairs(log, committed=True) if key == b"a"] == [4]
+
     def test_a_marker_stays_while_there_is_data_and_then_until_its_horizon(self, log: SegmentedLog) -> None:
         self.write(log, 5, b"a")
         end_transaction(log, 5, commit=True)

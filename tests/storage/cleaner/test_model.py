@@ -186,10 +186,15 @@ class Life:
     def restart(self, *, clean: bool) -> None:
         producers = {entry.producer_id: entry.last_sequence for entry in self.log.producers}
         end = self.log.log_end_offset
+        # A kill takes no index that was synced with its segment: below that, none is made again.
+        unsynced = max(
+            (base for base in self.log.segment_offsets if base <= self.log.recovery_point), default=0
+        )
         self.dirs.close(clean=clean)
         if not clean:
             for path in (*self.path.rglob("*.snapshot"), *self.path.rglob("*.txnindex")):
-                path.unlink()
+                if path.suffix == ".snapshot" or int(path.stem) >= unsynced:
+                    path.unlink()
         self.dirs = open_dirs(self.path)
         self.log = open_log(self.dirs, self.config)
         assert self.log.log_end_offset == end
