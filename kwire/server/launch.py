@@ -75,7 +75,8 @@ class Running:
         self.stopped = trio.Event()
         """Set when everything is closed."""
         self.server = server
-        self._stopping = False
+        self.is_stopping = False
+        """Set by whoever ends it: no node starts any more."""
         self._changing = trio.Lock()
 
     async def stop_node(self, node_id: int, *, controlled: bool = True) -> None:
@@ -136,7 +137,7 @@ class Running:
                         await self.server.close_node(node, drain=False)
 
     def _node(self, node_id: int) -> Node:
-        if self._stopping or self.stopped.is_set():
+        if self.is_stopping or self.stopped.is_set():
             raise ValueError("the broker is stopped, and all of its nodes")
         node = self.cluster.nodes.get(node_id)
         if node is None:
@@ -146,7 +147,7 @@ class Running:
 
     def stop(self) -> None:
         """Answers what is in progress and closes; `run_broker` returns then."""
-        self._stopping = True
+        self.is_stopping = True
         self.cluster.groups.drain()
         self.cluster.transactions.drain()
         self.cluster.hurry(*self.cluster.nodes)
@@ -185,7 +186,7 @@ async def run_broker(
                     await cluster.start(nursery)
                 except (ClusterError, ReplayError, StorageError) as failure:
                     raise CannotStart(str(failure)) from failure
-                nursery.start_soon(_stop_on_failure, cluster)
+                nursery.start_soon(_stop_on_failure, running)
                 await server.serve(
                     cluster, ready=partial(task_status.started, running), request_log=settings.request_log
                 )
@@ -197,9 +198,11 @@ async def run_broker(
             running.stopped.set()
 
 
-async def _stop_on_failure(cluster: Cluster) -> None:
-    await cluster.failed_directories.fatal.wait()
-    raise DiskFailed(cluster.failed_directories.reason)
+async def _stop_on_failure(running: Running) -> None:
+    failed = running.cluster.failed_directories
+    await failed.fatal.wait()
+    running.is_stopping = True
+    raise DiskFailed(failed.reason)
 
 
 def _nodes(settings: Settings) -> list[tuple[Node, list[Listener]]]:

@@ -21,7 +21,7 @@ from kwire_codecs.apis.metadata import Metadata
 from kwire_codecs.errors import ErrorCode
 from kwire_storage.files import Files
 
-from kwire.server.launch import CannotStart, DiskFailed, Running
+from kwire.server.launch import CannotStart, DiskFailed, Running, Settings, run_broker
 from tests.broker_client import (
     Client,
     connected,
@@ -342,3 +342,25 @@ async def test_a_directory_without_permissions_is_offline_and_named(
             assert answer.error_code is FINE
     assert f"the log directory {tmp_path / 'two'} is offline: locking" in caplog.text
     assert "Permission denied" in caplog.text
+
+
+async def test_no_node_starts_while_the_broker_ends_because_of_its_disk() -> None:
+    refused: list[str] = []
+
+    async def live() -> None:
+        async with trio.open_nursery() as nursery:
+            running: Running = await nursery.start(run_broker, Settings(port=0, brokers=2))
+            await running.stop_node(2)
+            running.cluster.failed_directories.fatal.set()
+            with trio.CancelScope(shield=True):
+                while not running.is_stopping:
+                    await trio.lowlevel.checkpoint()
+                try:
+                    await running.start_node(2)
+                except ValueError as refusal:
+                    refused.append(str(refusal))
+
+    with pytest.raises(BaseExceptionGroup) as raised:
+        await live()
+    assert raised.value.split(DiskFailed)[0] is not None
+    assert refused == ["the broker is stopped, and all of its nodes"]

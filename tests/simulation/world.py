@@ -325,7 +325,7 @@ class World:
                         self.disk.heal()
                     await trio.sleep(0.3)
                 except Exception as failure:
-                    if self.running is running:
+                    if self.running is running and not running.is_stopping:
                         self.violation(f"{what} failed: {failure!r}")
                     break
         if waited.cancelled_caught and self.running is running:
