@@ -6,15 +6,17 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
 from kwire_codecs.errors import ErrorCode
+from kwire_storage.engine import PartitionLog, StorageError
 from kwire_storage.files import Files
 from kwire_storage.segments.flush import FlushPlan
 
 from kwire.coordinators.metadata.topic_names import CONSUMER_OFFSETS
+from kwire.partitions.flushing import Flushing
 from kwire.partitions.partition import Partition
 from kwire.partitions.threads import instead_of_threads
 from kwire.server.launch import Running
@@ -170,6 +172,33 @@ async def test_after_a_sync_that_failed_nothing_is_told_to_be_durable(tmp_path: 
         # The disk works again: what it lost it does not tell.
         assert await produced(client, "t", acks=acks) != ErrorCode.NONE
         assert partition.log.recovery_point == 1
+
+
+class FailsOnce:
+    """The log that `Flushing` sees: its first sync fails, and the next would say that all is well."""
+
+    recovery_point = 0
+    tries = 0
+
+    def plan_flush(self) -> FailsOnce:
+        return self
+
+    def work(self) -> None:
+        self.tries += 1
+        if self.tries == 1:
+            raise StorageError("syncing failed: Input/output error")
+
+    def commit_flush(self, plan: object) -> None:
+        self.recovery_point = 1
+
+
+async def test_a_sync_that_failed_is_not_tried_again_and_believed() -> None:
+    log = FailsOnce()
+    flushing = Flushing(cast(PartitionLog, log), 0)
+    for _ in range(2):
+        with pytest.raises(StorageError, match="Input/output error"):
+            await flushing.up_to(1, 0)
+    assert (log.tries, log.recovery_point) == (1, 0)
 
 
 async def test_flush_ms_syncs_as_time_goes_by(tmp_path: Path) -> None:
