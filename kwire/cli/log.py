@@ -217,8 +217,10 @@ def _verify(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(summary.row(), ensure_ascii=False))
     else:
-        what = f"{summary.partitions} partitions, {summary.batches} batches, {summary.bytes} bytes"
-        print(f"{what}: {summary.findings or 'no'} finding{'' if summary.findings == 1 else 's'}")
+        partitions = "1 partition" if summary.partitions == 1 else f"{summary.partitions} partitions"
+        batches = "1 batch" if summary.batches == 1 else f"{summary.batches} batches"
+        findings = "1 finding" if summary.findings == 1 else f"{summary.findings or 'no'} findings"
+        print(f"{partitions}, {batches}, {summary.bytes} bytes: {findings}")
     return FOUND if summary.findings else IN_ORDER
 
 

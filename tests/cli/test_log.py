@@ -38,6 +38,11 @@ def test_a_directory_in_order_says_what_was_looked_at(directory: Path) -> None:
     assert done.stdout.endswith("bytes: no findings\n")
 
 
+def test_one_partition_is_one(directory: Path) -> None:
+    done = kwire("verify", directory / "other-3")
+    assert done.stdout.startswith("1 partition, ")
+
+
 def test_findings_are_lines_and_the_exit_code_is_1(directory: Path) -> None:
     path = max((directory / "other-3").glob("*.log"))
     flip(path, 70)
