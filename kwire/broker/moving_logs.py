@@ -26,7 +26,7 @@ from kwire.partitions.threads import run_in_thread, sync_in_thread, write_in_thr
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kwire_storage.engine import LogDirectories
+    from kwire_storage.directories import LogDirectories
     from kwire_storage.log_moves import LogMoves
     from kwire_storage.moving import CopyJob, LogMove
 

@@ -23,16 +23,9 @@ from . import checkpoints, uuids
 from .alike import AlikeFiles
 from .checkpoints import BadCheckpoint
 from .deletions import Deletions, SweepJob
+from .directories import DirectoryUsage, ExistingLog, FutureUsage, LogUsage
 from .directory_set import DirectorySet
-from .engine import (
-    DirectoryUsage,
-    ExistingLog,
-    FlushJob,
-    FutureUsage,
-    LogConfig,
-    LogUsage,
-    StorageError,
-)
+from .engine import FlushJob, LogConfig, StorageError
 from .files import Files, OpenFiles, storing
 from .folder import DiskFolder
 from .log_directory import ForeignDirectory, LockedError, LogDirectory, Partition

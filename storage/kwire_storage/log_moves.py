@@ -20,7 +20,8 @@ from uuid import UUID
 
 from .alike import AlikeFiles
 from .deletions import Deletions
-from .engine import FutureUsage, LogConfig, StorageError
+from .directories import FutureUsage
+from .engine import LogConfig, StorageError
 from .files import OpenFiles, storing
 from .log_directory import LogDirectory, Partition
 from .moving import LogMove

@@ -7,7 +7,8 @@ from uuid import UUID
 
 import pytest
 from kwire_storage.checkpoints import decode_offsets
-from kwire_storage.engine import FutureUsage, StorageError
+from kwire_storage.directories import FutureUsage
+from kwire_storage.engine import StorageError
 from kwire_storage.log_dirs import LogDirs
 from kwire_storage.producer_state import Duplicate
 from kwire_storage.segments.log import SegmentedLog
