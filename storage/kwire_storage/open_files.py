@@ -79,8 +79,8 @@ class OpenFile:
         self._files.close(descriptor)
 
     def cut(self, size: int) -> "OpenFile":
-        """The file with its first `size` bytes: this one, or, where slices pin it, a copy that takes its place:
-        their bytes are then under no name any more.
+        """Cut the file off at `size`. Gives this one, or, where slices pin it, a copy in its place: the bytes
+        that they have are then under no name any more.
         """
         with storing("truncating", self.path):
             if not self.pinned:
