@@ -17,17 +17,10 @@ import trio
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import CONTROL, LOG_OVERHEAD, PLACE, BatchHeader, new_tuple
-from kwire_storage.engine import Overtaken, StorageError, total_size
+from kwire_storage.engine import Overtaken, StorageError, ValidBatch, total_size
+from kwire_storage.produce_rules import ProduceRules, Refusal
 from kwire_storage.producer_state import Origin, Verification
-from kwire_storage.validation import (
-    Fields,
-    ProduceRules,
-    Refusal,
-    ValidBatch,
-    accept_usual,
-    takes_long,
-    validate,
-)
+from kwire_storage.validation import Fields, accept_usual, takes_long, validate
 from kwire_storage.write_pressure import LARGE_BYTES
 
 from kwire.partitions import append_result, markers, waiting

@@ -2,8 +2,8 @@
 
 Rules: there is one `Partition` object a partition of the cluster, whatever the number of its replicas; a
 replica is a cursor over the one log (`replicas.py`). `append` completes without suspending for a local log
-of ordinary batches, unless these would wait for the disk, but no caller may assume so. Expected refusals are error codes in the
-results; `StorageError` from the engine becomes KAFKA_STORAGE_ERROR and one log line.
+of ordinary batches, unless these would wait for the disk, but no caller may assume so. Expected refusals are
+error codes in the results; `StorageError` from the engine becomes KAFKA_STORAGE_ERROR and one log line.
 """
 
 from __future__ import annotations
