@@ -282,7 +282,8 @@ class SegmentedLog:
         if self._segments:
             last = self._segments[-1]
             if last.size:
-                last.save_indexes()
+                for path in last.save_indexes():
+                    self._durability.file_changed(path)
                 last.end_offset = max(last.end_offset, self.log_end_offset)
                 snapshot = self._snapshots.take(self.producers)
                 if snapshot is not None:

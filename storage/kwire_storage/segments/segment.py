@@ -20,6 +20,7 @@ from ..files import storage_error, storing
 from ..open_files import OpenFile
 from . import ages, file_names, index_use
 from .indexes import Indexes
+from .overlap import size_before_next
 from .places import Place, read, walk
 from .shared import Shared
 from .time_index import NO_TIMESTAMP
@@ -67,6 +68,10 @@ class Segment:
             self.path(file_names.TRANSACTION_INDEX), base_offset, shared.files, exists=has_aborted
         )
         self._torn = False
+        self._end_is_known = end_offset is None
+        """Whether it is known that `size` ends before the next segment begins."""
+        self.overlaps = False
+        """Whether its file has batches with offsets of the next segment, which `size` leaves out."""
         self._newest: tuple[int, int] | None = None
         """What `newest_ms` found, and the size that the segment had then."""
         self._first_timestamp: int | None = None
@@ -100,6 +105,7 @@ class Segment:
     def indexes(self) -> Indexes:
         """The indexes, loaded or, where one is missing or wrong, built again."""
         if self._indexes is None:
+            self._end_before_next()
             if not self.indexes_look_right() or not index_use.ends_agree(self):
                 log.info("the indexes of %s are missing or wrong; built again", self.log_path)
                 self.rebuild_indexes(self.places(0))
@@ -186,18 +192,24 @@ class Segment:
         ):
             raise StorageError(f"{self.path(file_names.TIME_INDEX)} is not the index of its log")
 
-    def save_indexes(self, *, sync: bool = False) -> None:
-        """Write the indexes to their files, the largest timestamp included, if they have changed."""
+    def save_indexes(self, *, sync: bool = False) -> list[str]:
+        """Write the indexes to their files, the largest timestamp included, if they have changed; gives the
+        paths of both, which must be synced before nobody looks at the segment any more, unless they were.
+        """
         self.transactions.save(sync=sync)
         indexes = self._indexes
         if indexes is None or (indexes.is_saved and not indexes.unindexed_bytes):
-            return
+            return []
         indexes.end()
+        saved = []
         with storing("writing the indexes of", self._file.path):
             for suffix, data in indexes.files():
                 # In place: an index that a crash leaves half written is seen to be wrong, and is built again.
+                # But one that lacks whole entries at its end may look right.
                 self._files.write_in_place(self.path(suffix), data, sync=sync)
+                saved.append(self.path(suffix))
         indexes.is_saved = True
+        return saved
 
     # Appending
 
@@ -288,7 +300,27 @@ class Segment:
             yield place, self._header(chunk, at, place)
 
     def _walk(self, position: int) -> Iterator[tuple[memoryview, int, Place]]:
+        if not self._end_is_known:
+            self._end_before_next()
         return walk(self._file, position, self.size, self.base_offset)
+
+    def _end_before_next(self) -> None:
+        """Before its first use: a segment that was found sealed may reach into the next one."""
+        if self._end_is_known:
+            return
+        self._end_is_known = True
+        size = size_before_next(self._files, self, self._file) if self.size else 0
+        if size < self.size:
+            self.size, self.overlaps = size, True
+            self._torn = True  # if it should come to be appended to
+
+    def take_whole(self) -> None:
+        """The whole file counts, whatever the next segment has: recovery is about to decide."""
+        self._end_is_known = True
+        if self.overlaps:
+            with storing("looking at", self.log_path):
+                self.size = self._files.path_size(self.log_path)
+            self.overlaps = self._torn = False
 
     def read(self, position: int, size: int) -> memoryview:
         """At most `size` bytes of the file, fewer at its end."""
@@ -385,6 +417,9 @@ class Segment:
         self._following.clear()
         self._newest = None
         indexes = self.indexes
+        if place is None and self.overlaps:
+            self._cut_back()
+        self.overlaps = False
         if place is not None:
             self._file = self._file.cut(place.position)
             self.transactions.truncate(place.base_offset, self.end_offset)
