@@ -2,7 +2,7 @@
 back when the segment is sealed or the log is closed. A kill leaves them; no batch begins with them.
 """
 
-from ..files import OpenFile
+from ..open_files import OpenFile
 from .places import read
 
 CHUNK_BYTES = 1 << 20
