@@ -293,6 +293,12 @@ class PartitionLog(Protocol):
         """
         ...
 
+    def start_over_at(self, offset: int) -> None:
+        """Take everything out of the log, which begins and ends at `offset` from now on (Kafka:
+        truncateFullyAndStartAt): what was there is known from elsewhere, up to that offset.
+        """
+        ...
+
     def advance_log_start(self, offset: int) -> None:
         """Records below `offset` are gone for readers (a no-op when it lies below already); their space is
         freed when it can be.

@@ -61,6 +61,12 @@ class SegmentList:
         self._segments[at : at + len(old)] = [new]
         self._bases[at : at + len(old)] = [new.base_offset]
 
+    def take_out(self) -> Iterator[Segment]:
+        """Every one, newest first; it is out of the list when the next is asked for."""
+        while self._segments:
+            yield self._segments[-1]
+            del self._segments[-1], self._bases[-1]
+
     def drop(self, at: int) -> None:
         """Without the segment in that place."""
         del self._segments[at], self._bases[at]
