@@ -295,7 +295,8 @@ def _recover_segment(segment: Segment, checked: "_Checked", shared: Shared, reco
     segment.rebuild_indexes(iter(checked))
     cut = segment.size - checked.end
     if cut:
-        are_zeros = segment.are_zeros_behind(checked.end)
+        # Fewer may be the beginning of a batch.
+        are_zeros = cut >= HEADER_SIZE and segment.are_zeros_behind(checked.end)
         if are_zeros and checked.is_complete:
             log.info(
                 "segment %s ends at byte %d; zeros behind that are cut off", segment.log_path, checked.end
