@@ -43,7 +43,12 @@ VARIANTS: dict[str, dict[str, str]] = {
         "group.consumer.min.heartbeat.interval.ms": "50",
         "group.consumer.heartbeat.interval.ms": "100",
     },
+    "three directories": {},
+    # A replica that moves to another directory is copied a batch at a time, and waits where it is throttled.
+    "slow moves": {"replica.fetch.max.bytes": "1"},
 }
+# Those that keep their data in so many log.dirs, kwire too, whatever it keeps otherwise.
+DIRECTORIES = {"three directories": 3, "slow moves": 3}
 # A new 4.x cluster sets min.insync.replicas for all brokers on behalf of this feature, which kwire does not
 # have.
 FEATURES = {"4.4.0": {"eligible.leader.replicas.version": 0}}
@@ -64,20 +69,27 @@ def kafka(version: str, variant: str = "") -> Iterator[str]:
         yield running
         return
     settings = {**KAFKA_SETTINGS, **VARIANTS[variant]}
-    with Kafka(version, settings, features=FEATURES.get(version)) as broker:
+    directories = DIRECTORIES.get(variant, 1)
+    with Kafka(version, settings, features=FEATURES.get(version), directories=directories) as broker:
         yield broker.bootstrap
 
 
 @contextmanager
 def kwire(variant: str = "", *, on_disk: bool = False) -> Iterator[str]:
-    """A kwire that keeps its data in memory, or for as long as it runs in files; its HOST:PORT."""
+    """A kwire that keeps its data in memory, or for as long as it runs in files, and in files where the
+    variant has several directories; its HOST:PORT.
+    """
     running = os.environ.get("KWIRE_BOOTSTRAP")
     if running and not variant:
         yield running
         return
     with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory(prefix="kwire-differential-") as data:
         command = [sys.executable, "-m", "kwire", "serve", "--port", "0"]
-        command += ["--data", data] if on_disk else ["--memory"]
+        if variant in DIRECTORIES:
+            paths = (f"{data}/{number}" for number in range(1, DIRECTORIES[variant] + 1))
+            command += ["--set", f"log.dirs={','.join(paths)}"]
+        else:
+            command += ["--data", data] if on_disk else ["--memory"]
         for key, value in {**SETTINGS, **VARIANTS[variant]}.items():
             command += ["--set", f"{key}={value}"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=ROOT, text=True)
