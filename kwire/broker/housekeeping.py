@@ -12,7 +12,8 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 
 import trio
-from kwire_storage.engine import LogDirectories, StorageError
+from kwire_storage.directories import LogDirectories
+from kwire_storage.engine import StorageError
 
 from kwire.partitions.clock import Clock
 from kwire.partitions.flushing import flush_all
@@ -115,6 +116,8 @@ class Housekeeping:
                 await run_in_thread(job.work)
                 if partition.is_gone:
                     return
+                if partition.log is not log:
+                    continue  # it was moved
             before = partition.log_start_offset
             try:
                 more = log.retain(now_ms, limit=partition.high_watermark, deletes=deletes)

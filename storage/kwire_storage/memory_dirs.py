@@ -3,10 +3,14 @@
 from collections.abc import Callable, Iterator
 from uuid import UUID
 
-from .engine import DirectoryUsage, ExistingLog, FlushJob, LogConfig, LogUsage
+from .directories import DirectoryUsage, ExistingLog, LogUsage
+from .engine import FlushJob, LogConfig
 from .folder import MemoryFolder
 from .memory import MemoryLog
 from .uuids import to_text, usable
+
+PATH = "memory"
+"""What the only directory is called."""
 
 
 class MemoryDirs:
@@ -67,6 +71,16 @@ class MemoryDirs:
         """The id of the only directory."""
         return self.directory_ids[0]
 
+    def find_directory(self, path: str) -> UUID | None:
+        """The id of the only directory."""
+        return self.directory_ids[0] if path == PATH else None
+
+    moves = None
+    """There is only one directory."""
+
+    def settle(self, assigned: Callable[[UUID, int], UUID | None]) -> None:
+        """Nothing is ever left behind."""
+
     def beside(self, topic: str, partition: int) -> MemoryFolder:
         """The small files beside a log."""
         return self._folders.setdefault((topic, partition), MemoryFolder())
@@ -81,7 +95,7 @@ class MemoryDirs:
             LogUsage(topic, partition, topic_id, log.size_bytes)
             for (topic, partition), (topic_id, log) in self._logs.items()
         ]
-        return [DirectoryUsage("memory", -1, -1, logs)]
+        return [DirectoryUsage(PATH, -1, -1, logs)]
 
     def save_log_starts(self) -> None:
         pass

@@ -38,6 +38,7 @@ from ..write_pressure import LARGE_BYTES
 from . import file_names, lookups
 from .append_job import SegmentAppend
 from .compaction import LogCompaction
+from .damaged import set_aside
 from .epoch_file import EpochFile
 from .flush import Durability, FlushPlan
 from .offset_index import MAX_RELATIVE_OFFSET
@@ -89,6 +90,8 @@ class SegmentedLog:
         self.log_start_offset = loaded.log_start_offset
         self.log_end_offset = loaded.log_end_offset
         self._size_bytes = self._segments.size_bytes
+        self.lowest_end_offset = self.log_end_offset
+        """The lowest that `truncate_to` has brought the end to since whoever copies the log set this."""
         self._tail = BatchBlocks()
         self._tails = shared.tails
         self._room: Room | None = None
@@ -133,6 +136,11 @@ class SegmentedLog:
     @property
     def size_bytes(self) -> int:
         return self._size_bytes
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether its directory has been made."""
+        return self._on_disk
 
     @property
     def recovery_point(self) -> int:
@@ -294,7 +302,8 @@ class SegmentedLog:
         if self._segments:
             last = self._segments[-1]
             if last.size:
-                last.save_indexes()
+                for path in last.save_indexes():
+                    self._durability.file_changed(path)
                 last.end_offset = max(last.end_offset, self.log_end_offset)
                 snapshot = self._snapshots.take(self.producers)
                 if snapshot is not None:
@@ -381,6 +390,7 @@ class SegmentedLog:
         self._size_bytes = self._segments.size_bytes
         end = self._segments[-1].end_offset if self._size_bytes else 0
         self.log_end_offset = max(end, self.log_start_offset)
+        self.lowest_end_offset = min(self.lowest_end_offset, self.log_end_offset)
         if self._durability.cut(self.log_end_offset):  # a batch that held the offset went too
             self._recovery_point_fell()
         if self._on_disk:
@@ -393,6 +403,32 @@ class SegmentedLog:
         self.epochs.truncate_from_end(self.log_end_offset)
         self._save_epochs()
         self._rebuild_producers(0, trust_absence=False)
+
+    def start_over_at(self, offset: int) -> None:
+        """See `PartitionLog`. What the log had is kept aside, the newest first: a crash leaves a shorter log,
+        with which the same is to be done.
+        """
+        self._stop_job()
+        self._room = None
+        if self._durability.cut(0):
+            self._recovery_point_fell()
+        self._snapshots.drop_above(-1)
+        self._tail.clear()
+        self._shared.tails.shrunk(self._tail)
+        why = f"is of no use to a log that begins at offset {offset}"
+        for segment in self._segments.take_out():
+            set_aside(segment, self._shared.files, why)
+        self._size_bytes = 0
+        self.log_start_offset = self.log_end_offset = offset
+        self.epochs.clear()
+        self.producers.clear(offset)
+        self.has_aborted = False
+        self.compaction.truncated()
+        self._roll(offset, 0).make_file()
+        self._save_epochs()
+        with storing("syncing", self.directory):
+            self._shared.files.sync_directory(self.directory)
+        self._log_start_changed()
 
     def advance_log_start(self, offset: int) -> None:
         if offset <= self.log_start_offset:
@@ -523,6 +559,40 @@ class SegmentedLog:
                 segment.close()
             self._shared.tails.forget(self._tail)
             self._tail.clear()
+
+    def skip_to(self, offset: int, now_ms: int) -> None:
+        """The log ends at `offset`, with nothing from its last batch up to there, as where compaction has
+        taken what was written last.
+        """
+        if offset < self.log_end_offset:
+            raise ValueError(f"{self.directory} ends at {self.log_end_offset} already, not at {offset}")
+        self.log_end_offset = offset
+        self._roll(offset, now_ms)
+        self._segments[-1].make_file()
+
+    def take_over(self, other: "SegmentedLog") -> None:
+        """What is known of the producers and epochs of a log that has the same batches, and may know more
+        than these say. Both have the producers now.
+        """
+        self.producers = other.producers
+        self.epochs.clear()
+        for entry in other.epochs.entries():
+            self.epochs.assign(*entry)
+
+    def park(self, now_ms: int) -> None:
+        """Write down, unsynced, what a clean stop does, and let go of files: the directory is about to get
+        another name.
+        """
+        self._stop_job()
+        try:
+            if not self._segments and self.log_end_offset:
+                self.skip_to(self.log_end_offset, now_ms)  # where it begins must be written on the disk
+            self._save_epochs()
+            for segment in self._segments:
+                segment.save_indexes()
+            self._snapshots.take(self.producers)
+        finally:
+            self.remove_files()
 
     def remove_files(self) -> None:
         """Let go of all files, without writing anything more: the directory is about to be removed."""
