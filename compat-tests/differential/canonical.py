@@ -79,8 +79,8 @@ class Canonical:
         """Port -> node; a node alone is 0."""
         self._api = ""
         self._labels: dict[tuple[str, object], str] = {}
-        self.directories: dict[str, str] = {}
-        """Path -> label, for a case that tells a broker's directories apart."""
+        self.names: dict[str, str] = {}
+        """What a case has found by its properties -> label: directories, say."""
 
     def of(self, api: str, answer: Fields) -> Any:
         """`answer` in canonical form."""
@@ -139,12 +139,14 @@ class Canonical:
         return ascii(value.replace(self._own.encode(), b"~"))[1:]
 
     def _string(self, name: str, value: str) -> Any:
+        if value in self.names:
+            return self.names[value]
         if name == "host" and value == self._host:
             return "<host>"
         if name == "cluster_id":
             return f"<cluster id of {len(value)} characters>"
         if name == "log_dir":
-            return self.directories.get(value, "<directory>")
+            return "<directory>"
         if name.endswith("_message"):
             value = _TIME.sub("<time>", value)
         if name in _MEMBERS and not value.startswith(self._own) and _SHORT_UUID.fullmatch(value):

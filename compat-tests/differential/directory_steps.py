@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from . import requests
+from .batches import Batch
 from .values import Fields
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def _directories(scene: Scene) -> None:
     """{first_dir}, {second_dir} and {third_dir}: the broker's, in the order of its settings."""
     for name, path in zip(("first", "second", "third"), _paths(scene), strict=True):
         scene.variables[f"{name}_dir"] = path
-        scene.canonical.directories[path] = f"<{name} directory>"
+        scene.canonical.names[path] = f"<{name} directory>"
 
 
 def _lies(scene: Scene, topic: str = "topic", partition: str = "0") -> None:
@@ -33,7 +34,7 @@ def _lies(scene: Scene, topic: str = "topic", partition: str = "0") -> None:
     others = [path for path in _paths(scene) if path != here]
     for name, path in zip(("here", "there", "elsewhere"), (here, *others), strict=False):
         scene.variables[name] = path
-        scene.canonical.directories[path] = f"<{name}>"
+        scene.canonical.names[path] = f"<{name}>"
 
 
 def _named(scene: Scene, length: str) -> None:
@@ -74,6 +75,11 @@ def _vanishes(scene: Scene, topic: str = "topic", partition: str = "0") -> None:
     scene.until("DescribeLogDirs", wanted, lambda answer: not list(_found(answer)))
 
 
+def _bulky(scene: Scene) -> None:
+    """A batch of 600 kB."""
+    scene.must("Produce", requests.produce(Batch((b"x" * 600_000,))))
+
+
 def _throttled(scene: Scene, bytes_a_second: str = "1") -> None:
     """`throttled(bytes)`: so much may be copied between directories each second."""
     node = str(scene.variables["node"])
@@ -101,5 +107,5 @@ def _found(answer: Fields) -> Iterator[tuple[str, bool]]:
 
 STEPS: dict[str, Callable[..., Any]] = {
     "directories": _directories, "lies": _lies, "moves": _moves, "moved": _moved, "arrives": _arrives,
-    "is_moving": _is_moving, "named": _named, "vanishes": _vanishes, "throttled": _throttled,
+    "is_moving": _is_moving, "named": _named, "bulky": _bulky, "vanishes": _vanishes, "throttled": _throttled,
 }  # fmt: skip

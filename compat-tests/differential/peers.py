@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,11 +44,11 @@ VARIANTS: dict[str, dict[str, str]] = {
         "group.consumer.heartbeat.interval.ms": "100",
     },
     "three directories": {},
-    # A replica that moves to another directory is copied a batch at a time, and waits where it is throttled.
-    "slow moves": {"replica.fetch.max.bytes": "1"},
+    # A broker of their own for cases that throttle all moves between directories, and leave it at that.
+    "slow moves": {},
 }
-# Those that keep their data in so many log.dirs, kwire too, whatever it keeps otherwise.
-DIRECTORIES = {"three directories": 3, "slow moves": 3}
+# Those that have log.dirs besides their first, kwire too, which keeps its data in files then.
+DIRECTORIES = {"three directories": ("second", "third"), "slow moves": ("second", "third")}
 # A new 4.x cluster sets min.insync.replicas for all brokers on behalf of this feature, which kwire does not
 # have.
 FEATURES = {"4.4.0": {"eligible.leader.replicas.version": 0}}
@@ -62,31 +62,32 @@ KAFKA_SETTINGS = {
 
 
 @contextmanager
-def kafka(version: str, variant: str = "") -> Iterator[str]:
-    """A real Kafka of that release; its HOST:PORT."""
+def kafka(version: str, variant: str = "", *, directories: Sequence[str] = ()) -> Iterator[str]:
+    """A real Kafka of that release, with more log.dirs besides its own if they are named; its HOST:PORT."""
     running = os.environ.get("KAFKA_BOOTSTRAP")
-    if running and not variant and version == os.environ.get("KAFKA_VERSION", "4.4.0"):
+    directories = directories or DIRECTORIES.get(variant, ())
+    if running and not variant and not directories and version == os.environ.get("KAFKA_VERSION", "4.4.0"):
         yield running
         return
     settings = {**KAFKA_SETTINGS, **VARIANTS[variant]}
-    directories = DIRECTORIES.get(variant, 1)
     with Kafka(version, settings, features=FEATURES.get(version), directories=directories) as broker:
         yield broker.bootstrap
 
 
 @contextmanager
-def kwire(variant: str = "", *, on_disk: bool = False) -> Iterator[str]:
-    """A kwire that keeps its data in memory, or for as long as it runs in files, and in files where the
-    variant has several directories; its HOST:PORT.
+def kwire(variant: str = "", *, on_disk: bool = False, directories: Sequence[str] = ()) -> Iterator[str]:
+    """A kwire that keeps its data in memory, or for as long as it runs in files, and in files where it has
+    several directories; its HOST:PORT.
     """
     running = os.environ.get("KWIRE_BOOTSTRAP")
-    if running and not variant:
+    directories = directories or DIRECTORIES.get(variant, ())
+    if running and not variant and not directories:
         yield running
         return
     with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory(prefix="kwire-differential-") as data:
         command = [sys.executable, "-m", "kwire", "serve", "--port", "0"]
-        if variant in DIRECTORIES:
-            paths = (f"{data}/{number}" for number in range(1, DIRECTORIES[variant] + 1))
+        if directories:
+            paths = (str(Path(data, name)) for name in ("first", *directories))
             command += ["--set", f"log.dirs={','.join(paths)}"]
         else:
             command += ["--data", data] if on_disk else ["--memory"]

@@ -75,7 +75,8 @@ class Kafka:
     to password; each gets SCRAM credentials and, on every SASL listener, PLAIN. `features`: feature levels to
     format with, where they are not to be the release's own. `java_options` go to the JVM; `warm=False`
     returns before the coordinators are loaded. `ports` are those of PLAINTEXT and CONTROLLER, where others
-    must know them before (cluster.py). `directories`: how many log.dirs, the first with the metadata.
+    must know them before (cluster.py). `directories`: more log.dirs than the one with the metadata, in
+    its data or, where they are absolute, elsewhere.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class Kafka:
         start_timeout_s: float = 60.0,
         ports: Mapping[str, int] | None = None,
         heap: str = "512m",
-        directories: int = 1,
+        directories: Sequence[str] = (),
     ) -> None:
         if major(version) < 3:
             raise OracleError(f"Kafka {version} needs ZooKeeper and is fetched for its tools only")
@@ -110,7 +111,7 @@ class Kafka:
         self._start_timeout_s = start_timeout_s
         self._ports: dict[str, int] = dict(ports or {})
         self._heap = heap
-        self._directories = directories
+        self._directories = list(directories)
         self._process: subprocess.Popen[bytes] | None = None
         self._archiving: Path | None = None
 
@@ -215,7 +216,7 @@ class Kafka:
         self.bootstrap = self.address()
 
     def _log_dirs(self, home: Path) -> list[Path]:
-        return [home / "logs", *(home / f"logs-{number}" for number in range(2, self._directories + 1))]
+        return [home / "logs", *(home / name for name in self._directories)]
 
     def _formatted_as(self) -> str:
         """What else than its options a formatted directory holds."""
