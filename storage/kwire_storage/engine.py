@@ -24,8 +24,8 @@ from kwire_codecs.records.batch import BatchHeader
 
 if TYPE_CHECKING:
     from .compaction import Compaction
-    from .files import OpenFile
     from .leader_epochs import LeaderEpochs
+    from .open_files import OpenFile
     from .producer_state import ProducerState
     from .transaction_index import AbortedTransaction
 
@@ -172,6 +172,7 @@ class LogConfig:
     min_compaction_lag_ms: int = 0
     max_compaction_lag_ms: int = 0x7FFFFFFFFFFFFFFF
     delete_retention_ms: int = 24 * 3600 * 1000
+    preallocate: bool = False
 
     @property
     def roll_ms(self) -> int:
