@@ -150,6 +150,8 @@ def begin_segment(self: "SegmentedLog", base_offset: int, now_ms: int) -> Segmen
         self._durability.file_changed(f"{self.directory}/{file_names.PARTITION_METADATA}")
     if self._segments:
         last = self._segments[-1]
+        if last.trim():
+            self._durability.file_changed(last.log_path)
         if last.size:
             for path in last.save_indexes():
                 self._durability.file_changed(path)
@@ -166,6 +168,7 @@ def begin_segment(self: "SegmentedLog", base_offset: int, now_ms: int) -> Segmen
         self._shared,
         index_interval_bytes=self.config.index_interval_bytes,
         now_ms=now_ms,
+        reserved_bytes=self.config.segment_bytes if self.config.preallocate else 0,
     )
     self._segments.add(segment)
     self._durability.name_added()

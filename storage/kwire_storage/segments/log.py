@@ -402,6 +402,8 @@ class SegmentedLog:
         try:
             if clean and self._segments:
                 self._save_epochs()
+                if self._segments[-1].trim():
+                    self._durability.file_changed(self._segments[-1].log_path)
                 self.flush()
                 for segment in self._segments:
                     segment.save_indexes(sync=True)
