@@ -22,6 +22,7 @@ from uuid import UUID
 from . import checkpoints, uuids
 from .alike import AlikeFiles
 from .checkpoints import BadCheckpoint
+from .closing import close_all, close_clean
 from .deletions import Deletions, SweepJob
 from .directory_set import DirectorySet
 from .engine import (
@@ -468,14 +469,10 @@ class LogDirs:
     def close(self, *, clean: bool, broker_epoch: int = -1) -> None:
         """Close every log; a directory in which all of that went well is marked as cleanly stopped."""
         failed: set[LogDirectory] = set()
-        for key, opened in self._open.items():
-            try:
-                opened.log.close(clean=clean and opened.directory.is_online)
-            except StorageError as error:
-                log.error("%s", error)
-                failed.add(opened.directory)
-            else:
-                self._note(key, opened)
+        for directory in self._directories:
+            in_it = {key: opened for key, opened in self._open.items() if opened.directory is directory}
+            if not self._close_logs(directory, in_it, clean=clean and directory.is_online):
+                failed.add(directory)
         if clean:
             for directory in self._directories.online:
                 try:
@@ -494,6 +491,21 @@ class LogDirs:
         if clean:
             self._deletions.all().work()
         self._directories.let_go()
+
+    def _close_logs(self, directory: LogDirectory, logs: dict[Partition, _Open], *, clean: bool) -> bool:
+        """Close the logs of one directory; gives whether all went well."""
+        every = [opened.log for opened in logs.values()]
+        if clean:
+            refused = close_clean(every, directory.files, directory.path, directory.descriptor)
+        else:
+            refused = close_all(every)
+        for message in dict.fromkeys(refused.values()):
+            if message:
+                log.error("%s", message)
+        for key, opened in logs.items():
+            if opened.log not in refused:
+                self._note(key, opened)
+        return not refused
 
     def give_back(self) -> None:
         """Undo the opening, before any log was opened: each directory is as it was, and free."""

@@ -265,11 +265,13 @@ class Segment:
         ):
             raise StorageError(f"{self.path(file_names.TIME_INDEX)} is not the index of its log")
 
-    def save_indexes(self, *, sync: bool = False) -> None:
-        """Write the indexes to their files, the largest timestamp included, if they have changed."""
-        self.transactions.save(sync=sync)
+    def save_indexes(self) -> list[str]:
+        """Write the indexes to their files, the largest timestamp included, if they have changed; gives the
+        files, unsynced.
+        """
+        changed = [self.transactions.path] if self.transactions.save() else []
         if self._offsets is None or self._times is None or not (self._unsaved or self._unindexed_bytes):
-            return
+            return changed
         self._times.maybe_append(self.max_timestamp, self.max_timestamp_offset)
         with storing("writing the indexes of", self._file.path):
             for suffix, data in (
@@ -277,8 +279,11 @@ class Segment:
                 (file_names.TIME_INDEX, self._times.encode()),
             ):
                 # In place: an index that a crash leaves half written is seen to be wrong, and is built again.
-                self._files.write_in_place(self.path(suffix), data, sync=sync)
+                path = self.path(suffix)
+                self._files.write_in_place(path, data, sync=False)
+                changed.append(path)
         self._unsaved = False
+        return changed
 
     # Appending
 
