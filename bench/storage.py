@@ -1,14 +1,19 @@
 """What the log adds to the bare system calls: appends beside writes, reads beside reads, of the same bytes.
 
-Run: `python bench/storage.py [--directory DIR]`. One run gives ratios; figures belong to the machine.
+Run: `python -m bench.storage [--directory DIR]`. One run gives ratios; figures belong to the machine.
 The baseline writes the same buffers with one os.writev each, and reads and sends the same extents; nothing
 else. Appends and reads are measured in CPU time (the kernel's share included), so that neighbours count less.
+Baseline and log take turns, and what counts is the median of the rounds' differences and ratios.
+
+The exit code is 2 where batches of 1 MB, or sequential reads, come to less than 0.75 of the bare calls, or a
+small batch (SMALL_BYTES and below) takes more than 20 us above its bare write.
 """
 
 import argparse
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from statistics import median
@@ -23,6 +28,10 @@ from kwire_storage.tail import TailBudget
 
 ROUNDS = 5
 SIZES = (100, 1024, 16 * 1024, 128 * 1024, 1024 * 1024)
+LARGE_BYTES = 1024 * 1024
+SMALL_BYTES = 16 * 1024
+LEAST_RATIO = 0.75
+MOST_ADDED_US = 20.0
 
 
 def make_batch(size: int) -> bytearray:
@@ -78,7 +87,9 @@ def open_log(directory: str, tail: TailBudget) -> tuple[LogDirs, PartitionLog]:
     return dirs, dirs.open("bench", 0, UUID(int=1 << 90), LogConfig())
 
 
-def appends(directory: str) -> None:
+def appends(directory: str) -> list[str]:
+    """Says what each size takes; gives the limits that were passed."""
+    passed = []
     print(f"{'append':>10} {'bare write':>12} {'log':>12} {'ratio':>7} {'over':>9}")
     for size in SIZES:
         count = max(min(64 * 1024 * 1024 // size, 20000), 64)
@@ -90,11 +101,22 @@ def appends(directory: str) -> None:
             logged.append(log_appends(log, stamped([data] * count)))
             dirs.close(clean=False)
             shutil.rmtree(f"{directory}/log-{size}-{turn}")
-        base, with_log = median(bare) / count, median(logged) / count
+        ratio = median(base / with_log for base, with_log in zip(bare, logged, strict=True))
+        added_us = median(with_log - base for base, with_log in zip(bare, logged, strict=True)) / count * 1e6
         print(
-            f"{size:>10} {base * 1e6:>9.1f} us {with_log * 1e6:>9.1f} us {base / with_log:>7.2f}"
-            f" {(with_log - base) * 1e6:>6.1f} us"
+            f"{size:>10} {median(bare) / count * 1e6:>9.1f} us {median(logged) / count * 1e6:>9.1f} us"
+            f" {ratio:>7.2f} {added_us:>6.1f} us"
         )
+        if size >= LARGE_BYTES and ratio < LEAST_RATIO:
+            passed.append(
+                f"appends of {size} bytes at {ratio:.2f} of the bare write: {LEAST_RATIO} is wanted"
+            )
+        if size <= SMALL_BYTES and added_us > MOST_ADDED_US:
+            passed.append(
+                f"an append of {size} bytes takes {added_us:.1f} us above the bare write: "
+                f"{MOST_ADDED_US:.0f} us may be"
+            )
+    return passed
 
 
 def send_all(sender: socket.socket, receiver: socket.socket, view: memoryview, sink: bytearray) -> None:
@@ -105,8 +127,10 @@ def send_all(sender: socket.socket, receiver: socket.socket, view: memoryview, s
             sent -= receiver.recv_into(sink)
 
 
-def reads(directory: str, *, from_memory: bool) -> None:
-    """Sequential reads of 1 MB, sent over a socket pair, beside preadv (or nothing) and send of the same."""
+def reads(directory: str, *, from_memory: bool) -> list[str]:
+    """Sequential reads of 1 MB, sent over a socket pair, beside preadv (or nothing) and send of the same.
+    Says how fast they are; gives the limit, if it was passed.
+    """
     size, count, ask = 16 * 1024, 1024, 1024 * 1024
     tail = TailBudget(64 << 20, 64 << 20) if from_memory else TailBudget(0, 0)
     name = "memory" if from_memory else "file"
@@ -148,10 +172,13 @@ def reads(directory: str, *, from_memory: bool) -> None:
         with_log.append(timed(through_the_log))
     sender.close()
     receiver.close()
-    ratio = median(base) / median(with_log)
+    ratio = median(bare_s / log_s for bare_s, log_s in zip(base, with_log, strict=True))
     rate = count * len(batches[0].buffer) / median(with_log) / 1e9
     print(f"{'read and send from ' + name:>26}: {rate:.2f} GB/s, {ratio:.2f} of the bare calls")
     dirs.close(clean=False)
+    if ratio >= LEAST_RATIO:
+        return []
+    return [f"reads from {name} at {ratio:.2f} of the bare calls: {LEAST_RATIO} is wanted"]
 
 
 def one_read(directory: str) -> None:
@@ -202,21 +229,24 @@ def recovery(directory: str) -> None:
     print(f"256 MB recovered in {taken:.2f} s, {0.256 / taken:.1f} GB/s")
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--directory", help="where to write; a temporary directory unless given")
     chosen = parser.parse_args().directory
     directory = tempfile.mkdtemp(prefix="kwire-bench-", dir=chosen)
     try:
-        appends(directory)
-        reads(directory, from_memory=True)
-        reads(directory, from_memory=False)
+        passed = appends(directory)
+        passed += reads(directory, from_memory=True)
+        passed += reads(directory, from_memory=False)
         one_read(directory)
         many_partitions(directory)
         recovery(directory)
     finally:
         shutil.rmtree(directory)
+    for limit in passed:
+        print(f"bench.storage: {limit}", file=sys.stderr)
+    return 2 if passed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

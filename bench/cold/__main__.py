@@ -23,20 +23,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kwire_codecs.apis.create_topics import CreateTopics
-from kwire_codecs.apis.produce import Produce
-from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
 
+from bench.asking import is_still_low, latencies, make_topic, produce, steady_produces
 from bench.brokers import KINDS, Broker, BrokerError
 from bench.machine import summary
-from kwire.testing.client import ask, connect
+from kwire.testing.client import connect
 
 OLD, NEW = "old", "new"
 PHASES = ("alone", "warm", "cold")
 BATCH_BYTES = 100_000
 SEGMENT_BYTES = 64 << 20
-ADDED_MS = 10.0
 
 
 def main() -> int:
@@ -60,10 +57,7 @@ def main() -> int:
         kept = {"when": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "machine": summary(), **found}
         options.json.write_text(json.dumps(kept, indent=1) + "\n")
     kwire = found.get("kwire")
-    if kwire is None:
-        return 0
-    cold, warm = kwire["cold"]["p99_ms"], kwire["warm"]["p99_ms"]
-    return 2 if cold > 2 * warm and cold > warm + ADDED_MS else 0
+    return 2 if kwire and not is_still_low(kwire["warm"], kwire["cold"]) else 0
 
 
 def _options() -> argparse.Namespace:
@@ -81,68 +75,26 @@ def _measured(broker: Broker, directory: Path, options: argparse.Namespace) -> d
     times: dict[str, list[float]] = {phase: [] for phase in PHASES}
     rates: dict[str, list[float]] = {phase: [] for phase in PHASES}
     with connect(broker.address) as sock:
-        _make_topics(sock)
+        for name in (OLD, NEW):
+            make_topic(sock, name, {"segment.bytes": str(SEGMENT_BYTES)})
         _fill(sock, options.megabytes)
-        _produce(sock, 1.0, options.rate)
+        steady_produces(sock, NEW, 1.0, options.rate)
         for number in range(options.rounds):
             for phase in PHASES[number % 3 :] + PHASES[: number % 3]:
                 with _reader(broker.address, directory, phase) as read:
-                    times[phase] += _produce(sock, options.seconds, options.rate)
+                    times[phase] += steady_produces(sock, NEW, options.seconds, options.rate)
                 rates[phase] += [size / 1e6 / options.seconds for size in read]
-    figures = {}
-    for phase in PHASES:
-        quantiles = statistics.quantiles(times[phase], n=100)
-        figures[phase] = {
-            "p50_ms": quantiles[49] * 1e3,
-            "p99_ms": quantiles[98] * 1e3,
-            "longest_ms": max(times[phase]) * 1e3,
-            "produces": len(times[phase]),
-            "reader_mb_s": statistics.median(rates[phase] or [0.0]),
-        }
-    return figures
-
-
-def _make_topics(sock: socket.socket) -> None:
-    asked = CreateTopics.Request.Topic
-    settings = [asked.Config(name="segment.bytes", value=str(SEGMENT_BYTES))]
-    topics = [
-        asked(name=name, num_partitions=1, replication_factor=1, assignments=[], configs=settings)
-        for name in (OLD, NEW)
-    ]
-    for topic in ask(sock, CreateTopics.Request(topics=topics, timeout_ms=60_000), 2).topics:
-        if topic.error_code is not ErrorCode.NONE:
-            raise BrokerError(f"{topic.name} could not be made: {topic.error_code.message}")
+    return {
+        phase: {**latencies(times[phase]), "reader_mb_s": statistics.median(rates[phase] or [0.0])}
+        for phase in PHASES
+    }
 
 
 def _fill(sock: socket.socket, megabytes: int) -> None:
     record = record_batch.Record(None, os.urandom(1024), int(time.time() * 1000))
     data = memoryview(record_batch.build([record] * (BATCH_BYTES // 1024)))
     for _ in range(megabytes * 1_000_000 // len(data)):
-        _send(sock, OLD, data)
-
-
-def _send(sock: socket.socket, topic: str, data: memoryview) -> None:
-    asked = Produce.Request.Topic
-    partition = asked.Partition(index=0, records=data)
-    topics = [asked(name=topic, partition_data=[partition])]
-    answer = ask(sock, Produce.Request(acks=1, timeout_ms=30_000, topic_data=topics), 7)
-    error_code = answer.responses[0].partition_responses[0].error_code
-    if error_code is not ErrorCode.NONE:
-        raise BrokerError(f"a produce to {topic} failed: {error_code.message}")
-
-
-def _produce(sock: socket.socket, seconds: float, rate: int) -> list[float]:
-    """The seconds that each of the records took that were sent, one at a time."""
-    data = memoryview(record_batch.build([record_batch.Record(None, bytes(1024), int(time.time() * 1000))]))
-    taken = []
-    now = began = time.perf_counter()
-    while now < began + seconds:
-        _send(sock, NEW, data)
-        done = time.perf_counter()
-        taken.append(done - now)
-        time.sleep(max(0.0, now + 1 / rate - done))
-        now = time.perf_counter()
-    return taken
+        produce(sock, OLD, data)
 
 
 @contextmanager

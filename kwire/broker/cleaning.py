@@ -16,7 +16,8 @@ from typing import Protocol
 
 import trio
 from kwire_storage.cleaner.job import CleaningResult
-from kwire_storage.engine import Compaction, StorageError
+from kwire_storage.compaction import Compaction
+from kwire_storage.engine import StorageError
 from kwire_storage.memory_compaction import CleaningInMemory
 from kwire_storage.segments.compaction import CleaningResources
 

@@ -17,7 +17,8 @@ from uuid import UUID
 
 import trio
 from kwire_codecs.errors import ErrorCode
-from kwire_storage.engine import ExistingLog, LogDirectories, StorageError
+from kwire_storage.directories import ExistingLog, LogDirectories
+from kwire_storage.engine import StorageError
 from kwire_storage.files import Files
 from kwire_storage.log_dirs import LogDirs
 from kwire_storage.validation import ProduceRules

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from kwire_storage.engine import LogDirectories
+from kwire_storage.directories import LogDirectories
 from kwire_storage.files import Files
 from kwire_storage.log_dirs import ForeignDirectory, LogDirs
 from kwire_storage.memory_dirs import MemoryDirs

@@ -12,7 +12,8 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 
 import trio
-from kwire_storage.engine import LogDirectories, StorageError
+from kwire_storage.directories import LogDirectories
+from kwire_storage.engine import StorageError
 
 from kwire.partitions.clock import Clock
 from kwire.partitions.flushing import flush_all

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import trio
 from kwire_codecs.apis.describe_log_dirs import DescribeLogDirs
 from kwire_codecs.errors import ErrorCode
-from kwire_storage.engine import DirectoryUsage
+from kwire_storage.directories import DirectoryUsage
 
 from kwire.handlers.context import Context
 from kwire.handlers.turns import check_size

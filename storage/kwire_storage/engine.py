@@ -16,22 +16,17 @@ Rules
   retention follow it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
-from uuid import UUID
 
 from kwire_codecs.records.batch import BatchHeader
 
 if TYPE_CHECKING:
-    from .cleaner.job import CleanedGroup
-    from .deletions import SweepJob
+    from .compaction import Compaction
     from .files import OpenFile
-    from .folder import Folder
     from .leader_epochs import LeaderEpochs
-    from .memory_compaction import CleaningInMemory
     from .producer_state import ProducerState
-    from .segments.compaction import Cleaning, CleaningResources, Dirt
     from .transaction_index import AbortedTransaction
 
 
@@ -155,37 +150,6 @@ class TimestampOffset(NamedTuple):
     timestamp_ms: int
     offset: int
     leader_epoch: int = -1
-
-
-class ExistingLog(NamedTuple):
-    """A partition's log that a directory holds; `topic_id` is None when its `partition.metadata` is
-    missing.
-    """
-
-    topic: str
-    partition: int
-    topic_id: UUID | None
-    directory_id: UUID
-
-
-class LogUsage(NamedTuple):
-    """The bytes that one partition's log takes."""
-
-    topic: str
-    partition: int
-    topic_id: UUID | None
-    size_bytes: int
-
-
-class DirectoryUsage(NamedTuple):
-    """A log directory's path, the size of its disk and what is free there (-1: not known), and its logs."""
-
-    path: str
-    total_bytes: int
-    usable_bytes: int
-    logs: list[LogUsage]
-    is_offline: bool = False
-    """It has failed: nothing is known of what it holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,6 +293,12 @@ class PartitionLog(Protocol):
         """
         ...
 
+    def start_over_at(self, offset: int) -> None:
+        """Take everything out of the log, which begins and ends at `offset` from now on (Kafka:
+        truncateFullyAndStartAt): what was there is known from elsewhere, up to that offset.
+        """
+        ...
+
     def advance_log_start(self, offset: int) -> None:
         """Records below `offset` are gone for readers (a no-op when it lies below already); their space is
         freed when it can be.
@@ -385,40 +355,6 @@ class PartitionLog(Protocol):
         ...
 
 
-class Compaction(Protocol):
-    """The compaction of one log. `limit` is everywhere the last stable offset, of what is replicated."""
-
-    def dirt(self, limit: int, now_ms: int) -> "Dirt":
-        """How dirty the log is."""
-        ...
-
-    def plan(
-        self, limit: int, now_ms: int, resources: "CleaningResources"
-    ) -> "Cleaning | CleaningInMemory | None":
-        """A job for `cleaner.cleaning.clean`, elsewhere; then `commit` for each group of its result, `sync`
-        in a thread, and `end`. None: nothing is dirty. In memory: its own `work` in a thread, and `commit`.
-        """
-        ...
-
-    def commit(self, cleaning: "Cleaning", group: "CleanedGroup", now_ms: int) -> bool:
-        """Put one cleaned segment in place of those it replaces; False, and the cleaned one is removed, where
-        these have changed since. StorageError if files could not be renamed.
-        """
-        ...
-
-    def throw_away(self, group: "CleanedGroup") -> None:
-        """A cleaned segment is not wanted."""
-        ...
-
-    def sync(self) -> None:
-        """What was put in place has its name on the device when this returns."""
-        ...
-
-    def end(self, cleaning: "Cleaning", dirty_offset: int) -> None:
-        """All groups have been committed; below `dirty_offset` all is clean, unless one of them was void."""
-        ...
-
-
 class AppendJob(Protocol):
     """Batches to be written; `work` may be called in a thread, once, and raises nothing."""
 
@@ -435,121 +371,6 @@ class FlushJob(Protocol):
     """Files to be synced; `work` may be called in a thread, and may raise StorageError."""
 
     def work(self) -> None: ...
-
-
-class LogDirectories(Protocol):
-    """The directories of one node and the logs in them: `LogDirs` on disk, `MemoryDirs` without."""
-
-    node_id: int
-    cluster_id: str
-
-    on_failure: Callable[[], None]
-    """Called when a directory has failed, perhaps from a thread: now is the time for `release`."""
-
-    @property
-    def directory_ids(self) -> list[UUID]:
-        """The id of each directory that works."""
-        ...
-
-    @property
-    def offline(self) -> list[str]:
-        """The paths of the directories that have failed."""
-        ...
-
-    @property
-    def metadata_is_offline(self) -> bool:
-        """Whether the cluster's metadata lies in one of these."""
-        ...
-
-    def release(self) -> list[tuple[str, int]]:
-        """Let go of the logs that are open in directories that have failed; gives their partitions."""
-        ...
-
-    @property
-    def was_clean(self) -> bool:
-        """Whether the last stop was clean, in every directory: no log needs recovery."""
-        ...
-
-    def existing(self) -> list[ExistingLog]:
-        """The logs that are there, open or not."""
-        ...
-
-    def open(
-        self,
-        topic: str,
-        partition: int,
-        topic_id: UUID,
-        config: LogConfig,
-        *,
-        now_ms: int = 0,
-        directory_id: UUID | None = None,
-    ) -> PartitionLog:
-        """The log of a partition, as it was left, or a new one, in the directory of that id if there is one
-        that works; opening an open one gives the same. DirectoryOffline where its directory has failed.
-        """
-        ...
-
-    def delete(self, topic: str, partition: int, *, delay_ms: int = 0) -> None:
-        """Remove a partition's log; nothing happens when there is none. Reads in flight keep their bytes. Its
-        space is given back by a `plan_sweep` after `delay_ms`.
-        """
-        ...
-
-    def directory_of(self, topic: str, partition: int) -> UUID | None:
-        """The id of the directory that a partition's log lies in; None where it has none."""
-        ...
-
-    def beside(self, topic: str, partition: int) -> "Folder":
-        """The small files beside a partition's log, in its own directory."""
-        ...
-
-    def above(self, topic: str, partition: int) -> "Folder":
-        """The files of the log directory that a partition's log lies, or would be made, in."""
-        ...
-
-    def usage(self) -> list[DirectoryUsage]:
-        """What DescribeLogDirs tells of each directory."""
-        ...
-
-    # Housekeeping: what the owner of the directories calls now and then.
-
-    def save_log_starts(self) -> None:
-        """Write down the log starts that have moved: nothing that `advance_log_start` did outlives a crash
-        before that.
-        """
-        ...
-
-    def checkpoint(self) -> None:
-        """Write the checkpoint files (Kafka: every minute)."""
-        ...
-
-    def checkpoint_steps(self) -> Iterator[None]:
-        """The same in steps of a millisecond or so, for many logs. Raises StorageError."""
-        ...
-
-    def plan_sweep(self, now_ms: int) -> "SweepJob | None":
-        """What is left of deleted logs and segments, and has been long enough; None: nothing. Then
-        `job.work()` in a thread.
-        """
-        ...
-
-    def plan_flushes(self) -> Iterator[FlushJob | None]:
-        """What must be synced so that a restart after a kill need not read sealed segments again, of some
-        logs after the other; None: nothing of these.
-
-        For each `job.work()` in a thread and `commit_flush(job)`, and at last `checkpoint()`, on the loop.
-        """
-        ...
-
-    def commit_flush(self, job: FlushJob) -> None:
-        """The job's work is done."""
-        ...
-
-    def close(self, *, clean: bool, broker_epoch: int = -1) -> None:
-        """Close every log and let go of the directories; `clean` leaves them so that the next start need
-        not look.
-        """
-        ...
 
 
 def total_size(batches: Iterable[ValidBatch]) -> int:

@@ -24,15 +24,9 @@ from .alike import AlikeFiles
 from .checkpoints import BadCheckpoint
 from .closing import close_all, close_clean
 from .deletions import Deletions, SweepJob
+from .directories import DirectoryUsage, ExistingLog, LogUsage
 from .directory_set import DirectorySet
-from .engine import (
-    DirectoryUsage,
-    ExistingLog,
-    FlushJob,
-    LogConfig,
-    LogUsage,
-    StorageError,
-)
+from .engine import FlushJob, LogConfig, StorageError
 from .files import Files, OpenFiles, storing
 from .folder import DiskFolder
 from .log_directory import ForeignDirectory, LockedError, LogDirectory, Partition

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from uuid import UUID
 
-from .engine import DirectoryUsage, ExistingLog, FlushJob, LogConfig, LogUsage
+from .directories import DirectoryUsage, ExistingLog, LogUsage
+from .engine import FlushJob, LogConfig
 from .folder import MemoryFolder
 from .memory import MemoryLog
 from .uuids import to_text, usable

@@ -135,11 +135,16 @@ def test_a_log_that_can_not_be_written_down_keeps_no_other_from_it(how: str) -> 
 
 
 class Counted(ProcessFiles):
-    """Notes what was synced, and how."""
+    """Notes what was written, and what was synced, and how."""
 
     def __init__(self, disk: Disk) -> None:
         super().__init__(disk)
         self.synced: list[str] = []
+        self.written: list[str] = []
+
+    def pwritev(self, descriptor: int, buffers: Sequence[memoryview | bytes], position: int) -> int:
+        self.written.append(self._open[descriptor][1])
+        return super().pwritev(descriptor, buffers, position)
 
     def sync_file_system(self, descriptor: int, directories: Sequence[str]) -> bool:
         self.synced.append("file system")
@@ -159,15 +164,26 @@ def test_few_logs_do_not_wait_for_what_others_wrote_to_the_disk() -> None:
 
 def test_many_logs_of_which_few_were_written_to_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(closing, "MOST_SINGLY", 1)
-    files = Counted(PowerDisk(0))
-    dirs = written(files)
-    for partition in range(1, LOGS):
-        log = dirs.open("topic", partition, TOPIC_ID, CONFIG)
-        log.save()
-        log.flush()
-    files.synced.clear()
+    disk = PowerDisk(0)
+    written(disk.process()).close(clean=True)
+    files = Counted(disk)
+    dirs = opened(files)
+    check_logs(dirs)
+    dirs.open("topic", 1, TOPIC_ID, CONFIG).append([batch(8, leader_epoch=1)], 0)
     dirs.close(clean=True)
+    assert files.synced.count("file") in range(1, 6)
     assert "file system" not in files.synced
+
+
+def test_a_log_that_was_only_read_is_not_written_again() -> None:
+    disk = PowerDisk(0)
+    written(disk.process()).close(clean=True)
+    files = Counted(disk)
+    dirs = opened(files)
+    check_logs(dirs)
+    files.written.clear()
+    dirs.close(clean=True)
+    assert [path for path in files.written if "/topic-" in path] == []
 
 
 # The call itself

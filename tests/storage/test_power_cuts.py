@@ -18,7 +18,7 @@ from kwire_storage.tail import TailBudget
 
 from tests.storage.batches import batch, marker, read_all
 from tests.storage.disks import TOPIC_ID, sweep, uuids
-from tests.storage.power import PowerCut, PowerDisk
+from tests.storage.power import PowerCut, PowerDisk, contents
 
 CONFIG = LogConfig(segment_bytes=900, index_interval_bytes=100, file_delete_delay_ms=0, retention_ms=-1)
 ROOT = "/data"
@@ -278,3 +278,24 @@ def test_what_a_flush_promised_has_the_epoch_it_was_written_in() -> None:
         run.lose_power()
         _, log = run.open()
         assert [tuple(entry) for entry in log.epochs.entries()] == [(1, 0), (2, 1)], f"seed {seed}"
+
+
+def test_indexes_of_what_a_flush_promised_are_whole() -> None:
+    # The times fall: a time index that lost its end would look right, and the newest record would be missed.
+    for seed in range(20):
+        run = Run(seed, None)
+        _, log = run.open()
+        for offset in range(12):
+            log.append([batch(offset, timestamps=[5000 - offset if offset < 3 else 1000])], 0)
+            if seed % 2:
+                log.flush()
+        log.roll(0)
+        log.append([batch(12, timestamps=[1])], 0)
+        log.flush()
+        files = contents(run.disk)
+        run.process.die()
+        run.disk.lose_power()
+        indexes = {path: data for path, data in files.items() if path.endswith("index")}
+        assert len(indexes) > 1
+        kept = contents(run.disk)
+        assert indexes == {path: kept.get(path) for path in indexes}, f"seed {seed}"

@@ -190,6 +190,25 @@ def test_an_index_of_foreign_bytes_is_built_again_after_a_clean_stop(tmp_path: P
     assert seen_with(tmp_path, content) == before
 
 
+@pytest.mark.parametrize("clean", [True, False])
+def test_indexes_that_were_all_removed_are_built_again_with_the_aborted(tmp_path: Path, clean: bool) -> None:
+    dirs, log = open_log(tmp_path)
+    live(log, 12)
+    log.flush()
+    dirs.checkpoint()
+    before = seen(log)
+    dirs.close(clean=clean)
+    assert len(indexes(tmp_path)) > 2
+    for path in (tmp_path / "topic-0").glob("*index"):
+        path.unlink()
+    dirs, log = open_log(tmp_path)
+    assert seen(log) == before
+    dirs.close(clean=True)
+    dirs, log = open_log(tmp_path)
+    assert seen(log) == before
+    dirs.close(clean=False)
+
+
 def test_an_index_that_was_built_again_is_kept(tmp_path: Path) -> None:
     dirs, log = open_log(tmp_path)
     live(log, 12)

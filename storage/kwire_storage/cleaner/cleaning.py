@@ -51,7 +51,13 @@ class _Cleaning:
         with storing("opening", path):
             descriptor = self.files.open(path, os.O_RDONLY)
         try:
-            yield from self._batches(path, descriptor, segment.size)
+            for buffer, header in self._batches(path, descriptor, segment.size):
+                if header.next_offset > segment.end_offset:
+                    raise StorageError(
+                        f"{path} holds offset {header.last_offset}, and the next segment begins at "
+                        f"{segment.end_offset}: move one of them away while the broker is stopped"
+                    )
+                yield buffer, header
         finally:
             self.files.close(descriptor)
 

@@ -52,10 +52,12 @@ class Cleaning:
 
 
 def cleanable(segments: SegmentList, config: LogConfig, dirty_offset: int, limit: int, now_ms: int) -> int:
-    """How many segments, counted from the oldest, may be cleaned; none that reaches beyond `limit`."""
+    """How many segments, counted from the oldest, may be cleaned; none that reaches beyond `limit`, or
+    into the segment behind it: what nobody reads of its file would go.
+    """
     count = 0
     for segment in segments.in_order[:-1]:
-        if segment.end_offset > limit:
+        if segment.end_offset > limit or segment.overlaps:
             break
         if (
             config.min_compaction_lag_ms > 0

@@ -26,8 +26,11 @@ MOST_TRIES = 200
 
 
 def set_aside(segment: Segment, files: Files, why: str) -> None:
-    """Take a segment out of its log, and keep its batches. Raises StorageError."""
+    """Take a segment out of its log, and keep its batches if it has any. Raises StorageError."""
     path = segment.log_path
+    if not segment.size:
+        segment.remove_empty()
+        return
     kept = _unused(path + file_names.DAMAGED, files)
     with storing("setting aside", path):
         files.rename(path, kept)

@@ -38,6 +38,7 @@ from ..write_pressure import LARGE_BYTES
 from . import file_names, lookups
 from .append_job import SegmentAppend
 from .compaction import LogCompaction
+from .damaged import set_aside
 from .epoch_file import EpochFile
 from .flush import Durability, FlushPlan
 from .offset_index import MAX_RELATIVE_OFFSET
@@ -294,7 +295,8 @@ class SegmentedLog:
         if self._segments:
             last = self._segments[-1]
             if last.size:
-                last.save_indexes()
+                for path in last.save_indexes():
+                    self._durability.file_changed(path)
                 last.end_offset = max(last.end_offset, self.log_end_offset)
                 self._take_snapshot()
             else:
@@ -396,6 +398,32 @@ class SegmentedLog:
         self.epochs.truncate_from_end(self.log_end_offset)
         self._save_epochs()
         self._rebuild_producers(0, trust_absence=False)
+
+    def start_over_at(self, offset: int) -> None:
+        """See `PartitionLog`. What the log had is kept aside, the newest first: a crash leaves a shorter log,
+        with which the same is to be done.
+        """
+        self._stop_job()
+        self._room = None
+        if self._durability.cut(0):
+            self._recovery_point_fell()
+        self._snapshots.drop_above(-1)
+        self._tail.clear()
+        self._shared.tails.shrunk(self._tail)
+        why = f"is of no use to a log that begins at offset {offset}"
+        for segment in self._segments.take_out():
+            set_aside(segment, self._shared.files, why)
+        self._size_bytes = 0
+        self.log_start_offset = self.log_end_offset = offset
+        self.epochs.clear()
+        self.producers.clear(offset)
+        self.has_aborted = False
+        self.compaction.truncated()
+        self._roll(offset, 0).make_file()
+        self._save_epochs()
+        with storing("syncing", self.directory):
+            self._shared.files.sync_directory(self.directory)
+        self._log_start_changed()
 
     def advance_log_start(self, offset: int) -> None:
         if offset <= self.log_start_offset:

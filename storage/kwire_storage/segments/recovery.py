@@ -74,6 +74,9 @@ def load(
     bases = sorted(found.get(file_names.LOG, []))
     _remove_orphans(directory, shared, found, set(bases))
     with_aborted = set(found.get(file_names.TRANSACTION_INDEX, []))
+    # Where the indexes went, that of aborted transactions may have gone too (Kafka: LogLoader recovers a
+    # segment without an offset index, after a clean stop as well).
+    with_aborted.update(set(bases).difference(found.get(file_names.OFFSET_INDEX, [])))
     segments = [
         Segment(
             directory,
@@ -255,6 +258,7 @@ def _recover(
     )
     for at in range(first, len(segments)):
         segment = segments[at]
+        segment.take_whole()
         following = segments[at + 1] if at + 1 < len(segments) else None
         checked = _Checked(segment, epochs, following.base_offset if following is not None else None)
         loaded.truncated_bytes += _recover_segment(segment, checked, shared, recovery_point)

@@ -27,6 +27,7 @@ from ..tail import TailBudget
 from ..write_pressure import WritePressure
 from . import ages, file_names, index_use, offset_index, time_index
 from .offset_index import MAX_RELATIVE_OFFSET, OffsetIndex
+from .overlap import size_before_next
 from .places import Place, read, walk
 from .time_index import NO_TIMESTAMP, TimeIndex
 from .transaction_file import TransactionFile
@@ -115,6 +116,10 @@ class Segment:
         self._unsaved = False
         self._torn = False
         self._max_timestamp_known = False
+        self._end_is_known = end_offset is None
+        """Whether it is known that `size` ends before the next segment begins."""
+        self.overlaps = False
+        """Whether its file has batches with offsets of the next segment, which `size` leaves out."""
         self._newest: tuple[int, int] | None = None
         """What `newest_ms` found, and the size that the segment had then."""
         self._first_timestamp: int | None = None
@@ -164,6 +169,7 @@ class Segment:
         return self._times
 
     def _load_indexes(self) -> None:
+        self._end_before_next()
         if not self.indexes_look_right() or not index_use.ends_agree(self):
             log.info("the indexes of %s are missing or wrong; built again", self.log_path)
             self.rebuild_indexes(self.places(0))
@@ -267,11 +273,13 @@ class Segment:
 
     def save_indexes(self) -> list[str]:
         """Write the indexes to their files, the largest timestamp included, if they have changed; gives the
-        files, unsynced.
+        files that were written, which must be synced before nobody looks at the segment any more.
         """
-        changed = [self.transactions.path] if self.transactions.save() else []
-        if self._offsets is None or self._times is None or not (self._unsaved or self._unindexed_bytes):
-            return changed
+        paths = [self.transactions.path] if self.transactions.save() else []
+        if self._offsets is None or self._times is None:
+            return paths
+        if not self._unsaved and self.max_timestamp <= self._times.last[0]:
+            return paths
         self._times.maybe_append(self.max_timestamp, self.max_timestamp_offset)
         with storing("writing the indexes of", self._file.path):
             for suffix, data in (
@@ -279,11 +287,12 @@ class Segment:
                 (file_names.TIME_INDEX, self._times.encode()),
             ):
                 # In place: an index that a crash leaves half written is seen to be wrong, and is built again.
+                # But one that lacks whole entries at its end may look right.
                 path = self.path(suffix)
                 self._files.write_in_place(path, data, sync=False)
-                changed.append(path)
+                paths.append(path)
         self._unsaved = False
-        return changed
+        return paths
 
     # Appending
 
@@ -376,6 +385,7 @@ class Segment:
         last_offset = self.end_offset
         if position == 0:
             self._first_timestamp = max(placed[4] for placed in batches)
+            self._unsaved = True
         for _, size, _, last_offset, max_timestamp, _ in batches:
             # As `_take_in`, without the call.
             if max_timestamp > self.max_timestamp:
@@ -407,7 +417,27 @@ class Segment:
             yield place, self._header(chunk, at, place)
 
     def _walk(self, position: int) -> Iterator[tuple[memoryview, int, Place]]:
+        if not self._end_is_known:
+            self._end_before_next()
         return walk(self._file, position, self.size, self.base_offset)
+
+    def _end_before_next(self) -> None:
+        """Before its first use: a segment that was found sealed may reach into the next one."""
+        if self._end_is_known:
+            return
+        self._end_is_known = True
+        size = size_before_next(self._files, self, self._file) if self.size else 0
+        if size < self.size:
+            self.size, self.overlaps = size, True
+            self._torn = True  # if it should come to be appended to
+
+    def take_whole(self) -> None:
+        """The whole file counts, whatever the next segment has: recovery is about to decide."""
+        self._end_is_known = True
+        if self.overlaps:
+            with storing("looking at", self.log_path):
+                self.size = self._files.path_size(self.log_path)
+            self.overlaps = self._torn = False
 
     def read(self, position: int, size: int) -> memoryview:
         """At most `size` bytes of the file, fewer at its end."""
@@ -502,6 +532,9 @@ class Segment:
         """Cut off from where `place`'s batch begins (None: nowhere), and become the one appended to."""
         self._following.clear()
         self._newest = None
+        if place is None and self.overlaps:
+            self._cut_back()
+        self.overlaps = False
         if place is not None:
             if self._file.pinned:
                 self._replace_with_prefix(place.position)

@@ -61,6 +61,12 @@ class SegmentList:
         self._segments[at : at + len(old)] = [new]
         self._bases[at : at + len(old)] = [new.base_offset]
 
+    def take_out(self) -> Iterator[Segment]:
+        """Every one, newest first; it is out of the list when the next is asked for."""
+        while self._segments:
+            yield self._segments[-1]
+            del self._segments[-1], self._bases[-1]
+
     def drop(self, at: int, delay_ms: int) -> None:
         """Remove a segment; its files are unlinked after `delay_ms`. On StorageError it stays."""
         self._segments[at].remove(delay_ms)

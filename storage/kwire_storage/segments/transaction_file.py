@@ -5,7 +5,8 @@ Rules
   sealed, flushed or closed: before anything says that the segment need not be looked at again. A segment that
   recovery looks at gets its index anew, whatever the file holds.
 - What can't be right is not known (`entries` gives None): `producer_replay.py` builds it again from the log.
-- A segment in which nothing was aborted has no file.
+- A segment in which nothing was aborted has no file: that a file is gone can't be seen (nor in Kafka), but
+  where the offset index is gone too.
 """
 
 import logging

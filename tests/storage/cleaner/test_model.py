@@ -249,4 +249,7 @@ def test_of_what_is_clean_the_newest_of_each_key_stays_and_nothing_else(life: li
         one.check_clean()
         one.dirs.close(clean=True)
         findings = DirectoryCheck(Files(), records=True).run([path])
-        assert [str(found) for found in findings] == [], "kwire log verify has nothing to say"
+        complaints = [
+            str(found) for found in findings if not found.is_note
+        ]  # a gap between segments is a note
+        assert complaints == [], "kwire log verify has nothing to complain of"

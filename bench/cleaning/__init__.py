@@ -1,0 +1,1 @@
+"""What the cleaning of a compacted topic does to producers of another one."""
