@@ -83,7 +83,7 @@ _LOW = "kwire serves the versions that Kafka 4.0 dropped: pykafka and others nee
 _BUG = "a mistake of Kafka's that no client relies on: kwire names the real error"
 _LATER = "not served in full yet, so not advertised"
 _APIS_LATER = (
-    "SaslHandshake", "DescribeAcls", "CreateAcls", "DeleteAcls", "AlterReplicaLogDirs",
+    "SaslHandshake", "DescribeAcls", "CreateAcls", "DeleteAcls",
     "SaslAuthenticate", "CreateDelegationToken", "RenewDelegationToken", "ExpireDelegationToken",
     "DescribeDelegationToken", "DescribeClientQuotas", "AlterClientQuotas",
     "DescribeUserScramCredentials", "AlterUserScramCredentials", "DescribeQuorum",

@@ -57,6 +57,7 @@ class LogCleaner:
 
     :param partitions: the open ones.
     :param is_open: whether a partition is one of them still.
+    :param is_moving: whether its log is on its way to another directory: it is not cleaned then.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class LogCleaner:
         clock: Clock,
         partitions: Callable[[], Iterable[Partition]],
         is_open: Callable[[Partition], bool],
+        is_moving: Callable[[Partition], bool],
         topic_config: Callable[[str], TopicConfig],
         settings: CleaningSettings,
         worker: CleaningWorker,
@@ -71,6 +73,7 @@ class LogCleaner:
         self._clock = clock
         self._partitions = partitions
         self._is_open = is_open
+        self._is_moving = is_moving
         self._topic_config = topic_config
         self._settings = settings
         self._worker = worker
@@ -118,7 +121,7 @@ class LogCleaner:
             if position % PARTITIONS_A_TURN == PARTITIONS_A_TURN - 1:
                 await trio.lowlevel.checkpoint()
             config = self._topic_config(partition.topic)
-            if not config.compacts or not self._is_open(partition):
+            if not config.compacts or not self._may_clean(partition):
                 continue
             failed = self._failed.get(partition)
             if failed is not None and now_ms < failed.until_ms:
@@ -155,19 +158,22 @@ class LogCleaner:
                 return True  # retention took segments before they were read; the others are planned anew
             raise
         for group in result.groups:
-            if self._has_still(partition, compaction):
+            if self._has_still(partition, compaction) and self._may_clean(partition):
                 compaction.commit(cleaning, group, now_ms)
                 await trio.lowlevel.checkpoint()
             else:
                 with suppress(StorageError):
                     compaction.throw_away(group)
-        if not self._has_still(partition, compaction):
+        if not self._has_still(partition, compaction) or not self._may_clean(partition):
             return False
         if result.groups:
             await run_in_thread(compaction.sync)
         compaction.end(cleaning, result.dirty_offset)
         self._tell(partition, result)
         return not cleaning.is_void
+
+    def _may_clean(self, partition: Partition) -> bool:
+        return self._is_open(partition) and not self._is_moving(partition)
 
     def _has_still(self, partition: Partition, compaction: Compaction) -> bool:
         """Whether it is the partition's log that is being cleaned, which may have been deleted or moved."""

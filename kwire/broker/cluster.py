@@ -33,6 +33,7 @@ from kwire.broker.fetch_sessions import FetchSessions
 from kwire.broker.housekeeping import Housekeeping
 from kwire.broker.leader_balancing import LeaderBalancing
 from kwire.broker.log_settings import log_config, produce_rules
+from kwire.broker.moving_logs import MovingLogs
 from kwire.broker.node import Node
 from kwire.broker.recovering import Opening, recover
 from kwire.broker.replica_selection import replica_selector
@@ -100,6 +101,7 @@ class Cluster:
             self._partitions.values,
             lambda topic: self.topic_config(topic).deletes,
         )
+        self.moving = MovingLogs(self)
         self.cleaner = self._cleaner()
 
     # -- what there is
@@ -143,6 +145,10 @@ class Cluster:
                 logger.error("opening %s-%d failed: %s", topic_name, index, error)
             return ErrorCode.KAFKA_STORAGE_ERROR
         return found if found is not None else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+    def home_of(self, topic_name: str, index: int) -> int | None:
+        """The node in whose directories a partition's log is; None where it has none yet."""
+        return self._homes.get((topic_name, index))
 
     def found_on_disk(self, topic_name: str) -> list[int]:
         """The partitions of a topic that have a log, or had one opened: at the start, those on disk."""
@@ -232,6 +238,7 @@ class Cluster:
         self.failed_directories.begin()
         await self._recover()
         nursery.start_soon(self.failed_directories.watch)
+        nursery.start_soon(self.moving.run)
         self.groups.start(nursery)
         self.transactions.start(nursery)
         nursery.start_soon(self.clock.run)
@@ -292,6 +299,7 @@ class Cluster:
             self.clock,
             self._partitions.values,
             lambda partition: self._partitions.get((partition.topic, partition.index)) is partition,
+            lambda partition: self.moving.is_moving(partition.topic, partition.index),
             self.topic_config,
             CleanerSettings(lambda: self.controller.image, self.config),
             CleaningProcess() if is_real else CleaningHere(own[0]),

@@ -182,6 +182,33 @@ class Controller:
 
         await self.submit(assign)
 
+    async def assign_directory(self, node_id: int, topic: str, index: int, directory_id: UUID) -> None:
+        """A node's replica is to lie in a directory: write that down (Kafka: AssignReplicasToDirs).
+
+        :raises StorageError: it could not be written down; asking again is safe.
+        """
+
+        def assign(image: ClusterImage) -> Outcome[None, m.Record]:
+            state = image.partition(topic, index)
+            replicas = [(image.topics[topic], state)] if state is not None else []
+            return Outcome(
+                None, directories.assigned(image, node_id, replicas, lambda topic, index: directory_id)
+            )
+
+        await self.submit(assign)
+
+    def _settle(self) -> None:
+        """What an interrupted move of a log has left is decided by what is written of directories."""
+        for node_id, opened in self._cluster.directories.items():
+
+            def assigned(topic_id: UUID, index: int, node_id: int = node_id) -> UUID | None:
+                topic = self.image.topic_by_id(topic_id)
+                if topic is None or index >= len(topic.partitions):
+                    return None
+                return directories.directory_of(topic.partitions[index], node_id)
+
+            opened.settle(assigned)
+
     def _assign_all(self) -> None:
         """What is written of directories is what is there, before anybody is elected."""
         for node_id, opened in self._cluster.directories.items():
@@ -261,6 +288,7 @@ class Controller:
                 self._commit(bootstrap.records)
         if METADATA_VERSION_FEATURE not in self.image.features:
             self._commit([m.feature_level_record(name, level) for name, level in features.INITIAL.items()])
+        self._settle()
         self._register_nodes()
         self._assign_all()
         if not all(directories.was_clean for directories in cluster.directories.values()):

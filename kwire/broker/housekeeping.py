@@ -116,6 +116,8 @@ class Housekeeping:
                 await run_in_thread(job.work)
                 if partition.is_gone:
                     return
+                if partition.log is not log:
+                    continue  # it was moved
             before = partition.log_start_offset
             try:
                 more = log.retain(now_ms, limit=partition.high_watermark, deletes=deletes)

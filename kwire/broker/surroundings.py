@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Protocol
 from uuid import UUID
@@ -49,6 +49,7 @@ class NodeDirectories(Opener, Protocol):
     @property
     def offline(self) -> Sequence[str]: ...
     def directory_of(self, topic: str, partition: int) -> UUID | None: ...
+    def settle(self, assigned: Callable[[UUID, int], UUID | None]) -> None: ...
     @property
     def was_clean(self) -> bool: ...
 

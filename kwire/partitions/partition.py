@@ -10,7 +10,8 @@ results; `StorageError` from the engine becomes KAFKA_STORAGE_ERROR and one log 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -560,6 +561,23 @@ class Partition:
         self.replicas = ()
         self.leader_id = NO_LEADER
         self.wake_all()
+
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Within, clients' appends wait; what coordinators append does not."""
+        while self._writing is not None:
+            await self._writing.wait()
+        self._writing = event = trio.Event()
+        try:
+            yield
+        finally:
+            event.set()
+            self._writing = None
+
+    def moved(self, log: PartitionLog) -> None:
+        """Its log is this one from now on, which holds the same; within `paused`, while no sync is made."""
+        self.log = log
+        self.flushing.follow(log)
 
     def offline(self) -> None:
         """Its log directory has failed: nobody leads until the next start, and waiting readers look again."""

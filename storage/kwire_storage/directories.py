@@ -4,7 +4,7 @@
 raises `StorageError`, and a directory that has failed is let go of by `release`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from .engine import FlushJob, LogConfig, PartitionLog
 if TYPE_CHECKING:
     from .deletions import SweepJob
     from .folder import Folder
+    from .log_moves import LogMoves
 
 
 class ExistingLog(NamedTuple):
@@ -35,6 +36,15 @@ class LogUsage(NamedTuple):
     size_bytes: int
 
 
+class FutureUsage(NamedTuple):
+    """A log on its way to a directory: the bytes that it takes there, and how many offsets are missing."""
+
+    topic: str
+    partition: int
+    size_bytes: int
+    offset_lag: int
+
+
 class DirectoryUsage(NamedTuple):
     """A log directory's path, the size of its disk and what is free there (-1: not known), and its logs."""
 
@@ -44,6 +54,8 @@ class DirectoryUsage(NamedTuple):
     logs: list[LogUsage]
     is_offline: bool = False
     """It has failed: nothing is known of what it holds."""
+    futures: Sequence[FutureUsage] = ()
+    """The logs that are on their way here."""
 
 
 class LogDirectories(Protocol):
@@ -106,6 +118,23 @@ class LogDirectories(Protocol):
 
     def directory_of(self, topic: str, partition: int) -> UUID | None:
         """The id of the directory that a partition's log lies in; None where it has none."""
+        ...
+
+    def find_directory(self, path: str) -> UUID | None:
+        """The id of the directory that has this path; None where there is none, DirectoryOffline where it
+        has failed.
+        """
+        ...
+
+    @property
+    def moves(self) -> "LogMoves | None":
+        """Logs on their way from one directory to another; None where there can't be any."""
+        ...
+
+    def settle(self, assigned: Callable[[UUID, int], UUID | None]) -> None:
+        """Decide between what an interrupted move has left, before any log is opened: `assigned` gives the
+        directory that a topic's partition is said to lie in. StorageError where that can't be decided.
+        """
         ...
 
     def beside(self, topic: str, partition: int) -> "Folder":

@@ -24,12 +24,13 @@ from .alike import AlikeFiles
 from .checkpoints import BadCheckpoint
 from .closing import close_all, close_clean
 from .deletions import Deletions, SweepJob
-from .directories import DirectoryUsage, ExistingLog, LogUsage
+from .directories import DirectoryUsage, ExistingLog, FutureUsage, LogUsage
 from .directory_set import DirectorySet
 from .engine import FlushJob, LogConfig, StorageError
 from .files import Files, OpenFiles, storing
 from .folder import DiskFolder
 from .log_directory import ForeignDirectory, LockedError, LogDirectory, Partition
+from .log_moves import LogMoves, Placed, note_log_start, set_aside
 from .segments import file_names, recovery
 from .segments.flush import FlushPlan
 from .segments.log import SegmentedLog
@@ -48,17 +49,6 @@ LOGS_A_STEP = 200
 
 def _nothing() -> None:
     pass
-
-
-class _Open:
-    """A log that is open, and where."""
-
-    __slots__ = ("directory", "log", "topic_id")
-
-    def __init__(self, directory: LogDirectory, topic_id: UUID, opened: SegmentedLog) -> None:
-        self.directory = directory
-        self.topic_id = topic_id
-        self.log = opened
 
 
 class SealedFlush:
@@ -112,8 +102,11 @@ class LogDirs:
             )
             for directory in self._directories
         }
-        self._open: dict[Partition, _Open] = {}
+        self._open: dict[Partition, Placed] = {}
         self._found: dict[Partition, LogDirectory] = {}
+        self._twice: dict[Partition, LogDirectory] = {}
+        """The other directory of a log that lies in two, until it is settled which of them counts."""
+        self.moves = LogMoves(self, self._shared, self._deletions, new_uuid)
         self._directories.open(node_id, cluster_id, new_uuid, self._find)
         self.cluster_id = self._directories.cluster_id
 
@@ -156,14 +149,58 @@ class LogDirs:
                 self._deletions.add(directory.file(name), 0)
             partition = file_names.parse_partition_directory(name)
             if partition is None:
+                self.moves.note_found(directory, name)
                 continue
             other = self._found.get(partition)
-            if other is not None:
+            if other is not None and self._is_the_same(partition, other, directory):
+                self._twice[partition] = directory
+            elif other is not None:
                 raise ForeignDirectory(
                     f"{other.file(name)} and {directory.file(name)} are both there: move one of them away"
                 )
-            self._found[partition] = directory
+            else:
+                self._found[partition] = directory
             directory.logs += 1
+
+    def _is_the_same(self, key: Partition, one: LogDirectory, other: LogDirectory) -> bool:
+        """Whether an interrupted move may have left a log in two directories."""
+        if key == METADATA_LOG or key in self._twice:
+            return False
+        name = file_names.partition_directory(*key)
+        topic_id = self.topic_id_in(one, one.file(name))
+        return topic_id is not None and topic_id == self.topic_id_in(other, other.file(name))
+
+    def settle(self, assigned: Callable[[UUID, int], UUID | None]) -> None:
+        for key, other in list(self._twice.items()):
+            self._settle_one(key, self._found[key], other, assigned)
+        for key, future in self.moves.abandoned(self._found):
+            if self.offline or future.topic_id is None:
+                continue  # the log may lie in a directory that nobody can read
+            if assigned(future.topic_id, key[1]) == future.directory.directory_id:
+                self._found[key] = self.moves.promote(key)
+
+    def _settle_one(
+        self,
+        key: Partition,
+        one: LogDirectory,
+        other: LogDirectory,
+        assigned: Callable[[UUID, int], UUID | None],
+    ) -> None:
+        name = file_names.partition_directory(*key)
+        topic_id = self.topic_id_in(one, one.file(name))
+        where = None if topic_id is None else assigned(topic_id, key[1])
+        if where not in (one.directory_id, other.directory_id):
+            raise StorageError(
+                f"{one.file(name)} and {other.file(name)} are both there, and the metadata name neither: "
+                "move one of them away"
+            )
+        chosen, left = (one, other) if where == one.directory_id else (other, one)
+        set_aside(key, left, left.file(name), self._new_uuid())
+        left.logs -= 1
+        for checkpoint in left.checkpoints:
+            checkpoint.drop(key)
+        self._found[key] = chosen
+        del self._twice[key]
 
     # The logs
 
@@ -175,14 +212,14 @@ class LogDirs:
             opened = self._open.get((topic, partition))
             path = directory.file(file_names.partition_directory(topic, partition))
             try:
-                topic_id = opened.topic_id if opened is not None else self._topic_id(directory, path)
+                topic_id = opened.topic_id if opened is not None else self.topic_id_in(directory, path)
             except StorageError as error:
                 log.error("%s; it is left alone, and whoever asks for it hears KAFKA_STORAGE_ERROR", error)
                 continue
             logs.append(ExistingLog(topic, partition, topic_id, directory.directory_id))
         return logs
 
-    def _topic_id(self, directory: LogDirectory, path: str) -> UUID | None:
+    def topic_id_in(self, directory: LogDirectory, path: str) -> UUID | None:
         metadata = f"{path}/{file_names.PARTITION_METADATA}"
         with storing("reading", metadata):
             data = directory.files.read_file(metadata)
@@ -212,24 +249,27 @@ class LogDirs:
                 opened.log.configure(config)
                 return opened.log
             raise ValueError(f"{topic}-{partition} is open for topic id {uuids.to_text(opened.topic_id)}")
+        if key in self._twice:
+            raise StorageError(f"{topic}-{partition} lies in two directories: move one of them away")
         directory = self._found.get(key)
         if directory is not None:
             directory.check_online()
             path = directory.file(file_names.partition_directory(topic, partition))
-            on_disk = self._topic_id(directory, path)
+            on_disk = self.topic_id_in(directory, path)
             if on_disk is None:
-                self._make(directory, path, topic_id)
+                self.make(directory, path, topic_id)
             elif on_disk != topic_id:
                 self._set_aside(directory, key, path, on_disk)
                 directory = None
         if directory is None:
-            directory = self._home_for(key, directory_id)
+            self.moves.set_aside(key)
+            directory = self._home_for(key, self.moves.preferred(key) or directory_id)
             directory.logs += 1
             self._found[key] = directory
-            made = self._new_log(directory, key, topic_id, config)
+            made = self.new_log(directory, key, topic_id, config)
         else:
             made = self._load(directory, key, topic_id, config, now_ms)
-        self._open[key] = _Open(directory, topic_id, made)
+        self._open[key] = Placed(directory, topic_id, made)
         return made
 
     def _home_for(self, key: Partition, directory_id: UUID | None) -> LogDirectory:
@@ -257,7 +297,7 @@ class LogDirs:
             directory.files.rename(path, directory.file(name))
         self._forget(key)
 
-    def _new_log(
+    def new_log(
         self, directory: LogDirectory, key: Partition, topic_id: UUID, config: LogConfig
     ) -> SegmentedLog:
         path = directory.file(file_names.partition_directory(*key))
@@ -265,14 +305,47 @@ class LogDirs:
             path,
             config,
             self._shared[directory],
-            make_directory=lambda: self._make(directory, path, topic_id),
+            make_directory=lambda: self.make(directory, path, topic_id),
             log_start_changed=lambda: self._log_start_changed(key),
             recovery_point_fell=lambda: self._recovery_point_fell(key),
             cleaned_to_changed=lambda offset: self._cleaned_to_changed(key, offset),
         )
 
+    def placed(self, key: Partition) -> Placed | None:
+        """The log, if it is open."""
+        return self._open.get(key)
+
+    def directory_with(self, directory_id: UUID) -> LogDirectory | None:
+        """The directory of an id, if it works."""
+        return next((each for each in self._directories.online if each.directory_id == directory_id), None)
+
+    def find_directory(self, path: str) -> UUID | None:
+        for directory in self._directories:
+            if directory.path == path:
+                directory.check_online()
+                return directory.directory_id
+        return None
+
+    def put(self, key: Partition, directory: LogDirectory, topic_id: UUID, opened: SegmentedLog) -> None:
+        """The log of the partition is this one from now on, there."""
+        self._found[key] = directory
+        self._open[key] = Placed(directory, topic_id, opened)
+
+    def load_whole(
+        self, directory: LogDirectory, key: Partition, before: Placed, now_ms: int
+    ) -> SegmentedLog:
+        """The log in the place that it has been moved to, where all of its files are right."""
+        return self._load(directory, key, before.topic_id, before.log.config, now_ms, is_whole=True)
+
     def _load(
-        self, directory: LogDirectory, key: Partition, topic_id: UUID, config: LogConfig, now_ms: int
+        self,
+        directory: LogDirectory,
+        key: Partition,
+        topic_id: UUID,
+        config: LogConfig,
+        now_ms: int,
+        *,
+        is_whole: bool = False,
     ) -> SegmentedLog:
         path = directory.file(file_names.partition_directory(*key))
         recovery_point = directory.recovery_points.get(key)
@@ -281,7 +354,7 @@ class LogDirs:
             path,
             shared,
             config,
-            clean=directory.was_clean,
+            clean=directory.was_clean or is_whole,
             recovery_point=recovery_point,
             log_start_offset=directory.log_start_offsets.get(key),
             now_ms=now_ms,
@@ -291,9 +364,9 @@ class LogDirs:
                 path,
                 config,
                 shared,
-                make_directory=lambda: self._make(directory, path, topic_id),
+                make_directory=lambda: self.make(directory, path, topic_id),
                 loaded=loaded,
-                clean=directory.was_clean,
+                clean=directory.was_clean and not is_whole,
                 recovery_point=recovery_point,
                 now_ms=now_ms,
                 log_start_changed=lambda: self._log_start_changed(key),
@@ -305,7 +378,7 @@ class LogDirs:
             loaded.close()
             raise
 
-    def _make(self, directory: LogDirectory, path: str, topic_id: UUID) -> None:
+    def make(self, directory: LogDirectory, path: str, topic_id: UUID) -> None:
         """Make a partition's directory and its `partition.metadata`, as far as they are missing."""
         metadata = f"{path}/{file_names.PARTITION_METADATA}"
         for checkpoint in (directory.recovery_points, directory.log_start_offsets, directory.cleaner_offsets):
@@ -316,7 +389,7 @@ class LogDirs:
                 directory.files.mkdir(path)
                 is_nameless = True
             except FileExistsError:
-                is_nameless = self._topic_id(directory, path) is None
+                is_nameless = self.topic_id_in(directory, path) is None
             if is_nameless:
                 alike = self._shared[directory].alike
                 alike.write(metadata, checkpoints.encode_partition_metadata(topic_id))
@@ -324,6 +397,8 @@ class LogDirs:
     def delete(self, topic: str, partition: int, *, delay_ms: int = 0) -> None:
         """Take a log away: its directory is renamed now, and removed by a sweep."""
         key = topic, partition
+        self.moves.cancel(*key)
+        self.moves.retire_now(key)
         directory = self._found.get(key)
         opened = self._open.pop(key, None)
         if opened is not None:
@@ -365,18 +440,24 @@ class LogDirs:
         for (topic, partition), opened in self._open.items():
             used = LogUsage(topic, partition, opened.topic_id, opened.log.size_bytes)
             logs[opened.directory].append(used)
-        return [self._usage_of(directory, logs[directory]) for directory in self._directories]
+        futures: dict[LogDirectory, list[FutureUsage]] = {directory: [] for directory in self._directories}
+        for directory, future in self.moves.usage():
+            futures[directory].append(future)
+        return [self._usage_of(each, logs[each], futures[each]) for each in self._directories]
 
-    def _usage_of(self, directory: LogDirectory, logs: list[LogUsage]) -> DirectoryUsage:
+    def _usage_of(
+        self, directory: LogDirectory, logs: list[LogUsage], futures: list[FutureUsage]
+    ) -> DirectoryUsage:
         try:
             with storing("looking at", directory.path):
                 total, usable = directory.files.disk_space(directory.path)
         except StorageError:
             return DirectoryUsage(directory.path, -1, -1, [], is_offline=True)
-        return DirectoryUsage(directory.path, total, usable, logs)
+        return DirectoryUsage(directory.path, total, usable, logs, futures=futures)
 
     def release(self) -> list[Partition]:
         """Let go of what is open in directories that are offline; gives the partitions that were."""
+        self.moves.release()
         gone = [key for key, opened in self._open.items() if not opened.directory.is_online]
         for key in gone:
             opened = self._open.pop(key)
@@ -391,11 +472,7 @@ class LogDirs:
 
     def _log_start_changed(self, key: Partition) -> None:
         opened = self._open[key]
-        starts = opened.directory.log_start_offsets
-        if opened.log.log_start_offset > opened.log.first_segment_offset:
-            starts.put(key, opened.log.log_start_offset)
-        else:
-            starts.drop(key)
+        note_log_start(key, opened.directory, opened.log)
 
     def save_log_starts(self) -> None:
         for directory in self._directories.online:
@@ -426,22 +503,28 @@ class LogDirs:
                 yield
             if self._open.get(key) is opened:
                 self._note(key, opened)
+        for key, directory, copied in self.moves.open_logs():
+            self._note(key, Placed(directory, UUID(int=0), copied))
         for directory in self._directories.online:
             for checkpoint in directory.checkpoints:
                 yield from checkpoint.write_steps()
             if directory.files.has_room_again():
                 log.warning("there is room in %s again", directory.path)
 
-    def _note(self, key: Partition, opened: _Open) -> None:
+    def _note(self, key: Partition, opened: Placed) -> None:
         """What is to be written down of a log, in time."""
         directory = opened.directory
         directory.recovery_points.offsets[key] = opened.log.recovery_point
         directory.high_watermarks.offsets[key] = opened.log.log_end_offset
         if key in directory.log_start_offsets.offsets:
-            self._log_start_changed(key)
+            note_log_start(key, directory, opened.log)
 
     def plan_flushes(self) -> Iterator[SealedFlush | None]:
-        plans = []
+        plans = [
+            (copied, plan)
+            for _, directory, copied in self.moves.open_logs()
+            if directory.is_online and (plan := copied.plan_flush(sealed_only=True)) is not None
+        ]
         for count, (key, opened) in enumerate(list(self._open.items()), 1):
             if self._open.get(key) is opened and opened.directory.is_online:
                 plan = opened.log.plan_flush(sealed_only=True)
@@ -462,7 +545,9 @@ class LogDirs:
 
     def close(self, *, clean: bool, broker_epoch: int = -1) -> None:
         """Close every log; a directory in which all of that went well is marked as cleanly stopped."""
-        failed: set[LogDirectory] = set()
+        if clean:
+            self.moves.retire_all()
+        failed = self.moves.close(clean=clean)
         for directory in self._directories:
             in_it = {key: opened for key, opened in self._open.items() if opened.directory is directory}
             if not self._close_logs(directory, in_it, clean=clean and directory.is_online):

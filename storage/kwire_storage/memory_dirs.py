@@ -9,6 +9,9 @@ from .folder import MemoryFolder
 from .memory import MemoryLog
 from .uuids import to_text, usable
 
+PATH = "memory"
+"""What the only directory is called."""
+
 
 class MemoryDirs:
     """One directory that exists in memory only. Ids come from `new_uuid`."""
@@ -68,6 +71,16 @@ class MemoryDirs:
         """The id of the only directory."""
         return self.directory_ids[0]
 
+    def find_directory(self, path: str) -> UUID | None:
+        """The id of the only directory."""
+        return self.directory_ids[0] if path == PATH else None
+
+    moves = None
+    """There is only one directory."""
+
+    def settle(self, assigned: Callable[[UUID, int], UUID | None]) -> None:
+        """Nothing is ever left behind."""
+
     def beside(self, topic: str, partition: int) -> MemoryFolder:
         """The small files beside a log."""
         return self._folders.setdefault((topic, partition), MemoryFolder())
@@ -82,7 +95,7 @@ class MemoryDirs:
             LogUsage(topic, partition, topic_id, log.size_bytes)
             for (topic, partition), (topic_id, log) in self._logs.items()
         ]
-        return [DirectoryUsage("memory", -1, -1, logs)]
+        return [DirectoryUsage(PATH, -1, -1, logs)]
 
     def save_log_starts(self) -> None:
         pass

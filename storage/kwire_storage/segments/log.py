@@ -90,6 +90,8 @@ class SegmentedLog:
         self.log_start_offset = loaded.log_start_offset
         self.log_end_offset = loaded.log_end_offset
         self._size_bytes = self._segments.size_bytes
+        self.lowest_end_offset = self.log_end_offset
+        """The lowest that `truncate_to` has brought the end to since whoever copies the log set this."""
         self._tail = BatchBlocks()
         self._tails = shared.tails
         self._room: Room | None = None
@@ -134,6 +136,11 @@ class SegmentedLog:
     @property
     def size_bytes(self) -> int:
         return self._size_bytes
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether its directory has been made."""
+        return self._on_disk
 
     @property
     def recovery_point(self) -> int:
@@ -386,6 +393,7 @@ class SegmentedLog:
         self._size_bytes = self._segments.size_bytes
         end = self._segments[-1].end_offset if self._size_bytes else 0
         self.log_end_offset = max(end, self.log_start_offset)
+        self.lowest_end_offset = min(self.lowest_end_offset, self.log_end_offset)
         if self._durability.cut(self.log_end_offset):  # a batch that held the offset went too
             self._recovery_point_fell()
         if self._on_disk:
@@ -568,6 +576,40 @@ class SegmentedLog:
                 segment.close()
             self._shared.tails.forget(self._tail)
             self._tail.clear()
+
+    def skip_to(self, offset: int, now_ms: int) -> None:
+        """The log ends at `offset`, with nothing from its last batch up to there, as where compaction has
+        taken what was written last.
+        """
+        if offset < self.log_end_offset:
+            raise ValueError(f"{self.directory} ends at {self.log_end_offset} already, not at {offset}")
+        self.log_end_offset = offset
+        self._roll(offset, now_ms)
+        self._segments[-1].make_file()
+
+    def take_over(self, other: "SegmentedLog") -> None:
+        """What is known of the producers and epochs of a log that has the same batches, and may know more
+        than these say. Both have the producers now.
+        """
+        self.producers = other.producers
+        self.epochs.clear()
+        for entry in other.epochs.entries():
+            self.epochs.assign(*entry)
+
+    def park(self, now_ms: int) -> None:
+        """Write down, unsynced, what a clean stop does, and let go of files: the directory is about to get
+        another name.
+        """
+        self._stop_job()
+        try:
+            if not self._segments and self.log_end_offset:
+                self.skip_to(self.log_end_offset, now_ms)  # where it begins must be written on the disk
+            self._save_epochs()
+            for segment in self._segments:
+                segment.save_indexes()
+            self._snapshots.take(self.producers)
+        finally:
+            self.remove_files()
 
     def remove_files(self) -> None:
         """Let go of all files, without writing anything more: the directory is about to be removed."""
