@@ -21,7 +21,7 @@ from kwire_storage.directories import ExistingLog, LogDirectories
 from kwire_storage.engine import StorageError
 from kwire_storage.files import Files
 from kwire_storage.log_dirs import LogDirs
-from kwire_storage.validation import ProduceRules
+from kwire_storage.produce_rules import ProduceRules
 
 from kwire.broker.cleaner_settings import CleanerSettings
 from kwire.broker.cleaning import LogCleaner

@@ -27,14 +27,15 @@ from .deletions import Deletions, SweepJob
 from .directories import DirectoryUsage, ExistingLog, FutureUsage, LogUsage
 from .directory_set import DirectorySet
 from .engine import FlushJob, LogConfig, StorageError
-from .files import Files, OpenFiles, storing
+from .files import Files, storing
 from .folder import DiskFolder
 from .log_directory import ForeignDirectory, LockedError, LogDirectory, Partition
 from .log_moves import LogMoves, Placed, note_log_start, set_aside
+from .open_files import OpenFiles
 from .segments import file_names, recovery
 from .segments.flush import FlushPlan
 from .segments.log import SegmentedLog
-from .segments.segment import Shared
+from .segments.shared import Shared
 from .tail import TailBudget
 from .write_pressure import WritePressure
 
@@ -571,7 +572,7 @@ class LogDirs:
             self._deletions.all().work()
         self._directories.let_go()
 
-    def _close_logs(self, directory: LogDirectory, logs: dict[Partition, _Open], *, clean: bool) -> bool:
+    def _close_logs(self, directory: LogDirectory, logs: dict[Partition, Placed], *, clean: bool) -> bool:
         """Close the logs of one directory; gives whether all went well."""
         every = [opened.log for opened in logs.values()]
         if clean:
