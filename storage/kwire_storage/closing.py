@@ -10,6 +10,7 @@ written to the same disk, too.
 from collections.abc import Sequence
 from functools import partial
 
+from .directories import Together
 from .engine import StorageError
 from .files import Files, storing
 from .segments.flush import FlushPlan
@@ -37,10 +38,13 @@ def close_all(logs: Sequence[SegmentedLog]) -> Refused:
     return refused
 
 
-def close_clean(logs: Sequence[SegmentedLog], files: Files, path: str, descriptor: int) -> Refused:
+def close_clean(
+    logs: Sequence[SegmentedLog], files: Files, path: str, descriptor: int, together: Together
+) -> Refused:
     """Close the logs of the log directory `path`, so that they may be believed without a look.
 
-    `descriptor` is of a file there that was opened before the logs were written to.
+    `descriptor` is of a file there that was opened before the logs were written to. `together` does what
+    waits for the disk.
     """
     refused: Refused = {}
     unsynced = []
@@ -56,7 +60,7 @@ def close_clean(logs: Sequence[SegmentedLog], files: Files, path: str, descripto
         refused |= dict.fromkeys(unsynced, _told(error))
     else:
         for start in range(0, 0 if is_synced else len(unsynced), SIDE_BY_SIDE):
-            refused |= _sync_some(unsynced[start : start + SIDE_BY_SIDE], files)
+            refused |= _sync_some(unsynced[start : start + SIDE_BY_SIDE], together)
     return close_all(logs) | refused
 
 
@@ -73,7 +77,7 @@ def _sync_file_system(logs: Sequence[SegmentedLog], files: Files, path: str, des
     return is_synced
 
 
-def _sync_some(logs: Sequence[SegmentedLog], files: Files) -> Refused:
+def _sync_some(logs: Sequence[SegmentedLog], together: Together) -> Refused:
     refused: Refused = {}
 
     def sync(log: SegmentedLog, plan: FlushPlan) -> None:
@@ -83,7 +87,7 @@ def _sync_some(logs: Sequence[SegmentedLog], files: Files) -> Refused:
             refused[log] = _told(error)
 
     plans = [(log, plan) for log in logs if (plan := log.plan_flush()) is not None]
-    files.side_by_side([partial(sync, log, plan) for log, plan in plans])
+    together([partial(sync, log, plan) for log, plan in plans])
     for log, plan in plans:
         if log not in refused:
             log.commit_flush(plan)

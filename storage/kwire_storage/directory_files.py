@@ -137,9 +137,6 @@ class DirectoryFiles(Files):
             self._look("close", error)
             raise
 
-    def side_by_side(self, works: Sequence[Callable[[], None]]) -> None:
-        self.inner.side_by_side(works)
-
     def is_directory(self, path: str) -> bool:
         return self.failure is None and self.inner.is_directory(path)
 

@@ -9,9 +9,8 @@ the message.
 import errno
 import fcntl
 import os
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from .engine import DirectoryOffline, DiskFull, StorageError
 
@@ -107,17 +106,6 @@ class Files:
         from . import file_system  # asked for by those with very many logs, when they close them
 
         return file_system.sync(descriptor, directories)
-
-    def side_by_side(self, works: Sequence[Callable[[], None]]) -> None:
-        """Do some things that wait for the disk, each in a thread; they raise nothing."""
-        if len(works) == 1:
-            works[0]()
-            return
-        threads = [threading.Thread(target=work) for work in works]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
 
     def sync_directory(self, path: str) -> None:
         """Make the names in a directory durable."""

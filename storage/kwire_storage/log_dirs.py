@@ -24,7 +24,14 @@ from .alike import AlikeFiles
 from .checkpoints import BadCheckpoint
 from .closing import close_all, close_clean
 from .deletions import Deletions, SweepJob
-from .directories import DirectoryUsage, ExistingLog, FutureUsage, LogUsage
+from .directories import (
+    DirectoryUsage,
+    ExistingLog,
+    FutureUsage,
+    LogUsage,
+    Together,
+    one_after_the_other,
+)
 from .directory_set import DirectorySet
 from .engine import FlushJob, LogConfig, StorageError
 from .files import Files, storing
@@ -544,14 +551,14 @@ class LogDirs:
 
     # The end
 
-    def close(self, *, clean: bool, broker_epoch: int = -1) -> None:
+    def close(self, *, clean: bool, broker_epoch: int = -1, together: Together = one_after_the_other) -> None:
         """Close every log; a directory in which all of that went well is marked as cleanly stopped."""
         if clean:
             self.moves.retire_all()
         failed = self.moves.close(clean=clean)
         for directory in self._directories:
             in_it = {key: opened for key, opened in self._open.items() if opened.directory is directory}
-            if not self._close_logs(directory, in_it, clean=clean and directory.is_online):
+            if not self._close_logs(directory, in_it, together if clean and directory.is_online else None):
                 failed.add(directory)
         if clean:
             for directory in self._directories.online:
@@ -572,11 +579,13 @@ class LogDirs:
             self._deletions.all().work()
         self._directories.let_go()
 
-    def _close_logs(self, directory: LogDirectory, logs: dict[Partition, Placed], *, clean: bool) -> bool:
-        """Close the logs of one directory; gives whether all went well."""
+    def _close_logs(
+        self, directory: LogDirectory, logs: dict[Partition, Placed], together: Together | None
+    ) -> bool:
+        """Close the logs of one directory, cleanly with `together`; gives whether all went well."""
         every = [opened.log for opened in logs.values()]
-        if clean:
-            refused = close_clean(every, directory.files, directory.path, directory.descriptor)
+        if together is not None:
+            refused = close_clean(every, directory.files, directory.path, directory.descriptor, together)
         else:
             refused = close_all(every)
         for message in dict.fromkeys(refused.values()):

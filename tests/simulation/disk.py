@@ -443,10 +443,6 @@ class ProcessFiles(Files):
         self.disk.keep_all_names()
         return True
 
-    def side_by_side(self, works: Sequence[Callable[[], None]]) -> None:
-        for work in works:  # one after the other: the same seed, the same order
-            work()
-
     def _sync(self, operation: str, descriptor: int) -> None:
         entry, path = self._open[descriptor]
         self._enter(operation, path)

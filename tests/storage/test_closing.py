@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from kwire_storage.log_dirs import LogDirs
 from kwire_storage.segments import file_names
 from kwire_storage.tail import TailBudget
 
+from kwire.partitions import threads
 from tests.simulation.disk import Disk, ProcessFiles
 from tests.storage.batches import batch, marker, read_all
 from tests.storage.disks import TOPIC_ID, uuids
@@ -184,6 +185,27 @@ def test_a_log_that_was_only_read_is_not_written_again() -> None:
     files.written.clear()
     dirs.close(clean=True)
     assert [path for path in files.written if "/topic-" in path] == []
+
+
+@pytest.mark.parametrize("error", [None, errno.EIO])
+def test_syncs_side_by_side_are_all_waited_for(error: int | None) -> None:
+    disk = PowerDisk(0)
+    process = disk.process()
+    dirs = written(process)
+    if error is not None:
+        disk.fail(["fdatasync"], f"{ROOT}/topic-2/", error, 1)
+    at_once: list[int] = []
+
+    def together(works: Sequence[Callable[[], None]]) -> None:
+        at_once.append(len(works))
+        threads.side_by_side(works)
+
+    dirs.close(clean=True, together=together)
+    assert at_once == [LOGS]
+    assert (MARK in contents(disk)) is (error is None)
+    process.die()
+    disk.lose_power()
+    assert opened(disk.process()).was_clean is (error is None)
 
 
 # The call itself
