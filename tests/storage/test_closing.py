@@ -6,7 +6,9 @@ import errno
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
+from threading import Event
 
 import pytest
 from kwire_storage import closing, file_system
@@ -206,6 +208,18 @@ def test_syncs_side_by_side_are_all_waited_for(error: int | None) -> None:
     process.die()
     disk.lose_power()
     assert opened(disk.process()).was_clean is (error is None)
+
+
+def test_who_works_side_by_side_is_waited_for() -> None:
+    gone_on = Event()
+    done: list[bytes] = []
+
+    def slow() -> None:
+        gone_on.wait(10)
+        done.append(sha256(bytes(1 << 24)).digest())
+
+    threads.side_by_side([gone_on.set, slow, slow])
+    assert len(done) == 2
 
 
 # The call itself
