@@ -156,9 +156,7 @@ def begin_segment(self: "SegmentedLog", base_offset: int, now_ms: int) -> Segmen
             for path in last.save_indexes():
                 self._durability.file_changed(path)
             last.end_offset = max(last.end_offset, self.log_end_offset)
-            snapshot = self._snapshots.take(self.producers)
-            if snapshot is not None:
-                self._durability.file_changed(snapshot)
+            self._take_snapshot()
         else:
             removal.remove_empty(last, self._shared.files)
             self._segments.drop(-1)
