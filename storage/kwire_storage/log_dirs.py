@@ -58,7 +58,7 @@ def _nothing() -> None:
 
 
 class LogDirs:
-    """The directories of one node. `LogDirectories` in engine.py says what the methods do.
+    """The directories of one node. `LogDirectories` says what the methods do.
 
     Opening raises LockedError, ForeignDirectory or StorageError; each says what to do. `cluster_id` None
     takes the one that is there, or a new one. Ids come from `new_uuid`.
