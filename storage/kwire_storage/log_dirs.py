@@ -57,8 +57,12 @@ class SealedFlush:
         self.plans = plans
 
     def work(self) -> None:
-        for _, plan in self.plans:
-            plan.work()
+        for flushed, plan in self.plans:
+            try:
+                plan.work()
+            except StorageError:
+                if not flushed.is_left:  # else it was deleted or moved meanwhile
+                    raise
 
 
 class LogDirs:

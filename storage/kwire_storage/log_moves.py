@@ -220,14 +220,20 @@ class LogMoves:
         """Go on with what a stop has interrupted; in a thread, if it was not a clean one. The log is open."""
         key = topic, partition
         future, placed = self._futures[key], self._placed(key)
-        if future.topic_id != placed.topic_id or future.directory is placed.directory:
+        is_begun = future.topic_id is not None or self._has_segments(future)
+        if future.directory is placed.directory or (is_begun and future.topic_id != placed.topic_id):
             log.warning("%s is no copy of %s", future.path, placed.log.directory)
             self._futures.pop(key)
             future.directory.logs -= 1
             self._set_aside(key, future.directory, future.name)
             return
-        found = self._load(key, future, placed, now_ms)
+        found = self._load(key, future, placed, now_ms) if is_begun else None
         future.move = LogMove(placed.log, found, lambda start: self._begin_log(key, future, start))
+
+    def _has_segments(self, future: Future) -> bool:
+        with storing("reading", future.path):
+            names = future.directory.files.listdir(future.path)
+        return any(file_names.parse_segment_file(name) is not None for name in names)
 
     def _load(self, key: Partition, future: Future, placed: Placed, now_ms: int) -> SegmentedLog:
         directory, config = future.directory, placed.log.config
