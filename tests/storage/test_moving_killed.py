@@ -73,7 +73,7 @@ def test_a_kill_at_any_call_leaves_the_whole_log_in_one_place(tmp_path: Path, cl
         dirs = open_two(path, files)
         log = open_log(dirs)
         life.write(log, 8)
-        log.advance_log_start(4)
+        log.advance_log_start(5)
         life.acknowledged = offsets(log)
         dirs.checkpoint()
         life.assigned = dirs.directory_of("topic", 0)
@@ -104,7 +104,7 @@ def test_a_kill_at_any_call_leaves_the_whole_log_in_one_place(tmp_path: Path, cl
                 continue
             again.left = None
             life.check(log)
-            assert log.log_start_offset == 4
+            assert log.log_start_offset == 5
             life.write(log, 1)
             life.check(log)
             places = [each for name in ("one", "two") for each in (path / name).glob("topic-0")]
