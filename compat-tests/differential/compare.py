@@ -170,6 +170,13 @@ ALLOWED = [
         "how often the coordinator's partition has changed hands in earlier trials",
         "a partition's leader has changed",
     ),
+    Allowed(
+        "AlterReplicaLogDirs",
+        "then[].topics[].partitions[].leader_epoch",
+        How.ANYTHING,
+        "an empty log that Kafka has moved has forgotten its leader's epoch, until something is appended",
+        "empty partition",
+    ),
     Allowed("Metadata", "error_code", How.ANYTHING, _BUG, "zero id and no name"),
     *(
         Allowed("DescribeTopicPartitions", path, How.ANYTHING, _BUG, "empty name")

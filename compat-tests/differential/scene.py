@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
-from . import consumer_steps, requests, transaction_steps
+from . import consumer_steps, directory_steps, requests, transaction_steps
 from .batches import Batch, MessageSet, Raw
 from .canonical import Canonical, error_names
 from .client import Connection
@@ -29,6 +29,7 @@ STEP_VERSIONS = {
     "Heartbeat": 4, "IncrementalAlterConfigs": 1, "InitProducerId": 4, "JoinGroup": 7, "LeaveGroup": 4,
     "ListGroups": 4, "ListOffsets": 7, "Metadata": 12, "OffsetCommit": 8, "OffsetFetch": 7, "Produce": 9,
     "SyncGroup": 5, "TxnOffsetCommit": 3, "UpdateFeatures": 1, "WriteTxnMarkers": 1,
+    "AlterReplicaLogDirs": 2, "DescribeLogDirs": 4,
     # Not asked of 3.9.2.
     "ConsumerGroupDescribe": 1, "ConsumerGroupHeartbeat": 1,
 }  # fmt: skip
@@ -430,5 +431,5 @@ STEPS: dict[str, Callable[..., None]] = {
     "committed": _committed, "erased": _erased,
     "own_commit": _own_commit, "subscribed": _subscribed, "probe": _version_probe, "garbage": _garbage,
     "feature": _feature, "shows": _shows,
-    **transaction_steps.STEPS, **consumer_steps.STEPS,
+    **transaction_steps.STEPS, **consumer_steps.STEPS, **directory_steps.STEPS,
 }  # fmt: skip

@@ -17,12 +17,13 @@ from uuid import UUID
 
 import trio
 from kwire_codecs.errors import ErrorCode
-from kwire_storage.directories import ExistingLog, LogDirectories
+from kwire_storage.directories import LogDirectories
 from kwire_storage.engine import StorageError
 from kwire_storage.files import Files
 from kwire_storage.log_dirs import LogDirs
-from kwire_storage.validation import ProduceRules
+from kwire_storage.produce_rules import ProduceRules
 
+from kwire.broker.background import start_tasks
 from kwire.broker.cleaner_settings import CleanerSettings
 from kwire.broker.cleaning import LogCleaner
 from kwire.broker.cleaning_process import CleaningHere, CleaningProcess
@@ -31,17 +32,14 @@ from kwire.broker.encoded_topics import EncodedTopics
 from kwire.broker.failed_directories import FailedDirectories
 from kwire.broker.fetch_sessions import FetchSessions
 from kwire.broker.housekeeping import Housekeeping
-from kwire.broker.leader_balancing import LeaderBalancing
 from kwire.broker.log_settings import log_config, produce_rules
 from kwire.broker.moving_logs import MovingLogs
 from kwire.broker.node import Node
-from kwire.broker.recovering import Opening, recover
+from kwire.broker.recovering import Opening, found_logs, recover
 from kwire.broker.replica_selection import replica_selector
-from kwire.broker.snapshotting import Snapshotting
-from kwire.broker.unclean_elections import run_unclean_elections
 from kwire.coordinators.metadata.image import ClusterImage, TopicImage
 from kwire.coordinators.metadata.topic_configs import TopicConfig, topic_config
-from kwire.coordinators.metadata.topic_names import CLUSTER_METADATA, is_internal
+from kwire.coordinators.metadata.topic_names import is_internal
 from kwire.partitions.clock import Clock
 from kwire.partitions.partition import NEVER, Partition
 from kwire.partitions.threads import run_in_thread
@@ -158,9 +156,6 @@ class Cluster:
         """The topic's effective settings."""
         return topic_config(self.controller.image, self.config, topic)
 
-    def _may_lose_records(self, topic: str) -> bool:
-        return self.topic_config(topic).unclean_leader_election_enable
-
     def produce_rules(self, topic: str, version: int) -> ProduceRules:
         """What a Produce request of `version` must keep to on this topic."""
         key = (topic, version)
@@ -241,31 +236,7 @@ class Cluster:
         nursery.start_soon(self.moving.run)
         self.groups.start(nursery)
         self.transactions.start(nursery)
-        nursery.start_soon(self.clock.run)
-        nursery.start_soon(self.fetch_deadlines.run)
-        flush_ms = self.config.integer("log.flush.offset.checkpoint.interval.ms")
-        nursery.start_soon(self.housekeeping.run_checkpoints, flush_ms)
-        if self.config.boolean("auto.leader.rebalance.enable"):
-            balancing_ms = self.config.integer("leader.imbalance.check.interval.seconds") * 1000
-            nursery.start_soon(LeaderBalancing(self.clock, self.controller, balancing_ms).run)
-        unclean_ms = self.config.integer("unclean.leader.election.interval.ms")
-        nursery.start_soon(
-            run_unclean_elections, self.clock, self.controller, self._may_lose_records, unclean_ms
-        )
-        snapshotting = Snapshotting(
-            self.clock,
-            self.controller,
-            self.config.integer("metadata.log.max.record.bytes.between.snapshots"),
-            self.config.integer("metadata.log.max.snapshot.interval.ms"),
-        )
-        nursery.start_soon(snapshotting.run)
-        retention_ms = self.config.integer("log.retention.check.interval.ms")
-        nursery.start_soon(self.housekeeping.run_retention, retention_ms)
-        if self.config.boolean("log.cleaner.enable"):
-            nursery.start_soon(self.cleaner.run)
-        nursery.start_soon(self.housekeeping.run_sweeps)
-        flushes_ms = self.config.integer("log.flush.scheduler.interval.ms")
-        nursery.start_soon(self.housekeeping.run_flushes, flushes_ms)
+        start_tasks(self, nursery)
 
     async def close(self, *, clean: bool = True) -> None:
         """Closes every log; `clean` leaves the marks by which the next start needs no recovery, and so does
@@ -307,40 +278,13 @@ class Cluster:
 
     async def _recover(self) -> None:
         openings: list[Opening] = []
-        named = {
-            (topic.name, existing.partition)
-            for directories in self.directories.values()
-            for existing in directories.existing()
-            if existing.topic_id is not None and (topic := self._topic_of(existing)) is not None
-        }
-        for node_id, directories in self.directories.items():
-            for existing in directories.existing():
-                if existing.topic == CLUSTER_METADATA:
-                    continue
-                topic = self._topic_of(existing)
-                if topic is None or existing.partition >= len(topic.partitions):
-                    logger.warning(
-                        "node %d has a log %s-%d of a topic that the cluster does not know; it is left alone",
-                        node_id,
-                        existing.topic,
-                        existing.partition,
-                    )
-                    continue
-                if existing.topic_id is None and (topic.name, existing.partition) in named:
-                    continue  # what an interrupted beginning left, beside the log itself
-                self._homes[topic.name, existing.partition] = node_id
-                self._known[topic.name] = topic
-                if not directories.was_clean:
-                    name = f"{topic.name}-{existing.partition}"
-                    openings.append((name, partial(self._open, topic, existing.partition)))
+        for node_id, topic, index in found_logs(self.directories, self.image):
+            self._homes[topic.name, index] = node_id
+            self._known[topic.name] = topic
+            if not self.directories[node_id].was_clean:
+                openings.append((f"{topic.name}-{index}", partial(self._open, topic, index)))
         if openings:
             await recover(openings)
-
-    def _topic_of(self, existing: ExistingLog) -> TopicImage | None:
-        """The topic that a log found on disk belongs to: by its id, or by name where it has none yet."""
-        if existing.topic_id is None:
-            return self.controller.image.topics.get(existing.topic)
-        return self.controller.image.topic_by_id(existing.topic_id)
 
     def _open(self, topic: TopicImage, index: int) -> Partition:
         state = topic.partitions[index]

@@ -21,22 +21,20 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 import trio
-from kwire_codecs.internal.metadata_records import FeatureLevelRecord
 from kwire_storage.engine import StorageError
 from kwire_storage.uuids import usable
 
+from kwire.broker.metadata_loading import ClusterError, refuse_newer, replay_log
 from kwire.broker.metadata_log import MetadataLog
 from kwire.broker.metadata_snapshots import SnapshotId
-from kwire.broker.surroundings import ClusterNode, NodeEndpoint, Surroundings
+from kwire.broker.registration import registration
+from kwire.broker.surroundings import ClusterNode, Surroundings
 from kwire.coordinators.metadata import brokers, directories, features, internal_topics, producer_ids
 from kwire.coordinators.metadata import records as m
 from kwire.coordinators.metadata.image import (
     METADATA_VERSION_FEATURE,
-    BrokerImage,
     ClusterImage,
     ControllerImage,
-    Endpoint,
-    SecurityProtocol,
 )
 from kwire.coordinators.metadata.replay import Replayer, image_records
 from kwire.coordinators.metadata.topic_configs import topic_config
@@ -51,11 +49,6 @@ Operation = Callable[[ClusterImage], Outcome[R, m.Record]]
 Subscriber = Callable[[ClusterImage, ClusterImage], None]
 
 _UNLISTED_VERSION: Final = features.METADATA_VERSION
-_LOADED_AT_ONCE: Final = 100_000
-
-
-class ClusterError(Exception):
-    """The metadata log and this process do not fit together; the message says what to do."""
 
 
 class Controller:
@@ -274,7 +267,7 @@ class Controller:
             now_ms=now_ms,
         )
         self._replayer = Replayer(ClusterImage(cluster_id=home.cluster_id))
-        self._load(log)
+        replay_log(log, self._replayer)
         self._log = log  # from here on it is written to, also by a close
 
         offset = log.begin_epoch(self.node_id, home.directory_ids[0], now_ms)
@@ -284,7 +277,7 @@ class Controller:
         if METADATA_VERSION_FEATURE not in self.image.features:
             bootstrap = log.snapshots.bootstrap()
             if bootstrap is not None:  # formatted by Kafka's tool, and never started
-                _refuse_newer(bootstrap.records)
+                refuse_newer(bootstrap.records)
                 self._commit(bootstrap.records)
         if METADATA_VERSION_FEATURE not in self.image.features:
             self._commit([m.feature_level_record(name, level) for name, level in features.INITIAL.items()])
@@ -296,28 +289,6 @@ class Controller:
         self._commit(brokers.leadership_changes(self.image, self._may_lose))
         self._make_internal_topics()
         await self._synced()
-
-    def _load(self, log: MetadataLog) -> None:
-        """Replay the newest snapshot, and the log behind it, many batches at a time: each new image costs a
-        copy of the maps that it changes.
-        """
-        records: list[m.Record] = []
-        position, epoch = -1, 0
-        found = log.read_snapshot()
-        if found is not None:
-            (offset, epoch), snapshot = found
-            position = offset - 1
-            records = list(snapshot.records)
-            _refuse_newer(records)
-        for batch in log.read(position + 1):
-            position, epoch = batch.last_offset, batch.epoch
-            records += batch.records
-            _refuse_newer(batch.records)
-            if len(records) >= _LOADED_AT_ONCE:
-                self._replayer.replay(records, last_offset=position, epoch=epoch)
-                records = []
-        if position >= 0:
-            self._replayer.replay(records, last_offset=position, epoch=epoch)
 
     # Snapshots
 
@@ -406,15 +377,7 @@ class Controller:
         log = self._log
         assert log is not None
         epoch = log.next_offset
-        broker = BrokerImage(
-            id=node.id,
-            epoch=epoch,
-            incarnation_id=self.new_uuid(),
-            endpoints=tuple(_registered(endpoint) for endpoint in node.endpoints.values()),
-            features=features.supported_ranges(),
-            rack=node.rack,
-            log_dirs=tuple(sorted(self._cluster.directories[node.id].directory_ids)),
-        )
+        broker = registration(node, epoch, self.new_uuid(), self._cluster.directories[node.id].directory_ids)
         self._commit([m.register_broker_record(broker)])
         node.epoch = epoch
         if not fenced:
@@ -437,18 +400,3 @@ class Controller:
         if error.failed:
             raise ClusterError(f"{wanted.name} can't be made: {error.message}")
         self._commit(outcome.records)
-
-
-def _refuse_newer(records: Sequence[m.Record]) -> None:
-    """Stop at the record that says that what follows may not be readable."""
-    for record in records:
-        if isinstance(record, FeatureLevelRecord) and features.is_newer(record.name, record.feature_level):
-            raise ClusterError(
-                f"this cluster has metadata.version {record.feature_level}, but kwire knows up "
-                f"to {features.METADATA_VERSION}: open it with the Kafka that wrote it, or a newer kwire"
-            )
-
-
-def _registered(endpoint: NodeEndpoint) -> Endpoint:
-    host, port = endpoint.advertised if endpoint.advertised is not None else (endpoint.host, endpoint.port)
-    return Endpoint(endpoint.name, host or "localhost", port, SecurityProtocol[endpoint.protocol])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kwire_codecs.records.compression import Compression
 from kwire_storage.engine import LogConfig
-from kwire_storage.validation import ProduceRules
+from kwire_storage.produce_rules import ProduceRules
 
 from kwire.config import BrokerConfig
 from kwire.coordinators.metadata.topic_configs import TopicConfig

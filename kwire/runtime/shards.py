@@ -22,8 +22,9 @@ from kwire.partitions.clock import Clock
 from kwire.partitions.partition import Partition
 from kwire.runtime.group_host import Images
 from kwire.runtime.journal import RecordFormat
+from kwire.runtime.machine import Machine
 from kwire.runtime.partition_log import PartitionLog
-from kwire.runtime.shard import Machine, Refused, Shard
+from kwire.runtime.shard import Refused, Shard
 
 M = TypeVar("M", bound=Machine[Any])
 

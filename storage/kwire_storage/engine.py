@@ -24,8 +24,8 @@ from kwire_codecs.records.batch import BatchHeader
 
 if TYPE_CHECKING:
     from .compaction import Compaction
-    from .files import OpenFile
     from .leader_epochs import LeaderEpochs
+    from .open_files import OpenFile
     from .producer_state import ProducerState
     from .transaction_index import AbortedTransaction
 

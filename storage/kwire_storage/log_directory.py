@@ -98,13 +98,23 @@ class LogDirectory:
         self.files.fail(OSError(0, str(refusal)))
         self.let_go()
 
+    def _missing(self) -> list[str]:
+        """Of the directory and those that it lies in, those that are not there: names to be synced."""
+        found = []
+        path = self.path
+        while path != os.path.dirname(path) and not self.files.is_directory(path):
+            found.append(path)
+            path = os.path.dirname(path)
+        return found
+
     def take(self) -> None:
         """Make the directory if need be, and lock it."""
         with storing("making", self.path):
-            self._made = not self.files.is_directory(self.path)
+            made = self._missing()
+            self._made = bool(made)
             self.files.makedirs(self.path)
-            if self._made:
-                self.files.sync_directory(os.path.dirname(self.path))
+            for each in made:
+                self.files.sync_directory(os.path.dirname(each))
         path = self.file(file_names.LOCK)
         with storing("locking", path):
             self._lock = self.files.open(path, os.O_RDWR | os.O_CREAT)

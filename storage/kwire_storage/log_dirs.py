@@ -26,14 +26,15 @@ from .deletions import Deletions, SweepJob
 from .directories import DirectoryUsage, ExistingLog, FutureUsage, LogUsage
 from .directory_set import DirectorySet
 from .engine import FlushJob, LogConfig, StorageError
-from .files import Files, OpenFiles, storing
+from .files import Files, storing
 from .folder import DiskFolder
 from .log_directory import ForeignDirectory, LockedError, LogDirectory, Partition
 from .log_moves import LogMoves, Placed, note_log_start, set_aside
+from .open_files import OpenFiles
 from .segments import file_names, recovery
 from .segments.flush import FlushPlan
 from .segments.log import SegmentedLog
-from .segments.segment import Shared
+from .segments.shared import Shared
 from .tail import TailBudget
 from .write_pressure import WritePressure
 

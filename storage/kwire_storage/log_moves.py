@@ -22,13 +22,14 @@ from .alike import AlikeFiles
 from .deletions import Deletions
 from .directories import FutureUsage
 from .engine import LogConfig, StorageError
-from .files import OpenFiles, storing
+from .files import storing
 from .log_directory import LogDirectory, Partition
 from .moving import LogMove
+from .open_files import OpenFiles
 from .segments import file_names, recovery
 from .segments.log import SegmentedLog
 from .segments.recovery import LoadedLog
-from .segments.segment import Shared
+from .segments.shared import Shared
 from .tail import TailBudget
 from .write_pressure import WritePressure
 

@@ -19,7 +19,8 @@ from kwire_storage.engine import StorageError
 from kwire_storage.files import Files
 from kwire_storage.log_dirs import LogDirs
 
-from kwire.broker.controller import ClusterError, Controller
+from kwire.broker.controller import Controller
+from kwire.broker.metadata_loading import ClusterError
 from kwire.broker.metadata_log import MetadataLog
 from kwire.broker.metadata_snapshots import (
     BOOTSTRAP,

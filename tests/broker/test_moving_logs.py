@@ -250,9 +250,9 @@ def held(made: Bench, topic: str) -> Iterator[None]:
     """A move of that topic's log does not come to its end: a thread seems to append."""
     partition = made.running.cluster.partition(topic, 0)
     assert partition is not None
-    partition._writing = event = trio.Event()
+    partition.writing = event = trio.Event()
     yield
-    partition._writing = None
+    partition.writing = None
     event.set()
 
 

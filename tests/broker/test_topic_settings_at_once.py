@@ -104,10 +104,10 @@ async def index_interval_bytes(t: Trial) -> None:
     for _ in range(4):
         await t.produce()
     segment = t.log._segments[-1]
-    assert len(segment.offsets) == 0
+    assert len(segment.indexes.offsets) == 0
     await t.alter(index_interval_bytes="0")
     await t.produce()
-    assert len(segment.offsets) == 1
+    assert len(segment.indexes.offsets) == 1
 
 
 async def retention_ms(t: Trial) -> None:

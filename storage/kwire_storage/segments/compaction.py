@@ -18,8 +18,9 @@ from ..producer_state import ProducerState
 from ..transaction_index import AbortedTransaction
 from .flush import Durability
 from .replacing import put_in_place
-from .segment import Segment, Shared
+from .segment import Segment
 from .segment_list import SegmentList
+from .shared import Shared
 from .snapshots import Snapshots
 
 NEVER_MS = 0x7FFFFFFFFFFFFFFF
@@ -63,7 +64,7 @@ def cleanable(segments: SegmentList, config: LogConfig, dirty_offset: int, limit
             config.min_compaction_lag_ms > 0
             and segment.end_offset > dirty_offset
             and segment.size
-            and segment.load_max_timestamp() > now_ms - config.min_compaction_lag_ms
+            and segment.indexes.max_timestamp > now_ms - config.min_compaction_lag_ms
         ):
             break
         count += 1

@@ -14,7 +14,6 @@ Rules
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from zlib import crc32
 
 from ..batch_blocks import BatchBlocks
 from ..engine import (
@@ -35,7 +34,7 @@ from ..producer_state import ProducerState
 from ..timestamps import check_ascending
 from ..transaction_index import AbortedTransaction
 from ..write_pressure import LARGE_BYTES
-from . import file_names, lookups
+from . import file_names, lookups, removal, rolling
 from .append_job import SegmentAppend
 from .compaction import LogCompaction
 from .damaged import set_aside
@@ -46,8 +45,10 @@ from .producer_replay import build, rebuild
 from .reading import read_files
 from .recovery import LoadedLog
 from .retention import MOST_AT_ONCE, AgesJob, segments_to_delete, unknown_ages
-from .segment import Placed, Room, Segment, Shared
+from .rolling import Room
+from .segment import Placed, Segment
 from .segment_list import SegmentList
+from .shared import Shared
 from .snapshots import Snapshots
 
 log = logging.getLogger("kwire.storage")
@@ -160,13 +161,10 @@ class SegmentedLog:
         return list(self._segments.bases)
 
     def segment_starts(self) -> list[tuple[int, int]]:
-        starts = []
-        for segment in self._segments:
-            path = segment.path(file_names.LOG)
-            with storing("looking at", path):
-                modified_ms = self._shared.files.modified_ms(path)
-            starts.append((modified_ms, max(segment.base_offset, self.log_start_offset)))
-        return starts
+        return [
+            (segment.modified_ms(), max(segment.base_offset, self.log_start_offset))
+            for segment in self._segments
+        ]
 
     # Appending
 
@@ -272,22 +270,12 @@ class SegmentedLog:
         """The segment that an append beyond the `_room` goes to, a new one if the last is full or old (Kafka:
         UnifiedLog.maybeRoll).
         """
-        if not self._segments:
-            return self._roll(max(self.log_end_offset, last_offset - MAX_RELATIVE_OFFSET), now_ms)
-        active, config = self._segments[-1], self.config
-        if active.has_room(size, last_offset, config.segment_bytes, config.segment_index_bytes):
-            waited_ms = active.waited_ms(now_ms, newest_timestamp) if active.size else 0
-            most_ms = config.roll_ms - self._jitter_ms(active)
-            if waited_ms <= most_ms:
-                self._room = active.room(most_ms, config.segment_bytes, config.segment_index_bytes)
-                return active
+        if self._segments:
+            last = self._segments[-1]
+            if not rolling.is_due(last, self.config, size, last_offset, newest_timestamp, now_ms):
+                self._room = rolling.room(last, self.config)
+                return last
         return self._roll(max(self.log_end_offset, last_offset - MAX_RELATIVE_OFFSET), now_ms)
-
-    def _jitter_ms(self, segment: Segment) -> int:
-        # Kafka draws a random number. One made from the name spreads the rolls of many partitions as well,
-        # and is the same again after a restart.
-        limit = min(self.config.segment_jitter_ms, self.config.roll_ms)
-        return crc32(segment.log_path.encode()) % limit if limit > 0 else 0
 
     def roll(self, now_ms: int) -> None:
         """Seal the last segment, if it holds anything, and begin a new one."""
@@ -311,7 +299,8 @@ class SegmentedLog:
                 if snapshot is not None:
                     self._durability.file_changed(snapshot)
             else:
-                self._segments.drop_empty()
+                removal.remove_empty(last, self._shared.files)
+                self._segments.drop(-1)
         segment = Segment.new(
             self.directory,
             base_offset,
@@ -499,7 +488,8 @@ class SegmentedLog:
 
     def _drop(self, at: int) -> None:
         self._room = None
-        self._segments.drop(at, self.config.file_delete_delay_ms)
+        removal.remove(self._segments[at], self._shared, self.config.file_delete_delay_ms)
+        self._segments.drop(at)
 
     def _rebuild_producers(self, now_ms: int, *, trust_absence: bool) -> None:
         rebuild(

@@ -10,7 +10,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from ..engine import StorageError
-from ..files import Files, OpenFile
+from ..files import Files
+from ..open_files import OpenFile
 from . import file_names, offset_index
 from .places import Place, walk
 

@@ -18,14 +18,17 @@ from kwire_codecs.records.batch import HEADER_SIZE, BatchHeader, CorruptBatch, R
 
 from ..checkpoints import BadCheckpoint, decode_epochs
 from ..engine import LogConfig, StorageError
-from ..files import OpenFile, storing
+from ..files import storing
 from ..leader_epochs import UNDEFINED_EPOCH, EpochEntry, LeaderEpochs
+from ..open_files import OpenFile
 from . import file_names
 from .damaged import holds_a_batch, keep_tail, set_aside
 from .offset_index import MAX_RELATIVE_OFFSET
 from .places import Place, walk
+from .removal import remove_empty
 from .replacing import finish_swaps
-from .segment import Segment, Shared
+from .segment import Segment
+from .shared import Shared
 from .snapshots import Snapshots
 
 READ_BYTES = 1 << 20
@@ -125,7 +128,7 @@ def _look(
                 start = loaded.log_start_offset
                 set_aside(segment, shared.files, f"lies below the log start offset {start}, where nothing is")
             else:
-                segment.remove_empty()
+                remove_empty(segment, shared.files)
         loaded.log_end_offset = loaded.log_start_offset
     epochs.truncate_from_end(loaded.log_end_offset)
     epochs.truncate_from_start(loaded.log_start_offset)
@@ -270,7 +273,7 @@ def _recover(
                 if later.size:
                     set_aside(later, shared.files, "comes after a segment that was cut off")
                 else:
-                    later.remove_empty()
+                    remove_empty(later, shared.files)
                 segments.pop()
             return
         if not compacts and segment.end_offset < following.base_offset:

@@ -15,8 +15,10 @@ from ..cleaner.job import CleanedGroup
 from ..engine import LogConfig, StorageError
 from ..files import Files, storing
 from . import file_names
-from .segment import Segment, Shared
+from .removal import remove
+from .segment import Segment
 from .segment_list import SegmentList
+from .shared import Shared
 
 EndOf = Callable[[str, int], int]
 
@@ -49,7 +51,7 @@ def put_in_place(
                 shared.files.remove(path + file_names.CLEANED)
         raise
     for segment in old:
-        segment.remove(config.file_delete_delay_ms)
+        remove(segment, shared, config.file_delete_delay_ms)
     for path in reversed(paths):
         with storing("putting in place", path):
             shared.files.rename(path + file_names.SWAP, path)
