@@ -203,11 +203,12 @@ class MovingLogs:
                 if isinstance(partition, ErrorCode) or directory_id is None:
                     continue
                 try:
-                    await run_in_thread(moves.resume, *key, self._cluster.clock.now_ms())
+                    loaded = await run_in_thread(moves.load, *key, self._cluster.clock.now_ms())
+                    is_on = loaded is not None and moves.resume(*key, loaded)
                 except StorageError as error:
                     logger.error("going on with the move of %s failed: %s", partition, error)
                     continue
-                if moves.get(*key) is not None:
+                if is_on:
                     self._go_on(key, node_id, partition, moves, directory_id)
 
     def _is_current(self, key: PartitionKey, moving: _Moving) -> bool:
@@ -313,7 +314,7 @@ class MovingLogs:
                     await partition.flushing.idle()
                 elif move.future.recovery_point < partition.log.recovery_point:
                     await self._sync(moving)
-                else:
+                elif move.is_caught_up:
                     break
             else:
                 return

@@ -154,7 +154,7 @@ def _watched(operation: str) -> Callable[..., Any]:
 
 
 for _operation in (
-    "open", "truncate", "size", "path_size", "modified_ms", "fdatasync", "fsync", "rename",
+    "open", "truncate", "reserve", "size", "path_size", "modified_ms", "fdatasync", "fsync", "rename",
     "link", "unlink", "rmdir", "mkdir", "makedirs", "listdir", "lock", "disk_space",
 ):  # fmt: skip
     setattr(DirectoryFiles, _operation, _watched(_operation))

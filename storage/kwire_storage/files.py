@@ -78,6 +78,19 @@ class Files:
     def truncate(self, descriptor: int, size: int) -> None:
         os.ftruncate(descriptor, size)
 
+    def reserve(self, descriptor: int, size: int) -> None:
+        """Make a file that long, with room for it on the disk; what was not written reads as zeros. Nothing
+        happens where the file system has no such thing.
+        """
+        posix_fallocate = getattr(os, "posix_fallocate", None)  # not on macOS
+        if posix_fallocate is None:
+            return
+        try:
+            posix_fallocate(descriptor, 0, size)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.ENODEV):
+                raise
+
     def size(self, descriptor: int) -> int:
         return os.fstat(descriptor).st_size
 

@@ -24,6 +24,8 @@ __all__ = ["ForeignDirectory", "LockedError", "LogDirectory", "Partition"]
 
 log = logging.getLogger("kwire.storage")
 
+METADATA_LOG = ("__cluster_metadata", 0)
+
 
 class LockedError(Exception):
     """Another process uses the directory."""

@@ -404,6 +404,13 @@ class ProcessFiles(Files):
             file.truncate(size)
             self.disk.trace.note(f"truncate {path} {size}")
 
+    def reserve(self, descriptor: int, size: int) -> None:
+        file, path = self._file(descriptor)
+        self._enter("pwritev", path)
+        if size > len(file.data):
+            file.truncate(size)
+            self.disk.trace.note(f"reserve {path} {size}")
+
     def size(self, descriptor: int) -> int:
         file, path = self._file(descriptor)
         self._enter("size", path)

@@ -80,7 +80,9 @@ def move_log(dirs: LogDirs, number: int = 1) -> SegmentedLog:
 def resume(dirs: LogDirs) -> LogMove:
     """What a start goes on with."""
     assert dirs.moves.interrupted() == [("topic", 0)]
-    dirs.moves.resume("topic", 0, 0)
+    loaded = dirs.moves.load("topic", 0, 0)
+    assert loaded is not None
+    assert dirs.moves.resume("topic", 0, loaded)
     move = dirs.moves.get("topic", 0)
     assert move is not None
     return move

@@ -524,6 +524,37 @@ class TestAfterARestart:
         assert ends(tmp_path / "two") == ["stray"]
         dirs.close(clean=False)
 
+    def test_a_log_that_starts_lower_than_its_copy_is_copied_anew(self, tmp_path: Path, clean: bool) -> None:
+        dirs = open_two(tmp_path)
+        log = open_log(dirs)
+        fill(log, 20, each=2)
+        move = begin(dirs)
+        copy(move)
+        move.future.advance_log_start(15)
+        dirs.checkpoint()
+        dirs.close(clean=clean)
+        dirs = open_two(tmp_path)
+        log = open_log(dirs)
+        expected = seen(log)
+        copy(resume(dirs))
+        assert seen(finish(dirs)) == expected
+        assert expected[0] == 0
+        dirs.close(clean=False)
+
+    def test_one_that_is_called_off_while_it_is_opened_stays_so(self, tmp_path: Path, clean: bool) -> None:
+        dirs = open_two(tmp_path)
+        fill(open_log(dirs), 5)
+        copy(begin(dirs))
+        dirs.close(clean=clean)
+        dirs = open_two(tmp_path)
+        open_log(dirs)
+        loaded = dirs.moves.load("topic", 0, 0)
+        assert loaded is not None
+        dirs.moves.cancel("topic", 0)
+        assert not dirs.moves.resume("topic", 0, loaded)
+        assert ends(tmp_path / "two") == ["delete"]
+        dirs.close(clean=False)
+
 
 class TestTornSwap:
     """Two places of one log, or none: what a start makes of it."""

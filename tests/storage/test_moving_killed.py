@@ -6,13 +6,13 @@ import itertools
 from pathlib import Path
 from uuid import UUID
 
-import pytest
 from kwire_storage.log_dirs import LogDirs
 from kwire_storage.segments.log import SegmentedLog
 
 from tests.storage.batches import batch, offsets
 from tests.storage.kills import Killed, KilledAt
-from tests.storage.moves import begin, copy, finish, open_log, open_two, resume, step
+from tests.storage.moves import begin, copy, open_log, open_two, resume, step
+from tests.storage.power import PowerCut, PowerDisk
 
 
 class Life:
@@ -21,6 +21,8 @@ class Life:
     def __init__(self) -> None:
         self.acknowledged: list[tuple[int, int]] = []
         self.assigned: UUID | None = None
+        self.promised = 0
+        """Everything below was flushed."""
 
     def write(self, log: SegmentedLog, count: int) -> None:
         for _ in range(count):
@@ -30,17 +32,29 @@ class Life:
             )
             self.acknowledged.append((end, end + 1))
 
+    def flush(self, log: SegmentedLog) -> None:
+        log.flush()
+        self.promised = log.recovery_point
+
     def move(self, dirs: LogDirs, log: SegmentedLog) -> SegmentedLog:
         """From beginning to end, with appends between all steps."""
         move = dirs.moves.get("topic", 0) or begin(dirs)
         step(move)
         self.write(log, 2)
+        self.flush(log)
         copy(move)
         self.assigned = dirs.directory_ids[1]
         self.write(log, 1)
         copy(move)
-        log = finish(dirs)
+        log = dirs.moves.finish("topic", 0, 0)
         self.write(log, 1)
+        self.flush(log)
+        left = dirs.moves.retiring("topic", 0)
+        assert left is not None
+        left.work()
+        dirs.moves.retire(left)
+        self.write(log, 1)
+        self.flush(log)
         return log
 
     def start(self, dirs: LogDirs) -> SegmentedLog:
@@ -64,8 +78,7 @@ class Life:
         self.acknowledged = found
 
 
-@pytest.mark.parametrize("clean_stop_mark", [False, True])
-def test_a_kill_at_any_call_leaves_the_whole_log_in_one_place(tmp_path: Path, clean_stop_mark: bool) -> None:
+def test_a_kill_at_any_call_leaves_the_whole_log_in_one_place(tmp_path: Path) -> None:
     met: set[object] = set()
     for at in itertools.count():
         path = tmp_path / str(at)
@@ -85,7 +98,7 @@ def test_a_kill_at_any_call_leaves_the_whole_log_in_one_place(tmp_path: Path, cl
         else:
             break
         files.close_all()
-        if clean_stop_mark:
+        if at % 2:
             for name in ("one", "two"):
                 (path / name / ".kafka_cleanshutdown").write_bytes(b"{}")  # as if nobody needed to look
         for then in (0, 1, 3, 6, 12, 25, None):
@@ -115,3 +128,39 @@ def test_a_kill_at_any_call_leaves_the_whole_log_in_one_place(tmp_path: Path, cl
             break
     assert at > 30
     assert {True, False, "gone on with", "set aside"} <= met, "left, moved, gone on with, found twice"
+
+
+def test_a_loss_of_power_at_any_call_leaves_what_was_flushed() -> None:
+    met: set[object] = set()
+    for at in itertools.count():
+        disk, life = PowerDisk(at), Life()
+        process = disk.process()
+        dirs = open_two(Path("/data"), process)
+        log = open_log(dirs)
+        life.write(log, 8)
+        life.flush(log)
+        life.assigned = dirs.directory_of("topic", 0)
+        disk.cut_at = disk.calls + at
+        try:
+            log = life.move(dirs, log)
+        except PowerCut:
+            pass
+        else:
+            break
+        process.die()
+        disk.lose_power()
+        process = disk.process()
+        dirs = open_two(Path("/data"), process)
+        log = life.start(dirs)
+        met.add("moved" if dirs.directory_of("topic", 0) == dirs.directory_ids[1] else "left")
+        found = offsets(log)
+        assert log.log_end_offset >= life.promised, at
+        assert found == life.acknowledged[: len(found)]
+        life.acknowledged = found
+        if dirs.moves.get("topic", 0) is not None:
+            met.add("gone on with")
+            log = life.move(dirs, log)
+            assert offsets(log) == life.acknowledged
+        dirs.close(clean=True)
+    assert at > 50
+    assert {"moved", "left", "gone on with"} <= met

@@ -291,6 +291,8 @@ class SegmentedLog:
             self._durability.file_changed(f"{self.directory}/{file_names.PARTITION_METADATA}")
         if self._segments:
             last = self._segments[-1]
+            if last.trim():
+                self._durability.file_changed(last.log_path)
             if last.size:
                 for path in last.save_indexes():
                     self._durability.file_changed(path)
@@ -307,6 +309,7 @@ class SegmentedLog:
             self._shared,
             index_interval_bytes=self.config.index_interval_bytes,
             now_ms=now_ms,
+            reserved_bytes=self.config.segment_bytes if self.config.preallocate else 0,
         )
         self._segments.add(segment)
         self._durability.name_added()
@@ -541,6 +544,8 @@ class SegmentedLog:
         try:
             if clean and self._segments:
                 self._save_epochs()
+                if self._segments[-1].trim():
+                    self._durability.file_changed(self._segments[-1].log_path)
                 self.flush()
                 for segment in self._segments:
                     segment.save_indexes(sync=True)

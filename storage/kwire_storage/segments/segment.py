@@ -25,6 +25,7 @@ from .places import Place, read, walk
 from .shared import Shared
 from .time_index import NO_TIMESTAMP
 from .transaction_file import TransactionFile
+from .zeros import are_zeros
 
 READERS_REMEMBERED = 16
 """Of so many reads it is kept where the next one begins: of readers who go on from where they were."""
@@ -52,6 +53,7 @@ class Segment:
         size: int = 0,
         end_offset: int | None = None,
         has_aborted: bool = False,
+        reserved_bytes: int = 0,
     ) -> None:
         self.base_offset = base_offset
         self.end_offset = base_offset if end_offset is None else end_offset
@@ -68,6 +70,8 @@ class Segment:
             self.path(file_names.TRANSACTION_INDEX), base_offset, shared.files, exists=has_aborted
         )
         self._torn = False
+        self._reserved_bytes = reserved_bytes
+        """How long its file is made before the first append; zeros behind `size` until it is trimmed."""
         self._end_is_known = end_offset is None
         """Whether it is known that `size` ends before the next segment begins."""
         self.overlaps = False
@@ -80,11 +84,23 @@ class Segment:
 
     @classmethod
     def new(
-        cls, directory: str, base_offset: int, shared: Shared, *, index_interval_bytes: int, now_ms: int
+        cls,
+        directory: str,
+        base_offset: int,
+        shared: Shared,
+        *,
+        index_interval_bytes: int,
+        now_ms: int,
+        reserved_bytes: int = 0,
     ) -> "Segment":
-        """A segment that begins empty; its file is made at the first append."""
+        """A segment that begins empty; its file is made at the first append, `reserved_bytes` long."""
         segment = cls(
-            directory, base_offset, shared, index_interval_bytes=index_interval_bytes, created_ms=now_ms
+            directory,
+            base_offset,
+            shared,
+            index_interval_bytes=index_interval_bytes,
+            created_ms=now_ms,
+            reserved_bytes=reserved_bytes,
         )
         segment._indexes = Indexes.empty(base_offset)
         segment._torn = True  # whatever a file of that name holds does not count
@@ -238,9 +254,10 @@ class Segment:
         self.take_in(batches)
 
     def make_file(self) -> None:
-        """Make the segment's file now, though there is nothing in it yet."""
+        """Make the segment's file now, though there is nothing in it yet, nor room reserved for it."""
         if self._torn:
-            self._cut_back()
+            self._cut_back(reserve=False)
+            self._torn = self._reserved_bytes > 0
 
     def writable(self) -> FileSlice:
         """The file, held open for a write behind the segment's end; nothing lies there."""
@@ -280,13 +297,31 @@ class Segment:
         self.size = position
         self.end_offset = last_offset + 1
 
-    def _cut_back(self) -> None:
-        with storing("cutting back", self._file.path):
-            if self.size or self._file.is_open:
-                self._shared.files.truncate(self._file.descriptor(create=True), self.size)
+    def _cut_back(self, *, reserve: bool = True) -> None:
+        files, file = self._shared.files, self._file
+        with storing("cutting back", file.path):
+            if self.size or file.is_open:
+                files.truncate(file.descriptor(create=True), self.size)
             else:
-                self._file.open_empty()
+                file.open_empty()
+        if reserve and self._reserved_bytes > self.size:
+            with storing("reserving room for", file.path):
+                try:
+                    files.reserve(file.descriptor(), self._reserved_bytes)
+                except OSError:
+                    files.truncate(file.descriptor(), self.size)
+                    raise
         self._torn = False
+
+    def trim(self) -> bool:
+        """Give room back that was reserved and not used: nothing is appended any more. Whether there was any
+        (Kafka: FileRecords.trim).
+        """
+        reserved, self._reserved_bytes = self._reserved_bytes, 0
+        if not reserved or (self._torn and not self.size):  # perhaps it has no file yet
+            return False
+        self._cut_back()
+        return True
 
     # Reading
 
@@ -309,10 +344,15 @@ class Segment:
         if self._end_is_known:
             return
         self._end_is_known = True
-        size = size_before_next(self._files, self, self._file) if self.size else 0
-        if size < self.size:
-            self.size, self.overlaps = size, True
-            self._torn = True  # if it should come to be appended to
+        if self.size:
+            size, self.overlaps = size_before_next(self._files, self, self._file)
+            if size < self.size:
+                self.size = size
+                self._torn = True  # if it should come to be appended to
+
+    def are_zeros_behind(self, position: int) -> bool:
+        """Whether nothing but zeros lies from `position` on."""
+        return are_zeros(self._file, position, self.size)
 
     def take_whole(self) -> None:
         """The whole file counts, whatever the next segment has: recovery is about to decide."""
@@ -416,6 +456,7 @@ class Segment:
         """Cut off from where `place`'s batch begins (None: nowhere), and become the one appended to."""
         self._following.clear()
         self._newest = None
+        self._reserved_bytes = 0
         indexes = self.indexes
         if place is None and self.overlaps:
             self._cut_back()
@@ -432,7 +473,7 @@ class Segment:
 
     def cut(self, size: int) -> None:
         """Keep the first `size` bytes, up to which the indexes have been built. Nobody reads yet."""
-        self.size = size
+        self.size, self._reserved_bytes = size, 0
         self._cut_back()
 
     def sync(self) -> None:
