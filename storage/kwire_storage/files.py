@@ -111,6 +111,15 @@ class Files:
     def fsync(self, descriptor: int) -> None:
         os.fsync(descriptor)
 
+    def sync_file_system(self, descriptor: int, directories: Sequence[str]) -> bool:
+        """Make all that was written to the file system of an open file durable, names too; False, and
+        nothing done, where that can't be believed for what lies in `directories`. What failed since the
+        file was opened is an error.
+        """
+        from . import file_system  # asked for by those with very many logs, when they close them
+
+        return file_system.sync(descriptor, directories)
+
     def sync_directory(self, path: str) -> None:
         """Make the names in a directory durable."""
         descriptor = self.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -130,6 +130,11 @@ class LogDirectory:
         who = f"process {pid}" if pid.isdecimal() else "another broker"
         raise LockedError(f"{self.path} is in use by {who}: stop it, or choose another data directory")
 
+    @property
+    def descriptor(self) -> int:
+        """A file of the directory, open since it was taken."""
+        return self._lock
+
     def let_go(self) -> None:
         if self._lock >= 0:
             descriptor, self._lock = self._lock, -1

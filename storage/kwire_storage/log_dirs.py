@@ -21,8 +21,16 @@ from uuid import UUID
 
 from . import checkpoints, uuids
 from .alike import AlikeFiles
+from .closing import close_all, close_clean
 from .deletions import Deletions, SweepJob
-from .directories import DirectoryUsage, ExistingLog, FutureUsage, LogUsage
+from .directories import (
+    DirectoryUsage,
+    ExistingLog,
+    FutureUsage,
+    LogUsage,
+    Together,
+    one_after_the_other,
+)
 from .directory_set import DirectorySet
 from .double_logs import keep_one, may_be_one
 from .engine import FlushJob, LogConfig, StorageError
@@ -420,19 +428,15 @@ class LogDirs:
 
     # The end
 
-    def close(self, *, clean: bool, broker_epoch: int = -1) -> None:
+    def close(self, *, clean: bool, broker_epoch: int = -1, together: Together = one_after_the_other) -> None:
         """Close every log; a directory in which all of that went well is marked as cleanly stopped."""
         if clean:
             self.moves.retire_all()
         failed = self.moves.close(clean=clean)
-        for key, opened in self._open.items():
-            try:
-                opened.log.close(clean=clean and opened.directory.is_online)
-            except StorageError as error:
-                log.error("%s", error)
-                failed.add(opened.directory)
-            else:
-                self._checkpoints.note(key, opened)
+        for directory in self._directories:
+            in_it = {key: opened for key, opened in self._open.items() if opened.directory is directory}
+            if not self._close_logs(directory, in_it, together if clean and directory.is_online else None):
+                failed.add(directory)
         if clean:
             for directory in self._directories.online:
                 try:
@@ -451,6 +455,23 @@ class LogDirs:
         if clean:
             self._deletions.all().work()
         self._directories.let_go()
+
+    def _close_logs(
+        self, directory: LogDirectory, logs: dict[Partition, Placed], together: Together | None
+    ) -> bool:
+        """Close the logs of one directory, cleanly with `together`; gives whether all went well."""
+        every = [opened.log for opened in logs.values()]
+        if together is not None:
+            refused = close_clean(every, directory.files, directory.path, directory.descriptor, together)
+        else:
+            refused = close_all(every)
+        for message in dict.fromkeys(refused.values()):
+            if message:
+                log.error("%s", message)
+        for key, opened in logs.items():
+            if opened.log not in refused:
+                self._checkpoints.note(key, opened)
+        return not refused
 
     def give_back(self) -> None:
         """Undo the opening, before any log was opened: each directory is as it was, and free."""

@@ -208,22 +208,22 @@ class Segment:
         ):
             raise StorageError(f"{self.path(file_names.TIME_INDEX)} is not the index of its log")
 
-    def save_indexes(self, *, sync: bool = False) -> list[str]:
+    def save_indexes(self) -> list[str]:
         """Write the indexes to their files, the largest timestamp included, if they have changed; gives the
-        paths of both, which must be synced before nobody looks at the segment any more, unless they were.
+        files that were written, which must be synced before nobody looks at the segment any more.
         """
-        self.transactions.save(sync=sync)
+        saved = [self.transactions.path] if self.transactions.save() else []
         indexes = self._indexes
-        if indexes is None or (indexes.is_saved and not indexes.unindexed_bytes):
-            return []
+        if indexes is None or not indexes.has_changed:
+            return saved
         indexes.end()
-        saved = []
         with storing("writing the indexes of", self._file.path):
             for suffix, data in indexes.files():
                 # In place: an index that a crash leaves half written is seen to be wrong, and is built again.
                 # But one that lacks whole entries at its end may look right.
-                self._files.write_in_place(self.path(suffix), data, sync=sync)
-                saved.append(self.path(suffix))
+                path = self.path(suffix)
+                self._files.write_in_place(path, data, sync=False)
+                saved.append(path)
         indexes.is_saved = True
         return saved
 
@@ -283,9 +283,10 @@ class Segment:
         """Batches have been written at the end: from now on they count."""
         position = self.size
         last_offset = self.end_offset
+        indexes = self._indexes or self.indexes
         if position == 0:
             self._first_timestamp = max(placed[4] for placed in batches)
-        indexes = self._indexes or self.indexes
+            indexes.is_saved = False
         for _, size, _, last_offset, max_timestamp, _ in batches:
             # As `Indexes.add`, without the call.
             if max_timestamp > indexes.max_timestamp:
