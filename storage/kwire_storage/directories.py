@@ -96,6 +96,12 @@ class LogDirectories(Protocol):
         """Let go of the logs that are open in directories that have failed; gives their partitions."""
         ...
 
+    def refuse_new(self, why: str) -> None:
+        """Directories that had no `meta.properties` before, and have no log, are not to be used: they are as
+        they were, and offline until the next start.
+        """
+        ...
+
     @property
     def was_clean(self) -> bool:
         """Whether the last stop was clean, in every directory: no log needs recovery."""

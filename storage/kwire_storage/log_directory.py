@@ -100,6 +100,15 @@ class LogDirectory:
         self.files.fail(OSError(0, str(refusal)))
         self.let_go()
 
+    def refuse(self, why: str) -> None:
+        """Not to be used if it was new at this start: it is so at the next one too. Raises StorageError."""
+        if self._named:
+            path = self.file(file_names.META_PROPERTIES)
+            with storing("removing", path):
+                self.files.remove(path)
+            self.files.fail(OSError(0, why))
+            self.let_go()
+
     def _missing(self) -> list[str]:
         """Of the directory and those that it lies in, those that are not there: names to be synced."""
         found = []

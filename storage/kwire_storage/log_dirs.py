@@ -122,6 +122,11 @@ class LogDirs:
         home = self._found.get(METADATA_LOG)
         return home is not None and not home.is_online
 
+    def refuse_new(self, why: str) -> None:
+        for directory in self._directories.online:
+            if not directory.logs:
+                directory.refuse(why)
+
     @property
     def files(self) -> Files:
         """What every file call goes through."""

@@ -35,6 +35,9 @@ class MemoryDirs:
     def release(self) -> list[tuple[str, int]]:
         return []
 
+    def refuse_new(self, why: str) -> None:
+        pass
+
     def existing(self) -> list[ExistingLog]:
         """The logs there are."""
         return [
