@@ -35,7 +35,6 @@ _ADDRESSES = {"advertised.listeners", "controller.quorum.voters", "listeners", "
 _NAMES = ("name", "topic", "group_id", "transactional_id", "resource_name")
 _KEYS = (
     *_NAMES,
-    "topic_name",
     "resource_type",
     "topic_id",
     "partition_index",
@@ -44,6 +43,7 @@ _KEYS = (
     "node_id",
     "broker_id",
     "producer_id",
+    "topic_name",
 )
 # Kafka takes these from hash maps, so that their order means nothing and changes from run to run.
 _UNORDERED = {

@@ -42,7 +42,7 @@ from kwire.coordinators.metadata.topic_configs import TopicConfig, topic_config
 from kwire.coordinators.metadata.topic_names import is_internal
 from kwire.partitions.clock import Clock
 from kwire.partitions.partition import NEVER, Partition
-from kwire.partitions.threads import run_in_thread
+from kwire.partitions.threads import run_in_thread, together
 from kwire.partitions.waiting import Deadlines
 from kwire.runtime.group_host import group_settings
 from kwire.runtime.groups import GroupCoordinatorService
@@ -257,7 +257,12 @@ class Cluster:
             partition.wake_all()
         self._partitions.clear()
         for node_id, directories in self.directories.items():
-            closing = partial(directories.close, clean=clean, broker_epoch=self.nodes[node_id].epoch)
+            closing = partial(
+                directories.close,
+                clean=clean,
+                broker_epoch=self.nodes[node_id].epoch,
+                together=together(),
+            )
             try:
                 await run_in_thread(closing)
             except StorageError as error:

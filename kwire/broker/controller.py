@@ -48,6 +48,8 @@ R = TypeVar("R")
 Operation = Callable[[ClusterImage], Outcome[R, m.Record]]
 Subscriber = Callable[[ClusterImage, ClusterImage], None]
 
+_NAMED: Final = 10
+"""So many partitions are named in a line of the log."""
 _UNLISTED_VERSION: Final = features.METADATA_VERSION
 
 
@@ -202,6 +204,23 @@ class Controller:
 
             opened.settle(assigned)
 
+    def _refuse_empty_mount_points(self) -> None:
+        """A new directory stands for a disk that is not mounted, where the metadata has partitions in one
+        that is not there. Nothing is begun anew then: kwire has no other copy of them. (Kafka formats it and
+        makes such logs anew; there, other brokers have the records.)
+        """
+        for node_id, opened in self._cluster.directories.items():
+            if opened.offline:
+                continue  # they may be in those
+            away = directories.unaccounted(self.image, node_id, opened.directory_ids, opened.directory_of)
+            if away:
+                named = [f"{topic}-{index}" for topic, index in away[:_NAMED]]
+                more = ["..."] if len(away) > _NAMED else []
+                opened.refuse_new(
+                    f"it is new, and {len(away)} partitions ({', '.join(named + more)}) lie in a directory "
+                    "that is not there"
+                )
+
     def _assign_all(self) -> None:
         """What is written of directories is what is there, before anybody is elected."""
         for node_id, opened in self._cluster.directories.items():
@@ -282,6 +301,7 @@ class Controller:
         if METADATA_VERSION_FEATURE not in self.image.features:
             self._commit([m.feature_level_record(name, level) for name, level in features.INITIAL.items()])
         self._settle()
+        self._refuse_empty_mount_points()
         self._register_nodes()
         self._assign_all()
         if not all(directories.was_clean for directories in cluster.directories.values()):

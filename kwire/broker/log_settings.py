@@ -37,6 +37,7 @@ def log_config(topic: TopicConfig, broker: BrokerConfig) -> LogConfig:
         min_compaction_lag_ms=topic.min_compaction_lag_ms,
         max_compaction_lag_ms=topic.max_compaction_lag_ms,
         delete_retention_ms=topic.delete_retention_ms,
+        preallocate=topic.preallocate,
     )
 
 

@@ -306,7 +306,9 @@ class MetadataLog:
             retention_ms=retention_ms,
         )
         if going:
-            self._log.advance_log_start(found[going][0].offset)
+            # The last record stays: a Kafka that opens the directory after a kill reads the epoch file as one
+            # of a log that starts at 0, drops an epoch that begins at its end, and then has none.
+            self._log.advance_log_start(min(found[going][0].offset, self.next_offset - 1))
             self.snapshots.forget([snapshot_id for snapshot_id, _, _ in found[:going]])
 
     def _write(self, batches: Sequence[bytearray], now_ms: int) -> None:

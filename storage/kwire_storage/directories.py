@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     from .log_moves import LogMoves
 
 
+Together = Callable[[Sequence[Callable[[], None]]], None]
+"""Does some things that wait for the disk and raise nothing, in threads if it has any."""
+
+
+def one_after_the_other(works: Sequence[Callable[[], None]]) -> None:
+    """Without threads."""
+    for work in works:
+        work()
+
+
 class ExistingLog(NamedTuple):
     """A partition's log that a directory holds; `topic_id` is None when its `partition.metadata` is
     missing.
@@ -84,6 +94,12 @@ class LogDirectories(Protocol):
 
     def release(self) -> list[tuple[str, int]]:
         """Let go of the logs that are open in directories that have failed; gives their partitions."""
+        ...
+
+    def refuse_new(self, why: str) -> None:
+        """Directories that had no `meta.properties` before, and have no log, are not to be used: they are as
+        they were, and offline until the next start.
+        """
         ...
 
     @property
@@ -183,8 +199,8 @@ class LogDirectories(Protocol):
         """The job's work is done."""
         ...
 
-    def close(self, *, clean: bool, broker_epoch: int = -1) -> None:
+    def close(self, *, clean: bool, broker_epoch: int = -1, together: Together = one_after_the_other) -> None:
         """Close every log and let go of the directories; `clean` leaves them so that the next start need
-        not look.
+        not look. What waits for the disk is handed to `together`, some at a time.
         """
         ...

@@ -172,6 +172,7 @@ class LogConfig:
     min_compaction_lag_ms: int = 0
     max_compaction_lag_ms: int = 0x7FFFFFFFFFFFFFFF
     delete_retention_ms: int = 24 * 3600 * 1000
+    preallocate: bool = False
 
     @property
     def roll_ms(self) -> int:

@@ -78,6 +78,19 @@ class Files:
     def truncate(self, descriptor: int, size: int) -> None:
         os.ftruncate(descriptor, size)
 
+    def reserve(self, descriptor: int, size: int) -> None:
+        """Make a file that long, with room for it on the disk; what was not written reads as zeros. Nothing
+        happens where the file system has no such thing.
+        """
+        posix_fallocate = getattr(os, "posix_fallocate", None)  # not on macOS
+        if posix_fallocate is None:
+            return
+        try:
+            posix_fallocate(descriptor, 0, size)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.ENODEV):
+                raise
+
     def size(self, descriptor: int) -> int:
         return os.fstat(descriptor).st_size
 
@@ -97,6 +110,15 @@ class Files:
 
     def fsync(self, descriptor: int) -> None:
         os.fsync(descriptor)
+
+    def sync_file_system(self, descriptor: int, directories: Sequence[str]) -> bool:
+        """Make all that was written to the file system of an open file durable, names too; False, and
+        nothing done, where that can't be believed for what lies in `directories`. What failed since the
+        file was opened is an error.
+        """
+        from . import file_system  # asked for by those with very many logs, when they close them
+
+        return file_system.sync(descriptor, directories)
 
     def sync_directory(self, path: str) -> None:
         """Make the names in a directory durable."""

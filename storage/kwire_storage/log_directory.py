@@ -24,6 +24,8 @@ __all__ = ["ForeignDirectory", "LockedError", "LogDirectory", "Partition"]
 
 log = logging.getLogger("kwire.storage")
 
+METADATA_LOG = ("__cluster_metadata", 0)
+
 
 class LockedError(Exception):
     """Another process uses the directory."""
@@ -98,6 +100,15 @@ class LogDirectory:
         self.files.fail(OSError(0, str(refusal)))
         self.let_go()
 
+    def refuse(self, why: str) -> None:
+        """Not to be used if it was new at this start: it is so at the next one too. Raises StorageError."""
+        if self._named:
+            path = self.file(file_names.META_PROPERTIES)
+            with storing("removing", path):
+                self.files.remove(path)
+            self.files.fail(OSError(0, why))
+            self.let_go()
+
     def _missing(self) -> list[str]:
         """Of the directory and those that it lies in, those that are not there: names to be synced."""
         found = []
@@ -127,6 +138,11 @@ class LogDirectory:
         pid = holder.decode(errors="replace").strip()
         who = f"process {pid}" if pid.isdecimal() else "another broker"
         raise LockedError(f"{self.path} is in use by {who}: stop it, or choose another data directory")
+
+    @property
+    def descriptor(self) -> int:
+        """A file of the directory, open since it was taken."""
+        return self._lock
 
     def let_go(self) -> None:
         if self._lock >= 0:

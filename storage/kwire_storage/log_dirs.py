@@ -21,45 +21,40 @@ from uuid import UUID
 
 from . import checkpoints, uuids
 from .alike import AlikeFiles
-from .checkpoints import BadCheckpoint
+from .closing import close_all, close_clean
 from .deletions import Deletions, SweepJob
-from .directories import DirectoryUsage, ExistingLog, FutureUsage, LogUsage
+from .directories import (
+    DirectoryUsage,
+    ExistingLog,
+    FutureUsage,
+    LogUsage,
+    Together,
+    one_after_the_other,
+)
 from .directory_set import DirectorySet
+from .double_logs import keep_one, may_be_one
 from .engine import FlushJob, LogConfig, StorageError
 from .files import Files, storing
 from .folder import DiskFolder
-from .log_directory import ForeignDirectory, LockedError, LogDirectory, Partition
-from .log_moves import LogMoves, Placed, note_log_start, set_aside
+from .log_checkpoints import LogCheckpoints, Placed
+from .log_directory import METADATA_LOG, ForeignDirectory, LockedError, LogDirectory, Partition
+from .log_moves import LogMoves
 from .open_files import OpenFiles
+from .partition_directory import make, topic_id_in
+from .sealed_flush import SealedFlush, plan_sealed
 from .segments import file_names, recovery
-from .segments.flush import FlushPlan
 from .segments.log import SegmentedLog
 from .segments.shared import Shared
 from .tail import TailBudget
 from .write_pressure import WritePressure
 
-__all__ = ["ForeignDirectory", "LockedError", "LogDirs", "SealedFlush"]
+__all__ = ["ForeignDirectory", "LockedError", "LogDirs"]
 
 log = logging.getLogger("kwire.storage")
-
-METADATA_LOG = ("__cluster_metadata", 0)
-LOGS_A_STEP = 200
-"""Of how many logs something is asked before others get their turn."""
 
 
 def _nothing() -> None:
     pass
-
-
-class SealedFlush:
-    """The sealed segments of some logs, to be synced; `LogDirs.plan_flush` makes it."""
-
-    def __init__(self, plans: Sequence[tuple[SegmentedLog, FlushPlan]]) -> None:
-        self.plans = plans
-
-    def work(self) -> None:
-        for _, plan in self.plans:
-            plan.work()
 
 
 class LogDirs:
@@ -107,6 +102,7 @@ class LogDirs:
         self._twice: dict[Partition, LogDirectory] = {}
         """The other directory of a log that lies in two, until it is settled which of them counts."""
         self.moves = LogMoves(self, self._shared, self._deletions, new_uuid)
+        self._checkpoints = LogCheckpoints(self._open, self._directories, self.moves.open_logs)
         self._directories.open(node_id, cluster_id, new_uuid, self._find)
         self.cluster_id = self._directories.cluster_id
 
@@ -125,6 +121,11 @@ class LogDirs:
         """Whether the metadata log lies in a directory that does not work."""
         home = self._found.get(METADATA_LOG)
         return home is not None and not home.is_online
+
+    def refuse_new(self, why: str) -> None:
+        for directory in self._directories.online:
+            if not directory.logs:
+                directory.refuse(why)
 
     @property
     def files(self) -> Files:
@@ -152,7 +153,7 @@ class LogDirs:
                 self.moves.note_found(directory, name)
                 continue
             other = self._found.get(partition)
-            if other is not None and self._is_the_same(partition, other, directory):
+            if other is not None and partition not in self._twice and may_be_one(partition, other, directory):
                 self._twice[partition] = directory
             elif other is not None:
                 raise ForeignDirectory(
@@ -162,45 +163,15 @@ class LogDirs:
                 self._found[partition] = directory
             directory.logs += 1
 
-    def _is_the_same(self, key: Partition, one: LogDirectory, other: LogDirectory) -> bool:
-        """Whether an interrupted move may have left a log in two directories."""
-        if key == METADATA_LOG or key in self._twice:
-            return False
-        name = file_names.partition_directory(*key)
-        topic_id = self.topic_id_in(one, one.file(name))
-        return topic_id is not None and topic_id == self.topic_id_in(other, other.file(name))
-
     def settle(self, assigned: Callable[[UUID, int], UUID | None]) -> None:
         for key, other in list(self._twice.items()):
-            self._settle_one(key, self._found[key], other, assigned)
+            self._found[key] = keep_one(key, self._found[key], other, assigned, self._new_uuid())
+            del self._twice[key]
         for key, future in self.moves.abandoned(self._found):
             if self.offline or future.topic_id is None:
                 continue  # the log may lie in a directory that nobody can read
             if assigned(future.topic_id, key[1]) == future.directory.directory_id:
                 self._found[key] = self.moves.promote(key)
-
-    def _settle_one(
-        self,
-        key: Partition,
-        one: LogDirectory,
-        other: LogDirectory,
-        assigned: Callable[[UUID, int], UUID | None],
-    ) -> None:
-        name = file_names.partition_directory(*key)
-        topic_id = self.topic_id_in(one, one.file(name))
-        where = None if topic_id is None else assigned(topic_id, key[1])
-        if where not in (one.directory_id, other.directory_id):
-            raise StorageError(
-                f"{one.file(name)} and {other.file(name)} are both there, and the metadata name neither: "
-                "move one of them away"
-            )
-        chosen, left = (one, other) if where == one.directory_id else (other, one)
-        set_aside(key, left, left.file(name), self._new_uuid())
-        left.logs -= 1
-        for checkpoint in left.checkpoints:
-            checkpoint.drop(key)
-        self._found[key] = chosen
-        del self._twice[key]
 
     # The logs
 
@@ -212,24 +183,12 @@ class LogDirs:
             opened = self._open.get((topic, partition))
             path = directory.file(file_names.partition_directory(topic, partition))
             try:
-                topic_id = opened.topic_id if opened is not None else self.topic_id_in(directory, path)
+                topic_id = opened.topic_id if opened is not None else topic_id_in(directory, path)
             except StorageError as error:
                 log.error("%s; it is left alone, and whoever asks for it hears KAFKA_STORAGE_ERROR", error)
                 continue
             logs.append(ExistingLog(topic, partition, topic_id, directory.directory_id))
         return logs
-
-    def topic_id_in(self, directory: LogDirectory, path: str) -> UUID | None:
-        metadata = f"{path}/{file_names.PARTITION_METADATA}"
-        with storing("reading", metadata):
-            data = directory.files.read_file(metadata)
-        if data is None:
-            return None
-        try:
-            return checkpoints.decode_partition_metadata(data)
-        except BadCheckpoint as bad:
-            log.warning("%s is not readable: %s", metadata, bad)
-            return None
 
     def open(
         self,
@@ -255,9 +214,9 @@ class LogDirs:
         if directory is not None:
             directory.check_online()
             path = directory.file(file_names.partition_directory(topic, partition))
-            on_disk = self.topic_id_in(directory, path)
+            on_disk = topic_id_in(directory, path)
             if on_disk is None:
-                self.make(directory, path, topic_id)
+                make(directory, path, topic_id, self._shared[directory].alike)
             elif on_disk != topic_id:
                 self._set_aside(directory, key, path, on_disk)
                 directory = None
@@ -305,10 +264,10 @@ class LogDirs:
             path,
             config,
             self._shared[directory],
-            make_directory=lambda: self.make(directory, path, topic_id),
-            log_start_changed=lambda: self._log_start_changed(key),
-            recovery_point_fell=lambda: self._recovery_point_fell(key),
-            cleaned_to_changed=lambda offset: self._cleaned_to_changed(key, offset),
+            make_directory=lambda: make(directory, path, topic_id, self._shared[directory].alike),
+            log_start_changed=lambda: self._checkpoints.log_start_changed(key),
+            recovery_point_fell=lambda: self._checkpoints.recovery_point_fell(key),
+            cleaned_to_changed=lambda offset: self._checkpoints.cleaned_to_changed(key, offset),
         )
 
     def placed(self, key: Partition) -> Placed | None:
@@ -364,35 +323,19 @@ class LogDirs:
                 path,
                 config,
                 shared,
-                make_directory=lambda: self.make(directory, path, topic_id),
+                make_directory=lambda: make(directory, path, topic_id, self._shared[directory].alike),
                 loaded=loaded,
                 clean=directory.was_clean and not is_whole,
                 recovery_point=recovery_point,
                 now_ms=now_ms,
-                log_start_changed=lambda: self._log_start_changed(key),
-                recovery_point_fell=lambda: self._recovery_point_fell(key),
+                log_start_changed=lambda: self._checkpoints.log_start_changed(key),
+                recovery_point_fell=lambda: self._checkpoints.recovery_point_fell(key),
                 cleaned_to=directory.cleaner_offsets.get(key),
-                cleaned_to_changed=lambda offset: self._cleaned_to_changed(key, offset),
+                cleaned_to_changed=lambda offset: self._checkpoints.cleaned_to_changed(key, offset),
             )
         except BaseException:
             loaded.close()
             raise
-
-    def make(self, directory: LogDirectory, path: str, topic_id: UUID) -> None:
-        """Make a partition's directory and its `partition.metadata`, as far as they are missing."""
-        metadata = f"{path}/{file_names.PARTITION_METADATA}"
-        for checkpoint in (directory.recovery_points, directory.log_start_offsets, directory.cleaner_offsets):
-            if checkpoint.is_changed:  # it may say something of a log of this name that is gone
-                checkpoint.write(sync=False)
-        with storing("making", path):
-            try:
-                directory.files.mkdir(path)
-                is_nameless = True
-            except FileExistsError:
-                is_nameless = self.topic_id_in(directory, path) is None
-            if is_nameless:
-                alike = self._shared[directory].alike
-                alike.write(metadata, checkpoints.encode_partition_metadata(topic_id))
 
     def delete(self, topic: str, partition: int, *, delay_ms: int = 0) -> None:
         """Take a log away: its directory is renamed now, and removed by a sweep."""
@@ -470,71 +413,18 @@ class LogDirs:
 
     # Checkpoints
 
-    def _log_start_changed(self, key: Partition) -> None:
-        opened = self._open[key]
-        note_log_start(key, opened.directory, opened.log)
-
     def save_log_starts(self) -> None:
-        for directory in self._directories.online:
-            if directory.log_start_offsets.is_changed:
-                directory.log_start_offsets.write(sync=False)
-
-    def _recovery_point_fell(self, key: Partition) -> None:
-        opened = self._open[key]
-        opened.directory.recovery_points.put(key, opened.log.recovery_point)
-        opened.directory.recovery_points.write(sync=True)
-
-    def _cleaned_to_changed(self, key: Partition, offset: int) -> None:
-        cleaned = self._open[key].directory.cleaner_offsets
-        cleaned.put(key, offset)
-        try:
-            cleaned.write(sync=False)
-        except StorageError as error:
-            # Without it, or with an older one, what is clean is looked at once more: nothing is lost.
-            log.warning("%s", error)
+        self._checkpoints.save_log_starts()
 
     def checkpoint(self) -> None:
-        for _ in self.checkpoint_steps():
+        for _ in self._checkpoints.write_steps():
             pass
 
     def checkpoint_steps(self) -> Iterator[None]:
-        for count, (key, opened) in enumerate(list(self._open.items())):
-            if not count % LOGS_A_STEP:
-                yield
-            if self._open.get(key) is opened:
-                self._note(key, opened)
-        for key, directory, copied in self.moves.open_logs():
-            self._note(key, Placed(directory, UUID(int=0), copied))
-        for directory in self._directories.online:
-            for checkpoint in directory.checkpoints:
-                yield from checkpoint.write_steps()
-            if directory.files.has_room_again():
-                log.warning("there is room in %s again", directory.path)
-
-    def _note(self, key: Partition, opened: Placed) -> None:
-        """What is to be written down of a log, in time."""
-        directory = opened.directory
-        directory.recovery_points.offsets[key] = opened.log.recovery_point
-        directory.high_watermarks.offsets[key] = opened.log.log_end_offset
-        if key in directory.log_start_offsets.offsets:
-            note_log_start(key, directory, opened.log)
+        return self._checkpoints.write_steps()
 
     def plan_flushes(self) -> Iterator[SealedFlush | None]:
-        plans = [
-            (copied, plan)
-            for _, directory, copied in self.moves.open_logs()
-            if directory.is_online and (plan := copied.plan_flush(sealed_only=True)) is not None
-        ]
-        for count, (key, opened) in enumerate(list(self._open.items()), 1):
-            if self._open.get(key) is opened and opened.directory.is_online:
-                plan = opened.log.plan_flush(sealed_only=True)
-                if plan is not None:
-                    plans.append((opened.log, plan))
-            if not count % LOGS_A_STEP:
-                yield SealedFlush(plans) if plans else None
-                plans = []
-        if plans:
-            yield SealedFlush(plans)
+        return plan_sealed(self._open, self.moves.open_logs())
 
     def commit_flush(self, job: FlushJob) -> None:
         if isinstance(job, SealedFlush):
@@ -543,19 +433,15 @@ class LogDirs:
 
     # The end
 
-    def close(self, *, clean: bool, broker_epoch: int = -1) -> None:
+    def close(self, *, clean: bool, broker_epoch: int = -1, together: Together = one_after_the_other) -> None:
         """Close every log; a directory in which all of that went well is marked as cleanly stopped."""
         if clean:
             self.moves.retire_all()
         failed = self.moves.close(clean=clean)
-        for key, opened in self._open.items():
-            try:
-                opened.log.close(clean=clean and opened.directory.is_online)
-            except StorageError as error:
-                log.error("%s", error)
-                failed.add(opened.directory)
-            else:
-                self._note(key, opened)
+        for directory in self._directories:
+            in_it = {key: opened for key, opened in self._open.items() if opened.directory is directory}
+            if not self._close_logs(directory, in_it, together if clean and directory.is_online else None):
+                failed.add(directory)
         if clean:
             for directory in self._directories.online:
                 try:
@@ -574,6 +460,23 @@ class LogDirs:
         if clean:
             self._deletions.all().work()
         self._directories.let_go()
+
+    def _close_logs(
+        self, directory: LogDirectory, logs: dict[Partition, Placed], together: Together | None
+    ) -> bool:
+        """Close the logs of one directory, cleanly with `together`; gives whether all went well."""
+        every = [opened.log for opened in logs.values()]
+        if together is not None:
+            refused = close_clean(every, directory.files, directory.path, directory.descriptor, together)
+        else:
+            refused = close_all(every)
+        for message in dict.fromkeys(refused.values()):
+            if message:
+                log.error("%s", message)
+        for key, opened in logs.items():
+            if opened.log not in refused:
+                self._checkpoints.note(key, opened)
+        return not refused
 
     def give_back(self) -> None:
         """Undo the opening, before any log was opened: each directory is as it was, and free."""

@@ -23,9 +23,11 @@ from .deletions import Deletions
 from .directories import FutureUsage
 from .engine import LogConfig, StorageError
 from .files import storing
+from .log_checkpoints import Placed, note_log_start
 from .log_directory import LogDirectory, Partition
 from .moving import LogMove
 from .open_files import OpenFiles
+from .partition_directory import make, set_aside, topic_id_in
 from .segments import file_names, recovery
 from .segments.log import SegmentedLog
 from .segments.recovery import LoadedLog
@@ -40,14 +42,6 @@ MOST_PREFERRED = 10_000
 OPEN_FILES = 8
 
 
-class Placed(NamedTuple):
-    """A log that is open, and where."""
-
-    directory: LogDirectory
-    topic_id: UUID
-    log: SegmentedLog
-
-
 class Shelves(Protocol):
     """What `LogMoves` needs of the node's directories."""
 
@@ -57,10 +51,6 @@ class Shelves(Protocol):
 
     def directory_with(self, directory_id: UUID) -> LogDirectory | None:
         """The directory of an id, if it works."""
-        ...
-
-    def make(self, directory: LogDirectory, path: str, topic_id: UUID) -> None:
-        """Make a partition's directory, with its topic id."""
         ...
 
     def load_whole(
@@ -77,10 +67,6 @@ class Shelves(Protocol):
 
     def put(self, key: Partition, directory: LogDirectory, topic_id: UUID, opened: SegmentedLog) -> None:
         """The log of the partition is this one from now on, there."""
-        ...
-
-    def topic_id_in(self, directory: LogDirectory, path: str) -> UUID | None:
-        """Whose a partition's directory is."""
         ...
 
 
@@ -138,7 +124,7 @@ class LogMoves:
         if key is None:
             return
         path = directory.file(name)
-        topic_id = self._shelves.topic_id_in(directory, path)
+        topic_id = topic_id_in(directory, path)
         if key in self._futures:
             log.warning("%s and %s are on their way at once", self._futures[key].path, path)
             self._set_aside(key, directory, name)
@@ -294,7 +280,7 @@ class LogMoves:
             future.name = file_names.future_directory(*key, self._new_uuid())
         for checkpoint in future.directory.checkpoints:
             checkpoint.drop(key)
-        self._shelves.make(future.directory, future.path, placed.topic_id)
+        make(future.directory, future.path, placed.topic_id, self._shared[future.directory].alike)
         loaded = LoadedLog([], start_offset, start_offset, [], [])
         copied = self._copy(key, future, placed, self._own(future.directory), loaded, start_offset, 0)
         copied.producers.clear(start_offset)
@@ -456,19 +442,3 @@ class LogMoves:
         if placed is None:
             raise ValueError(f"{file_names.partition_directory(*key)} is not open")
         return placed
-
-
-def note_log_start(key: Partition, directory: LogDirectory, opened: SegmentedLog) -> None:
-    """Where a log starts is to be written down, unless that is where its first segment does."""
-    if opened.log_start_offset > opened.first_segment_offset:
-        directory.log_start_offsets.put(key, opened.log_start_offset)
-    else:
-        directory.log_start_offsets.drop(key)
-
-
-def set_aside(key: Partition, directory: LogDirectory, path: str, unique: UUID) -> None:
-    """Give a partition's directory, which nobody knows whose it is, a name that nothing uses."""
-    name = file_names.set_aside_directory(*key, file_names.STRAY_DIRECTORY, unique)
-    log.warning("%s is set aside as %s; remove it if nobody misses it", path, name)
-    with storing("renaming", path):
-        directory.files.rename(path, directory.file(name))

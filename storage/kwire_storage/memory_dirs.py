@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from uuid import UUID
 
-from .directories import DirectoryUsage, ExistingLog, LogUsage
+from .directories import DirectoryUsage, ExistingLog, LogUsage, Together, one_after_the_other
 from .engine import FlushJob, LogConfig
 from .folder import MemoryFolder
 from .memory import MemoryLog
@@ -34,6 +34,9 @@ class MemoryDirs:
 
     def release(self) -> list[tuple[str, int]]:
         return []
+
+    def refuse_new(self, why: str) -> None:
+        pass
 
     def existing(self) -> list[ExistingLog]:
         """The logs there are."""
@@ -115,7 +118,7 @@ class MemoryDirs:
     def commit_flush(self, job: FlushJob) -> None:
         pass
 
-    def close(self, *, clean: bool, broker_epoch: int = -1) -> None:
+    def close(self, *, clean: bool, broker_epoch: int = -1, together: Together = one_after_the_other) -> None:
         """Let go of everything."""
         for _, log in self._logs.values():
             log.close(clean=clean)

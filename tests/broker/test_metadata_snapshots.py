@@ -293,6 +293,17 @@ async def test_what_only_old_snapshots_need_is_let_go_and_the_cluster_goes_on(tm
     assert again.offset > image.offset
 
 
+async def test_the_epoch_that_is_written_down_is_of_a_record_that_is_there(tmp_path: Path) -> None:
+    """A Kafka that opens the directory after a kill drops an epoch that begins where the log ends."""
+    home = OnDisk(tmp_path, {"metadata.max.retention.bytes": "0"})
+    controller = await home.start()
+    for name in ("first", "second"):
+        await create(controller, name)
+        await controller.snapshot()
+    [epoch] = (home.metadata / "leader-epoch-checkpoint").read_text().splitlines()[2:]
+    assert 0 < int(epoch.split()[1]) < controller.image.offset + 1
+
+
 async def test_without_the_snapshot_that_holds_the_beginning_nothing_is_guessed(tmp_path: Path) -> None:
     home = OnDisk(tmp_path, {"metadata.max.retention.bytes": "0"})
     controller = await home.start()

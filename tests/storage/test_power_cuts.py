@@ -56,6 +56,7 @@ class Run:
     """A log that lives through what a seed says, on a disk that may lose power at any call."""
 
     def __init__(self, seed: int, cut_at: int | None) -> None:
+        self.config = replace(CONFIG, preallocate=seed % 3 == 2)
         self.rng = random.Random(seed)
         self.disk = PowerDisk(seed * 1009 + (cut_at or 0))
         self.written = Written()
@@ -66,7 +67,7 @@ class Run:
     def open(self) -> tuple[LogDirs, SegmentedLog]:
         self.process = self.disk.process()
         dirs = LogDirs([ROOT], node_id=1, new_uuid=uuids(), files=self.process, tails=TailBudget(0, 0))
-        return dirs, dirs.open("topic", 0, TOPIC_ID, CONFIG)
+        return dirs, dirs.open("topic", 0, TOPIC_ID, self.config)
 
     def lose_power(self) -> None:
         """Whoever ran is dead, and so is what the disk had not been told to keep."""

@@ -31,7 +31,7 @@ class Indexes:
         self.unindexed_bytes = 0
         """Bytes of the batches since the last entry."""
         self.is_saved = is_saved
-        """Whether the files have all entries, but for what `unindexed_bytes` adds."""
+        """Whether the files have all entries, but for the one that `end` adds."""
 
     @classmethod
     def empty(cls, base_offset: int, *, is_saved: bool = True) -> "Indexes":
@@ -46,6 +46,11 @@ class Indexes:
         if offset_index is None or time_index is None:
             return None
         return cls(offset_index, time_index, is_saved=True)
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether the files lack anything that they are to end with."""
+        return not self.is_saved or self.max_timestamp > self.times.last[0]
 
     def add(
         self, position: int, size: int, last_offset: int, max_timestamp: int, interval_bytes: int

@@ -289,13 +289,13 @@ class SegmentedLog:
             self._durability.file_changed(f"{self.directory}/{file_names.PARTITION_METADATA}")
         if self._segments:
             last = self._segments[-1]
+            if last.trim():
+                self._durability.file_changed(last.log_path)
             if last.size:
                 for path in last.save_indexes():
                     self._durability.file_changed(path)
                 last.end_offset = max(last.end_offset, self.log_end_offset)
-                snapshot = self._snapshots.take(self.producers)
-                if snapshot is not None:
-                    self._durability.file_changed(snapshot)
+                self._take_snapshot()
             else:
                 removal.remove_empty(last, self._shared.files)
                 self._segments.drop(-1)
@@ -305,10 +305,16 @@ class SegmentedLog:
             self._shared,
             index_interval_bytes=self.config.index_interval_bytes,
             now_ms=now_ms,
+            reserved_bytes=self.config.segment_bytes if self.config.preallocate else 0,
         )
         self._segments.add(segment)
         self._durability.name_added()
         return segment
+
+    def _take_snapshot(self) -> None:
+        snapshot = self._snapshots.take(self.producers)
+        if snapshot is not None:
+            self._durability.file_changed(snapshot)
 
     # Reading
 
@@ -534,16 +540,32 @@ class SegmentedLog:
         plan.work()
         self.commit_flush(plan)
 
+    def save(self) -> bool:
+        """Write to files, unsynced, what only memory holds: what is needed for the log to be believed when it
+        is opened again. Gives whether there is anything to sync.
+        """
+        self._stop_job()
+        if not self._segments:
+            return False
+        self._save_epochs()
+        if self._segments[-1].trim():
+            self._durability.file_changed(self._segments[-1].log_path)
+        for segment in self._segments:
+            for path in segment.save_indexes():
+                self._durability.file_changed(path)
+        if len(self.producers) or len(self._snapshots):
+            self._take_snapshot()
+        return self._durability.is_behind(self.log_end_offset)
+
+    def all_is_synced(self) -> None:
+        """Everything that was written to any file of the log is on the device."""
+        self._durability.all_is_synced(self.log_end_offset)
+
     def close(self, *, clean: bool) -> None:
         self._stop_job()
         try:
-            if clean and self._segments:
-                self._save_epochs()
+            if clean and self.save():
                 self.flush()
-                for segment in self._segments:
-                    segment.save_indexes(sync=True)
-                if len(self.producers) or len(self._snapshots):
-                    self._snapshots.take(self.producers, sync=True)
         finally:
             for segment in self._segments:
                 segment.close()

@@ -295,9 +295,17 @@ def _recover_segment(segment: Segment, checked: "_Checked", shared: Shared, reco
     segment.rebuild_indexes(iter(checked))
     cut = segment.size - checked.end
     if cut:
-        log.warning("segment %s %s; truncated", segment.log_path, checked.why)
-        if checked.end_offset < recovery_point or holds_a_batch(segment, checked.end):
-            keep_tail(segment, checked.end, shared.files)
+        # Fewer may be the beginning of a batch.
+        are_zeros = cut >= HEADER_SIZE and segment.are_zeros_behind(checked.end)
+        if are_zeros and checked.is_complete:
+            log.info(
+                "segment %s ends at byte %d; zeros behind that are cut off", segment.log_path, checked.end
+            )
+            cut, checked.why = 0, ""
+        else:
+            log.warning("segment %s %s; truncated", segment.log_path, checked.why)
+            if not are_zeros and (checked.end_offset < recovery_point or holds_a_batch(segment, checked.end)):
+                keep_tail(segment, checked.end, shared.files)
         segment.cut(checked.end)
     segment.end_offset = checked.end_offset
     if checked.has_control:
@@ -321,6 +329,13 @@ class _Checked:
         self.why = ""
         self.has_control = False
         """Whether there is a control batch among them."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the next segment, if there is one, goes on where this one ended: where zeros lie between,
+        they are no batches that were lost.
+        """
+        return self._end_at in (MAX_OFFSET, self.end_offset)
 
     def __iter__(self) -> Iterator[Place]:
         segment = self._segment

@@ -25,6 +25,7 @@ from .places import Place, read, walk
 from .shared import Shared
 from .time_index import NO_TIMESTAMP
 from .transaction_file import TransactionFile
+from .zeros import are_zeros
 
 READERS_REMEMBERED = 16
 """Of so many reads it is kept where the next one begins: of readers who go on from where they were."""
@@ -52,6 +53,7 @@ class Segment:
         size: int = 0,
         end_offset: int | None = None,
         has_aborted: bool = False,
+        reserved_bytes: int = 0,
     ) -> None:
         self.base_offset = base_offset
         self.end_offset = base_offset if end_offset is None else end_offset
@@ -68,6 +70,8 @@ class Segment:
             self.path(file_names.TRANSACTION_INDEX), base_offset, shared.files, exists=has_aborted
         )
         self._torn = False
+        self._reserved_bytes = reserved_bytes
+        """How long its file is made before the first append; zeros behind `size` until it is trimmed."""
         self._end_is_known = end_offset is None
         """Whether it is known that `size` ends before the next segment begins."""
         self.overlaps = False
@@ -80,11 +84,23 @@ class Segment:
 
     @classmethod
     def new(
-        cls, directory: str, base_offset: int, shared: Shared, *, index_interval_bytes: int, now_ms: int
+        cls,
+        directory: str,
+        base_offset: int,
+        shared: Shared,
+        *,
+        index_interval_bytes: int,
+        now_ms: int,
+        reserved_bytes: int = 0,
     ) -> "Segment":
-        """A segment that begins empty; its file is made at the first append."""
+        """A segment that begins empty; its file is made at the first append, `reserved_bytes` long."""
         segment = cls(
-            directory, base_offset, shared, index_interval_bytes=index_interval_bytes, created_ms=now_ms
+            directory,
+            base_offset,
+            shared,
+            index_interval_bytes=index_interval_bytes,
+            created_ms=now_ms,
+            reserved_bytes=reserved_bytes,
         )
         segment._indexes = Indexes.empty(base_offset)
         segment._torn = True  # whatever a file of that name holds does not count
@@ -192,22 +208,22 @@ class Segment:
         ):
             raise StorageError(f"{self.path(file_names.TIME_INDEX)} is not the index of its log")
 
-    def save_indexes(self, *, sync: bool = False) -> list[str]:
+    def save_indexes(self) -> list[str]:
         """Write the indexes to their files, the largest timestamp included, if they have changed; gives the
-        paths of both, which must be synced before nobody looks at the segment any more, unless they were.
+        files that were written, which must be synced before nobody looks at the segment any more.
         """
-        self.transactions.save(sync=sync)
+        saved = [self.transactions.path] if self.transactions.save() else []
         indexes = self._indexes
-        if indexes is None or (indexes.is_saved and not indexes.unindexed_bytes):
-            return []
+        if indexes is None or not indexes.has_changed:
+            return saved
         indexes.end()
-        saved = []
         with storing("writing the indexes of", self._file.path):
             for suffix, data in indexes.files():
                 # In place: an index that a crash leaves half written is seen to be wrong, and is built again.
                 # But one that lacks whole entries at its end may look right.
-                self._files.write_in_place(self.path(suffix), data, sync=sync)
-                saved.append(self.path(suffix))
+                path = self.path(suffix)
+                self._files.write_in_place(path, data, sync=False)
+                saved.append(path)
         indexes.is_saved = True
         return saved
 
@@ -238,9 +254,10 @@ class Segment:
         self.take_in(batches)
 
     def make_file(self) -> None:
-        """Make the segment's file now, though there is nothing in it yet."""
+        """Make the segment's file now, though there is nothing in it yet, nor room reserved for it."""
         if self._torn:
-            self._cut_back()
+            self._cut_back(reserve=False)
+            self._torn = self._reserved_bytes > 0
 
     def writable(self) -> FileSlice:
         """The file, held open for a write behind the segment's end; nothing lies there."""
@@ -266,9 +283,10 @@ class Segment:
         """Batches have been written at the end: from now on they count."""
         position = self.size
         last_offset = self.end_offset
+        indexes = self._indexes or self.indexes
         if position == 0:
             self._first_timestamp = max(placed[4] for placed in batches)
-        indexes = self._indexes or self.indexes
+            indexes.is_saved = False
         for _, size, _, last_offset, max_timestamp, _ in batches:
             # As `Indexes.add`, without the call.
             if max_timestamp > indexes.max_timestamp:
@@ -280,13 +298,31 @@ class Segment:
         self.size = position
         self.end_offset = last_offset + 1
 
-    def _cut_back(self) -> None:
-        with storing("cutting back", self._file.path):
-            if self.size or self._file.is_open:
-                self._shared.files.truncate(self._file.descriptor(create=True), self.size)
+    def _cut_back(self, *, reserve: bool = True) -> None:
+        files, file = self._shared.files, self._file
+        with storing("cutting back", file.path):
+            if self.size or file.is_open:
+                files.truncate(file.descriptor(create=True), self.size)
             else:
-                self._file.open_empty()
+                file.open_empty()
+        if reserve and self._reserved_bytes > self.size:
+            with storing("reserving room for", file.path):
+                try:
+                    files.reserve(file.descriptor(), self._reserved_bytes)
+                except OSError:
+                    files.truncate(file.descriptor(), self.size)
+                    raise
         self._torn = False
+
+    def trim(self) -> bool:
+        """Give room back that was reserved and not used: nothing is appended any more. Whether there was any
+        (Kafka: FileRecords.trim).
+        """
+        reserved, self._reserved_bytes = self._reserved_bytes, 0
+        if not reserved or (self._torn and not self.size):  # perhaps it has no file yet
+            return False
+        self._cut_back()
+        return True
 
     # Reading
 
@@ -309,10 +345,15 @@ class Segment:
         if self._end_is_known:
             return
         self._end_is_known = True
-        size = size_before_next(self._files, self, self._file) if self.size else 0
-        if size < self.size:
-            self.size, self.overlaps = size, True
-            self._torn = True  # if it should come to be appended to
+        if self.size:
+            size, self.overlaps = size_before_next(self._files, self, self._file)
+            if size < self.size:
+                self.size = size
+                self._torn = True  # if it should come to be appended to
+
+    def are_zeros_behind(self, position: int) -> bool:
+        """Whether nothing but zeros lies from `position` on."""
+        return are_zeros(self._file, position, self.size)
 
     def take_whole(self) -> None:
         """The whole file counts, whatever the next segment has: recovery is about to decide."""
@@ -416,6 +457,7 @@ class Segment:
         """Cut off from where `place`'s batch begins (None: nowhere), and become the one appended to."""
         self._following.clear()
         self._newest = None
+        self._reserved_bytes = 0
         indexes = self.indexes
         if place is None and self.overlaps:
             self._cut_back()
@@ -432,7 +474,7 @@ class Segment:
 
     def cut(self, size: int) -> None:
         """Keep the first `size` bytes, up to which the indexes have been built. Nobody reads yet."""
-        self.size = size
+        self.size, self._reserved_bytes = size, 0
         self._cut_back()
 
     def sync(self) -> None:

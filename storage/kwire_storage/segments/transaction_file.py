@@ -86,13 +86,14 @@ class TransactionFile:
         if index is not None and index.truncate(offset):
             self._unsaved = True
 
-    def save(self, *, sync: bool = False) -> None:
-        """Write it to its file, if it has changed."""
+    def save(self) -> bool:
+        """Write it to its file, if it has changed; gives whether it had."""
         if not self._unsaved or self._index is None:
-            return
+            return False
         with storing("writing", self.path):
             if len(self._index):
-                self._files.write_in_place(self.path, self._index.encode(), sync=sync)
+                self._files.write_in_place(self.path, self._index.encode(), sync=False)
             else:
                 self._files.remove(self.path)
         self._unsaved = False
+        return True
