@@ -12,6 +12,7 @@ from .engine import FlushJob, LogConfig, PartitionLog
 
 if TYPE_CHECKING:
     from .deletions import SweepJob
+    from .dormant import LookJob
     from .folder import Folder
     from .log_moves import LogMoves
 
@@ -94,6 +95,10 @@ class LogDirectories(Protocol):
 
     def release(self) -> list[tuple[str, int]]:
         """Let go of the logs that are open in directories that have failed; gives their partitions."""
+        ...
+
+    def plan_look(self, topic: str, partition: int) -> "LookJob | None":
+        """A look at a log from outside; None where it is open, or out of reach, or not on a disk."""
         ...
 
     def refuse_new(self, why: str) -> None:

@@ -17,6 +17,7 @@ Rules
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from . import checkpoints, uuids
@@ -47,6 +48,9 @@ from .segments.log import SegmentedLog
 from .segments.shared import Shared
 from .tail import TailBudget
 from .write_pressure import WritePressure
+
+if TYPE_CHECKING:
+    from .dormant import LookJob
 
 __all__ = ["ForeignDirectory", "LockedError", "LogDirs"]
 
@@ -121,6 +125,20 @@ class LogDirs:
         """Whether the metadata log lies in a directory that does not work."""
         home = self._found.get(METADATA_LOG)
         return home is not None and not home.is_online
+
+    def plan_look(self, topic: str, partition: int) -> "LookJob | None":
+        key = topic, partition
+        directory = self._found.get(key)
+        if directory is None or not directory.is_online or key in self._open:
+            return None
+        from .dormant import LookJob  # serving does not need it to start
+
+        return LookJob(
+            directory.files,
+            directory.file(file_names.partition_directory(*key)),
+            directory.log_start_offsets.get(key),
+            directory.cleaner_offsets.get(key),
+        )
 
     def refuse_new(self, why: str) -> None:
         for directory in self._directories.online:

@@ -35,6 +35,9 @@ class MemoryDirs:
     def release(self) -> list[tuple[str, int]]:
         return []
 
+    def plan_look(self, topic: str, partition: int) -> None:
+        return None
+
     def refuse_new(self, why: str) -> None:
         pass
 
