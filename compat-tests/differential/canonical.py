@@ -35,7 +35,6 @@ _ADDRESSES = {"advertised.listeners", "controller.quorum.voters", "listeners", "
 _NAMES = ("name", "topic", "group_id", "transactional_id", "resource_name")
 _KEYS = (
     *_NAMES,
-    "topic_name",
     "resource_type",
     "topic_id",
     "partition_index",
@@ -44,6 +43,7 @@ _KEYS = (
     "node_id",
     "broker_id",
     "producer_id",
+    "topic_name",
 )
 # Kafka takes these from hash maps, so that their order means nothing and changes from run to run.
 _UNORDERED = {
@@ -79,7 +79,7 @@ class Canonical:
         """Port -> node; a node alone is 0."""
         self._api = ""
         self._labels: dict[tuple[str, object], str] = {}
-        self.names: dict[str, str] = {}
+        self.names: dict[str | UUID, str] = {}
         """What a case has found by its properties -> label: directories, say."""
 
     def of(self, api: str, answer: Fields) -> Any:
@@ -99,6 +99,8 @@ class Canonical:
             if name == "results" and self._api == "DescribeLogDirs":
                 return sorted(items, key=lambda item: str(item["log_dir"]))
             return sorted(items, key=_key) if (self._api, name) in _UNORDERED else items
+        if isinstance(value, UUID) and value in self.names:
+            return self.names[value]
         if isinstance(value, UUID):
             return self._label("id", value) if value.int else "no id"
         if isinstance(value, bytes | bytearray | memoryview):

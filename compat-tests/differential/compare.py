@@ -177,6 +177,10 @@ ALLOWED = [
         "an empty log that Kafka has moved has forgotten its leader's epoch, until something is appended",
         "empty partition",
     ),
+    *(
+        Allowed("FindCoordinator", "error_message", How.ANYTHING, "Kafka says nothing for people here", case)
+        for case in ("of groups", "of transactional ids")
+    ),
     Allowed("Metadata", "error_code", How.ANYTHING, _BUG, "zero id and no name"),
     *(
         Allowed("DescribeTopicPartitions", path, How.ANYTHING, _BUG, "empty name")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import requests
 from .batches import Batch
+from .canonical import error_names
 from .values import Fields
 
 if TYPE_CHECKING:
@@ -88,6 +89,44 @@ def _throttled(scene: Scene, bytes_a_second: str = "1") -> None:
     scene.take("settled")
 
 
+def _refused(scene: Scene, topic: str = "topic") -> None:
+    """`refused(topic)`: a write that finds out that the disk fails. How it is refused is Kafka's luck: with
+    UNKNOWN_SERVER_ERROR where it is an index, which is mapped into memory, that finds out.
+    """
+    answer = scene.ask("Produce", requests.produce(topic=f"{{{topic}}}"))
+    if not error_names(answer):
+        raise AssertionError("the disk has not failed")
+
+
+def _unled(scene: Scene, topic: str = "topic", partition: str = "0") -> None:
+    """`unled(topic,partition)`: wait until the cluster knows that nobody leads it."""
+    wanted = requests.metadata(f"{{{topic}}}", auto_create=False)
+
+    def is_so(answer: Fields) -> bool:
+        found = {each["partition_index"]: each["leader_id"] for each in answer["topics"][0]["partitions"]}
+        return found[int(partition)] == -1
+
+    scene.until("Metadata", wanted, is_so)
+
+
+def _led(scene: Scene, topic: str = "topic", partition: str = "0") -> None:
+    """`led(topic,partition)`: wait until its leader answers."""
+    wanted = requests.list_offsets(-1, topic=f"{{{topic}}}", partition=int(partition))
+    scene.until("ListOffsets", wanted, lambda answer: not error_names(answer))
+
+
+def _undone(scene: Scene, topic: str = "topic") -> None:
+    """`undone(topic)`: wait until a topic that was deleted is unknown."""
+    wanted = requests.metadata(f"{{{topic}}}", auto_create=False)
+    scene.until("Metadata", wanted, lambda answer: "UNKNOWN_TOPIC_OR_PARTITION" in error_names(answer))
+
+
+def _identity(scene: Scene, name: str) -> None:
+    """`identity(name)`: {producer} and {epoch} of the transactional id {name}."""
+    answer = scene.must("InitProducerId", requests.init_producer_id(f"{{{name}}}"))
+    scene.variables["producer"], scene.variables["epoch"] = answer["producer_id"], answer["producer_epoch"]
+
+
 def _paths(scene: Scene) -> list[str]:
     answer = scene.must("DescribeLogDirs", {"topics": []})
     return [result["log_dir"] for result in answer["results"]]
@@ -107,5 +146,7 @@ def _found(answer: Fields) -> Iterator[tuple[str, bool]]:
 
 STEPS: dict[str, Callable[..., Any]] = {
     "directories": _directories, "lies": _lies, "moves": _moves, "moved": _moved, "arrives": _arrives,
-    "is_moving": _is_moving, "named": _named, "bulky": _bulky, "vanishes": _vanishes, "throttled": _throttled,
+    "is_moving": _is_moving, "named": _named, "bulky": _bulky, "vanishes": _vanishes,
+    "refused": _refused,
+    "unled": _unled, "led": _led, "undone": _undone, "identity": _identity, "throttled": _throttled,
 }  # fmt: skip

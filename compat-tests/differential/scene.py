@@ -53,8 +53,7 @@ class Scene:
         self.name = f"d-{tag}"
         self.bootstrap = bootstrap
         self._connections: dict[str, Connection] = {}
-        main = self.connection()
-        self.canonical = Canonical(self.name, main.host, {main.port: 0})
+        self.forget_labels()
         self.variables: dict[str, Any] = {
             "topic": f"{self.name}-topic",
             "other": f"{self.name}-other",
@@ -88,6 +87,11 @@ class Scene:
         if name not in self._connections:
             self._connections[name] = Connection(self.bootstrap)
         return self._connections[name]
+
+    def forget_labels(self) -> None:
+        """Number ids from 1 again, as if nothing had been answered yet."""
+        main = self.connection()
+        self.canonical = Canonical(self.name, main.host, {main.port: 0})
 
     def take(self, given: str) -> None:
         """Do the steps of `given`, in order."""

@@ -35,6 +35,7 @@ from kwire.broker.housekeeping import Housekeeping
 from kwire.broker.log_settings import log_config, produce_rules
 from kwire.broker.moving_logs import MovingLogs
 from kwire.broker.node import Node
+from kwire.broker.reconfiguring import Reconfiguring
 from kwire.broker.recovering import Opening, found_logs, recover
 from kwire.broker.replica_selection import replica_selector
 from kwire.coordinators.metadata.image import ClusterImage, TopicImage
@@ -103,6 +104,7 @@ class Cluster:
         )
         self.moving = MovingLogs(self)
         self.housekeeping.wake_due = self._wake_due
+        self.reconfiguring = Reconfiguring(config, lambda: self.image, self._known, self._reconfigure)
         self.cleaner = self._cleaner()
 
     # -- what there is
@@ -237,6 +239,7 @@ class Cluster:
         await self._recover()
         nursery.start_soon(self.failed_directories.watch)
         nursery.start_soon(self.moving.run)
+        nursery.start_soon(self.reconfiguring.run)
         self.groups.start(nursery)
         self.transactions.start(nursery)
         start_tasks(self, nursery)
@@ -359,7 +362,7 @@ class Cluster:
         """Follows the image: leaders, settings, and the end of topics. Called at once after each change."""
         if old.configs is not new.configs:
             self._rules.clear()
-            self._reconfigure(old, new)
+            self.reconfiguring.image_changed(old, new)
         if old.topics is new.topics:
             return
         for name in new.changed_topics:
@@ -377,16 +380,18 @@ class Cluster:
                 if partition is not None:
                     partition.follow(state, min_isr=min_isr)
 
-    def _reconfigure(self, old: ClusterImage, new: ClusterImage) -> None:
-        for (name, index), partition in self._partitions.items():
-            before = topic_config(old, self.config, name)
-            after = topic_config(new, self.config, name)
-            if before != after:
-                partition.log.configure(log_config(after, self.config))
+    def _reconfigure(self, topic: TopicImage, before: TopicConfig, after: TopicConfig) -> int:
+        """Has a topic's open partitions follow its settings; gives how many partitions were looked at."""
+        config = log_config(after, self.config)
+        for index in range(len(topic.partitions)):
+            partition = self._partitions.get((topic.name, index))
+            if partition is not None:
+                partition.log.configure(config)
                 self._flush_by(partition, after)
-                state = new.partition(name, index)
+                state = self.image.partition(topic.name, index)
                 if state is not None and before.min_insync_replicas != after.min_insync_replicas:
                     partition.follow(state, min_isr=after.min_insync_replicas)
+        return len(topic.partitions)
 
     def _flush_by(self, partition: Partition, topic: TopicConfig) -> None:
         """Takes over when the topic wants its records on the device."""

@@ -72,7 +72,7 @@ class Shards(Generic[M]):
 
     `machinery()` gives what makes a machine, and the format of its records; it is called with the first
     shard. `deliver(led, message)` takes the messages of machines, and must not call the shard back.
-    `unavailable` is what is answered while the topic or the partition is not there. Shards load one at a
+    `unavailable` is what is answered while the topic is not there. Shards load one at a
     time.
     """
 
@@ -169,10 +169,10 @@ class Shards(Generic[M]):
     def led_for(self, node_id: int, key: str) -> tuple[Led, Shard[M]] | Refused:
         """As `shard`, and the partition that it is on."""
         index = self.partition_of(key)
-        partition = None if index is None else self._partition(index)
-        if index is None or partition is None:
+        if index is None:
             return self._unavailable
-        if partition.leader_id != node_id:
+        partition = self._partition(index)
+        if partition is None or partition.leader_id != node_id:
             return Refused(ErrorCode.NOT_COORDINATOR)
         return self._current(index, partition)
 

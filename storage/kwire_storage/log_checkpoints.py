@@ -69,10 +69,11 @@ class LogCheckpoints:
 
     def write_steps(self) -> Iterator[None]:
         """Write all of it, a millisecond's work or so at a time. Raises StorageError."""
-        for count, (key, opened) in enumerate(list(self._open.items())):
+        for count, key in enumerate(list(self._open)):
             if not count % LOGS_A_STEP:
                 yield
-            if self._open.get(key) is opened:
+            opened = self._open.get(key)
+            if opened is not None:
                 self.note(key, opened)
         for key, directory, copied in self._copies():
             self.note(key, Placed(directory, UUID(int=0), copied))

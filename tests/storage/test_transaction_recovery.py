@@ -1,11 +1,6 @@
 """What a log knows of transactions comes back after a clean stop, a kill, a power cut and damaged files."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +13,7 @@ from kwire_storage.transaction_index import ENTRY_BYTES, AbortedTransaction
 
 from tests.storage.batches import batch, fill, marker
 from tests.storage.disks import TOPIC_ID, ForgetfulDisk, UnreadableDisk, uuids
+from tests.storage.killed import kill_after
 
 SMALL = LogConfig(segment_bytes=400, index_interval_bytes=60)
 LARGE = LogConfig()
@@ -395,20 +391,7 @@ KILLED = """
 def test_after_a_kill_every_abort_is_known_and_what_was_open_is_open(
     tmp_path: Path, acknowledged: int
 ) -> None:
-    root = Path(__file__).parents[2]
-    search = os.pathsep.join(str(root / name) for name in ("", "codecs", "storage"))
-    with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path)],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": search},
-        text=True,
-    ) as writer:
-        assert writer.stdout is not None
-        for _ in range(acknowledged):
-            behind = int(writer.stdout.readline())
-        writer.send_signal(signal.SIGKILL)
-        rest = writer.stdout.read().split("\n")[:-1]
-        behind = int(rest[-1]) if rest else behind
+    behind = kill_after(acknowledged, KILLED, tmp_path)
     dirs, log = open_log(tmp_path)
     assert not dirs.was_clean
     assert log.producers.first_undecided_offset == 0

@@ -159,6 +159,8 @@ class ClusterImage:
     """The topics that were made, changed or deleted between the image that this one was made from and this
     one, each once: whoever follows the images need not look through all of them.
     """
+    changed_configs: tuple[ResourceKey, ...] = field(default=(), compare=False, repr=False)
+    """What had a config set or taken away between these two, likewise; but for topics that were deleted."""
     memo: dict[Hashable, object] = field(default_factory=dict, compare=False, repr=False)
     """Values derived from `configs` alone; shared by images for as long as `configs` is the same mapping."""
 

@@ -27,9 +27,6 @@ from .time_index import NO_TIMESTAMP
 from .transaction_file import TransactionFile
 from .zeros import are_zeros
 
-READERS_REMEMBERED = 16
-"""Of so many reads it is kept where the next one begins: of readers who go on from where they were."""
-
 log = logging.getLogger("kwire.storage")
 
 
@@ -79,7 +76,7 @@ class Segment:
         self._newest: tuple[int, int] | None = None
         """What `newest_ms` found, and the size that the segment had then."""
         self._first_timestamp: int | None = None
-        self._following: dict[int, Place] = {}
+        self.following: dict[int, Place] = {}
         """What some reads came upon and had no room for, by the base offset: what readers ask for next."""
 
     @classmethod
@@ -374,49 +371,6 @@ class Segment:
         places = index_use.places_from(self, offset)
         return next((place for place in places if place.last_offset >= offset), None)
 
-    def extent(self, offset: int, max_bytes: int, limit: int) -> tuple[Place, int] | None:
-        """The first batch that ends at or after `offset`, and where whole batches from it on end that take
-        at most `max_bytes` and lie below the offset `limit`: the batch's own position when it does not fit
-        itself.
-
-        None when the segment has no such batch.
-        """
-        if offset >= self.end_offset:
-            return None
-        first = self._following.get(offset)
-        if first is not None:
-            places = self.places(first.end)
-        else:
-            places = index_use.places_from(self, offset)
-            first = next((place for place in places if place.last_offset >= offset), None)
-            if first is None:
-                return None
-        farthest = first.position + max_bytes
-        end = first.position
-        if first.last_offset >= limit or first.end > farthest:
-            return first, end
-        if farthest >= self.size and limit >= self.end_offset:
-            return first, self.size
-        end = first.end
-        # An index entry below both bounds says where to go on looking.
-        offsets = self.indexes.offsets
-        known = min(offsets.position_at_or_before(farthest), offsets.lookup(limit))
-        if known > end and (behind := index_use.places_at(self, known)) is not None:
-            end = known
-            places = behind
-        for place in places:
-            if place.last_offset >= limit or place.end > farthest:
-                self._remember(place)
-                break
-            end = place.end
-        return first, end
-
-    def _remember(self, place: Place) -> None:
-        following = self._following
-        if len(following) == READERS_REMEMBERED and place.base_offset not in following:
-            del following[next(iter(following))]
-        following[place.base_offset] = place
-
     def bound_behind(self, part: FileSlice) -> int | None:
         """The offset of the first entry of the offset index behind a part of this file; None where there is
         none, -1 for a part of another file.
@@ -455,7 +409,7 @@ class Segment:
 
     def truncate(self, place: Place | None) -> None:
         """Cut off from where `place`'s batch begins (None: nowhere), and become the one appended to."""
-        self._following.clear()
+        self.following.clear()
         self._newest = None
         self._reserved_bytes = 0
         indexes = self.indexes
