@@ -363,6 +363,7 @@ class Cluster:
         if old.configs is not new.configs:
             self._rules.clear()
             self.reconfiguring.image_changed(old, new)
+            self.failed_directories.settings_changed()
         if old.topics is new.topics:
             return
         for name in new.changed_topics:

@@ -16,7 +16,7 @@ Rules
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -25,6 +25,7 @@ from .alike import AlikeFiles
 from .closing import close_all, close_clean
 from .deletions import Deletions, SweepJob
 from .directories import (
+    EVERY_DIRECTORY,
     DirectoryUsage,
     ExistingLog,
     FutureUsage,
@@ -125,6 +126,23 @@ class LogDirs:
         """Whether the metadata log lies in a directory that does not work."""
         home = self._found.get(METADATA_LOG)
         return home is not None and not home.is_online
+
+    def cordon(self, paths: Collection[str]) -> None:
+        every = {directory.path for directory in self._directories}
+        unknown = [path for path in paths if path not in every and path != EVERY_DIRECTORY]
+        if unknown:
+            log.warning(
+                "cordoned.log.dirs names %s, and the log directories are %s: what is none of them has no "
+                "effect",
+                ", ".join(unknown),
+                ", ".join(sorted(every)),
+            )
+        self._directories.cordoned = frozenset(every if EVERY_DIRECTORY in paths else every & set(paths))
+
+    @property
+    def cordoned(self) -> list[UUID]:
+        own = self._directories
+        return [each.directory_id for each in own.online if each.path in own.cordoned]
 
     def plan_look(self, topic: str, partition: int) -> "LookJob | None":
         key = topic, partition
@@ -414,7 +432,8 @@ class LogDirs:
                 total, usable = directory.files.disk_space(directory.path)
         except StorageError:
             return DirectoryUsage(directory.path, -1, -1, [], is_offline=True)
-        return DirectoryUsage(directory.path, total, usable, logs, futures=futures)
+        is_cordoned = directory.path in self._directories.cordoned
+        return DirectoryUsage(directory.path, total, usable, logs, futures=futures, is_cordoned=is_cordoned)
 
     def release(self) -> list[Partition]:
         """Let go of what is open in directories that are offline; gives the partitions that were."""
