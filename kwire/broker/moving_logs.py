@@ -2,8 +2,9 @@
 ReplicaManager.alterReplicaLogDirs, ReplicaAlterLogDirsThread).
 
 Rules
-- A log is copied a megabyte at a time, those that move in turn; disks are waited for in threads. It is used
-  as ever meanwhile, but it is not compacted, and at the very end clients' appends wait for some milliseconds.
+- A log is copied a megabyte at a time, those that move in turn, no faster than the limit of its broker says;
+  disks are waited for in threads. It is used as ever meanwhile, but it is not compacted, and at the very end
+  clients' appends wait for some milliseconds.
 - Once the copy has all, and is on the device, it is written down in the metadata that the replica lies there,
   then the copy takes the log's place: a start that finds both knows which of them counts.
 - A move that fails is named in the log and called off, but for want of room: then it is tried again. One that
@@ -21,6 +22,7 @@ import trio
 from kwire_codecs.errors import ErrorCode
 from kwire_storage.engine import DirectoryOffline, DiskFull, StorageError
 
+from kwire.coordinators.metadata.image import ResourceType
 from kwire.partitions.threads import run_in_thread, sync_in_thread, write_in_thread
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ logger = logging.getLogger("kwire.broker")
 
 AGAIN_MS = 5_000
 """When a move is gone on with that found no room, or whose metadata could not be written."""
+LONGEST_WAIT_MS = 1_000
+LIMIT = "replica.alter.log.dirs.io.max.bytes.per.second"
 LONGEST_NAME = 255
 UNIQUE_CHARACTERS = 40
 """What a log's directory has behind its name while it is on its way."""
@@ -184,7 +188,8 @@ class MovingLogs:
                 if moving is not None:
                     await self._try(key, moving)
             if self._moving and not due:
-                await self._cluster.clock.sleep(AGAIN_MS)
+                soonest_ms = min(moving.not_before_ms for moving in self._moving.values())
+                await self._cluster.clock.sleep(max(1, min(soonest_ms - now_ms, LONGEST_WAIT_MS)))
 
     async def _resume(self) -> None:
         for node_id, directories in self._directories.items():
@@ -201,11 +206,12 @@ class MovingLogs:
                 if isinstance(partition, ErrorCode) or directory_id is None:
                     continue
                 try:
-                    await run_in_thread(moves.resume, *key, self._cluster.clock.now_ms())
+                    loaded = await run_in_thread(moves.load, *key, self._cluster.clock.now_ms())
+                    is_on = loaded is not None and moves.resume(*key, loaded)
                 except StorageError as error:
                     logger.error("going on with the move of %s failed: %s", partition, error)
                     continue
-                if moves.get(*key) is not None:
+                if is_on:
                     self._go_on(key, node_id, partition, moves, directory_id)
 
     def _is_current(self, key: PartitionKey, moving: _Moving) -> bool:
@@ -269,6 +275,24 @@ class MovingLogs:
             keep = self._is_current(key, moving)
         finally:
             moving.move.commit(written, keep=keep)
+        self._throttle(moving.node_id, job.size)
+
+    def _throttle(self, node_id: int, size: int) -> None:
+        """So much has been copied: a node's moves wait as long as its limit says."""
+        limit = self._limit(node_id)
+        if limit is not None:
+            until_ms = self._cluster.clock.now_ms() + size * 1000 // limit
+            for moving in self._moving.values():
+                if moving.node_id == node_id:
+                    moving.not_before_ms = max(moving.not_before_ms, until_ms)
+
+    def _limit(self, node_id: int) -> int | None:
+        """Bytes a second that a node may copy; None: as many as it can."""
+        for resource in (str(node_id), ""):
+            text = self._cluster.image.config(ResourceType.BROKER, resource).get(LIMIT)
+            if text is not None and text.isdecimal() and int(text) > 0:
+                return int(text)
+        return None
 
     async def _sync(self, moving: _Moving) -> None:
         copied = moving.move.future
@@ -293,7 +317,7 @@ class MovingLogs:
                     await partition.flushing.idle()
                 elif move.future.recovery_point < partition.log.recovery_point:
                     await self._sync(moving)
-                else:
+                elif move.is_caught_up:
                     break
             else:
                 return

@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from . import checkpoints, uuids
+from . import uuids
 from .alike import AlikeFiles
 from .closing import close_all, close_clean
 from .deletions import Deletions, SweepJob
@@ -63,7 +63,7 @@ def _nothing() -> None:
 
 
 class LogDirs:
-    """The directories of one node. `LogDirectories` in engine.py says what the methods do.
+    """The directories of one node. `LogDirectories` says what the methods do.
 
     Opening raises LockedError, ForeignDirectory or StorageError; each says what to do. `cluster_id` None
     takes the one that is there, or a new one. Ids come from `new_uuid`.
@@ -422,18 +422,12 @@ class LogDirs:
         futures: dict[LogDirectory, list[FutureUsage]] = {directory: [] for directory in self._directories}
         for directory, future in self.moves.usage():
             futures[directory].append(future)
-        return [self._usage_of(each, logs[each], futures[each]) for each in self._directories]
-
-    def _usage_of(
-        self, directory: LogDirectory, logs: list[LogUsage], futures: list[FutureUsage]
-    ) -> DirectoryUsage:
-        try:
-            with storing("looking at", directory.path):
-                total, usable = directory.files.disk_space(directory.path)
-        except StorageError:
-            return DirectoryUsage(directory.path, -1, -1, [], is_offline=True)
-        is_cordoned = directory.path in self._directories.cordoned
-        return DirectoryUsage(directory.path, total, usable, logs, futures=futures, is_cordoned=is_cordoned)
+        return [
+            each.usage(logs[each], futures[each])._replace(
+                is_cordoned=each.path in self._directories.cordoned
+            )
+            for each in self._directories
+        ]
 
     def release(self) -> list[Partition]:
         """Let go of what is open in directories that are offline; gives the partitions that were."""
@@ -480,17 +474,12 @@ class LogDirs:
             if not self._close_logs(directory, in_it, together if clean and directory.is_online else None):
                 failed.add(directory)
         if clean:
+            epoch = broker_epoch if broker_epoch >= 0 else self.previous_broker_epoch
             for directory in self._directories.online:
                 try:
-                    for checkpoint in directory.checkpoints:
-                        if checkpoint.offsets or checkpoint.is_changed:
-                            checkpoint.write(sync=True)
+                    directory.save_checkpoints()
                     if directory not in failed:
-                        path = directory.file(file_names.CLEAN_SHUTDOWN)
-                        with storing("writing", path):
-                            epoch = broker_epoch if broker_epoch >= 0 else self.previous_broker_epoch
-                            data = checkpoints.encode_clean_shutdown(epoch)
-                            directory.files.write_file(path, data, sync=True)
+                        directory.mark_clean(epoch)
                 except StorageError as error:
                     log.error("%s", error)
         self._open.clear()

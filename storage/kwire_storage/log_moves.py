@@ -85,6 +85,13 @@ class Future:
         return self.directory.file(self.name)
 
 
+class Loaded(NamedTuple):
+    """A copy of an earlier run, and its log."""
+
+    future: Future
+    log: SegmentedLog
+
+
 class Retiring(NamedTuple):
     """What a log that was moved has left behind. `work`, in a thread, syncs the name of the new one."""
 
@@ -203,18 +210,32 @@ class LogMoves:
             raise
         return None
 
-    def resume(self, topic: str, partition: int, now_ms: int) -> None:
-        """Go on with what a stop has interrupted; in a thread, if it was not a clean one. The log is open."""
+    def load(self, topic: str, partition: int, now_ms: int) -> "Loaded | None":
+        """Open the copy of an open log, which a stop has interrupted, for `resume`: perhaps in a thread,
+        since it may have to be looked at whole. None, and it is set aside, where it is no copy of that log.
+        """
         key = topic, partition
         future, placed = self._futures[key], self._placed(key)
-        if future.topic_id != placed.topic_id or future.directory is placed.directory:
+        if future.directory is placed.directory or future.topic_id not in (None, placed.topic_id):
             log.warning("%s is no copy of %s", future.path, placed.log.directory)
             self._futures.pop(key)
             future.directory.logs -= 1
             self._set_aside(key, future.directory, future.name)
-            return
-        found = self._load(key, future, placed, now_ms)
+            return None
+        return Loaded(future, self._load(key, future, placed, now_ms))
+
+    def resume(self, topic: str, partition: int, loaded: "Loaded") -> bool:
+        """Go on with a move; False where it has been called off since."""
+        key = topic, partition
+        future, found = loaded
+        if self._futures.get(key) is not future:
+            found.remove_files()
+            return False
+        placed = self._placed(key)
+        if future.topic_id is None:  # a crash has left it without
+            make(future.directory, future.path, placed.topic_id, self._shared[future.directory].alike)
         future.move = LogMove(placed.log, found, lambda start: self._begin_log(key, future, start))
+        return True
 
     def _load(self, key: Partition, future: Future, placed: Placed, now_ms: int) -> SegmentedLog:
         directory, config = future.directory, placed.log.config

@@ -119,7 +119,7 @@ class LogMove:
         if lowest < future.log_end_offset:
             future.truncate_to(lowest)
         start, end = current.log_start_offset, current.log_end_offset
-        if future.log_end_offset > end:
+        if future.log_end_offset > end or future.log_start_offset > start:
             future = self._anew()
         found = current.read(max(future.log_end_offset, start), CHUNK_BYTES)
         if future.log_end_offset < min(start, found.first_base_offset):

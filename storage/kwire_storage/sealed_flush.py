@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from .engine import StorageError
 from .log_checkpoints import LOGS_A_STEP, Placed
 from .log_directory import LogDirectory, Partition
 from .segments.flush import FlushPlan
@@ -15,8 +16,12 @@ class SealedFlush:
         self.plans = plans
 
     def work(self) -> None:
-        for _, plan in self.plans:
-            plan.work()
+        for flushed, plan in self.plans:
+            try:
+                plan.work()
+            except StorageError:
+                if not flushed.is_left:  # else it was deleted or moved meanwhile
+                    raise
 
 
 def plan_sealed(

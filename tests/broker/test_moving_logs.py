@@ -12,10 +12,16 @@ from typing import Any
 import pytest
 import trio
 from kwire_codecs.apis.alter_replica_log_dirs import AlterReplicaLogDirs
+from kwire_codecs.apis.delete_topics import DeleteTopics
 from kwire_codecs.apis.describe_log_dirs import DescribeLogDirs
+from kwire_codecs.apis.incremental_alter_configs import IncrementalAlterConfigs
 from kwire_codecs.errors import ErrorCode
+from kwire_codecs.records import batch
+from kwire_codecs.records.batch import Record
 
+from kwire.broker.moving_logs import LIMIT
 from kwire.coordinators.metadata.directories import directory_of
+from kwire.coordinators.metadata.image import ResourceType
 from kwire.server.launch import Running
 from tests.broker_client import (
     Client,
@@ -27,6 +33,10 @@ from tests.broker_client import (
     serving,
 )
 from tests.handlers.data import records, values_in
+from tests.handlers.group_requests import commit_request, committed_errors, fetched
+from tests.handlers.group_requests import fetch_request as offsets_request
+from tests.handlers.three_nodes import place
+from tests.runtime.stepped_time import SteppedTime, settle
 from tests.storage.disks import BreakableDisk
 
 FINE = ErrorCode.NONE
@@ -115,6 +125,11 @@ class Bench:
             for found in result.topics
             for each in found.partitions
         )
+
+    async def lag(self, topic: str) -> int:
+        """How many offsets a log on its way lacks."""
+        [lag] = [lag for _, is_future, lag, _ in await self.described(topic) if is_future]
+        return lag
 
 
 @asynccontextmanager
@@ -267,8 +282,6 @@ async def test_deleting_the_topic_ends_its_move(tmp_path: Path) -> None:
 
 
 async def delete_topic(made: Bench, topic: str) -> None:
-    from kwire_codecs.apis.delete_topics import DeleteTopics
-
     answer = await made.client.ask(DeleteTopics.Request(topic_names=[topic], timeout_ms=1000), 5)
     assert not answer.responses[0].error_code
 
@@ -356,3 +369,81 @@ async def test_each_of_several_brokers_has_its_own_directories(tmp_path: Path) -
                 other = str(paths[1] / f"broker-{node_id % 3 + 1}")
                 [result] = (await client.ask(alter_request(t=other), 2)).results
                 assert result.partitions[0].error_code is ErrorCode.LOG_DIR_NOT_FOUND
+
+
+async def test_a_limit_is_kept_to(tmp_path: Path) -> None:
+    time = SteppedTime()
+    paths = [tmp_path / "one", tmp_path / "two"]
+    async with serving(data=paths, clock=time.clock) as running, connected(running) as client:
+        made = Bench(running, client, BreakableDisk(), [str(path) for path in paths])
+        await create_topic(running, "t")
+        await made.alter("t", made.paths[0])
+        for _ in range(4):
+            assert await made.produce("t", b"x" * 900_000) is FINE
+        asked = IncrementalAlterConfigs.Request.Resource
+        change = asked.Config(name=LIMIT, config_operation=0, value=str(900_000))
+        everyone = asked(resource_type=ResourceType.BROKER, resource_name="", configs=[change])
+        request = IncrementalAlterConfigs.Request(resources=[everyone], validate_only=False)
+        assert not (await client.ask(request, 1)).responses[0].error_code
+        assert await made.alter("t", made.paths[1]) is FINE
+        for left in (3, 2, 1, 0):
+            with trio.fail_after(5):
+                while (lag := await made.lag("t")) > left:
+                    pass
+            await settle()
+            assert (lag, await made.lag("t")) == (left, left)
+            await time.step(1001)
+        await made.until_moved("t", 1)
+
+
+async def test_offsets_of_a_group_can_be_moved(tmp_path: Path) -> None:
+    async with bench(tmp_path, offsets_topic_num_partitions="1") as made:
+        await create_topic(made.running, "t", 3)
+
+        async def commit(*offsets: int) -> None:
+            wanted = dict(enumerate(offsets))
+            answer = await made.client.ask(commit_request("g", 7, wanted, topic="t"), 7)
+            assert set(committed_errors(answer).values()) == {FINE}
+
+        await commit(1, 2, 3)
+        for number in (1, 0, 1):
+            await made.move("__consumer_offsets", number)
+            await commit(4, 5, 6)
+    async with bench(tmp_path, offsets_topic_num_partitions="1") as made:
+        assert made.place("__consumer_offsets") == 1
+        answer = await made.client.ask(offsets_request("g", 7, [0, 1, 2]), 7)
+        assert [offset for offset, _, _ in fetched(answer, 7).values()] == [4, 5, 6]
+
+
+async def test_a_log_on_its_way_is_not_compacted(tmp_path: Path) -> None:
+    async with bench(tmp_path, log_cleaner_enable="false") as made:
+        await create_topic(
+            made.running, "t", configs={"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0"}
+        )
+        await made.alter("t", made.paths[0])
+        partition: Any = made.running.cluster.partition("t", 0)
+        keyed = batch.build([Record(b"key", b"value", 1)])
+        for _ in range(4):
+            partition.log.roll(0)
+            answer = one_partition(await made.client.ask(produce_request("t", bytearray(keyed)), 9))
+            assert answer.error_code is FINE
+        with held(made, "t"):
+            assert await made.alter("t", made.paths[1]) is FINE
+            assert not await made.running.cluster.cleaner.clean_dirtiest()
+        await made.until_moved("t", 1)
+        partition.log.roll(0)
+        assert await made.running.cluster.cleaner.clean_dirtiest()
+
+
+async def test_a_replica_without_files_is_told_of_where_it_was_asked_for(tmp_path: Path) -> None:
+    paths = [tmp_path / "one", tmp_path / "two"]
+    async with serving(data=paths, brokers=3) as running:
+        await place(running, "t", (1, 2))
+        async with connected(running, 1) as client:
+            for number in (1, 0):
+                own = str(paths[number] / "broker-2")
+                [result] = (await client.ask(alter_request(t=own), 2)).results
+                assert result.partitions[0].error_code is FINE
+                answer = await client.ask(DescribeLogDirs.Request(topics=None), 4)
+                told = {each.log_dir: [topic.name for topic in each.topics] for each in answer.results}
+                assert [path for path, topics in told.items() if "t" in topics] == [own]

@@ -1,6 +1,8 @@
 """Moving a log from one directory to another, as the broker goes about it, without a loop."""
 
+import itertools
 from pathlib import Path
+from uuid import UUID
 
 from kwire_storage.engine import LogConfig
 from kwire_storage.files import Files
@@ -8,14 +10,22 @@ from kwire_storage.log_dirs import LogDirs
 from kwire_storage.moving import LogMove
 from kwire_storage.segments.log import SegmentedLog
 
-from tests.storage.disks import TOPIC_ID, uuids
+from tests.storage.disks import TOPIC_ID
 
 CONFIG = LogConfig(segment_bytes=400, index_interval_bytes=100)
 
 
+_numbers = itertools.count(1 << 100)
+
+
 def open_two(path: Path, files: Files | None = None) -> LogDirs:
-    """A node with the directories `one` and `two`."""
-    return LogDirs([str(path / "one"), str(path / "two")], node_id=1, new_uuid=uuids(), files=files)
+    """A node with the directories `one` and `two`; no id comes twice, also after a restart."""
+    return LogDirs(
+        [str(path / "one"), str(path / "two")],
+        node_id=1,
+        new_uuid=lambda: UUID(int=next(_numbers)),
+        files=files,
+    )
 
 
 def open_log(dirs: LogDirs, config: LogConfig = CONFIG) -> SegmentedLog:
@@ -70,7 +80,9 @@ def move_log(dirs: LogDirs, number: int = 1) -> SegmentedLog:
 def resume(dirs: LogDirs) -> LogMove:
     """What a start goes on with."""
     assert dirs.moves.interrupted() == [("topic", 0)]
-    dirs.moves.resume("topic", 0, 0)
+    loaded = dirs.moves.load("topic", 0, 0)
+    assert loaded is not None
+    assert dirs.moves.resume("topic", 0, loaded)
     move = dirs.moves.get("topic", 0)
     assert move is not None
     return move

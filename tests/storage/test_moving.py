@@ -9,8 +9,12 @@ import pytest
 from kwire_storage.checkpoints import decode_offsets
 from kwire_storage.directories import FutureUsage
 from kwire_storage.engine import StorageError
+from kwire_storage.files import Files
+from kwire_storage.inspection.decoders import decoder_for
+from kwire_storage.inspection.directory_check import DirectoryCheck
 from kwire_storage.log_dirs import LogDirs
 from kwire_storage.producer_state import Duplicate
+from kwire_storage.segments import file_names
 from kwire_storage.segments.log import SegmentedLog
 
 from tests.storage.batches import batch, fill, marker, offsets, read_all, retain
@@ -368,6 +372,22 @@ def test_a_topic_that_goes_before_the_old_place_does_takes_both(tmp_path: Path) 
     dirs.close(clean=False)
 
 
+def test_syncs_that_were_planned_before_the_move_harm_nobody(tmp_path: Path) -> None:
+    dirs = open_two(tmp_path)
+    log = open_log(dirs)
+    fill(log, 20)
+    move = begin(dirs)
+    while step(move):
+        pass
+    jobs = [job for job in dirs.plan_flushes() if job is not None]
+    finish(dirs)
+    for job in jobs:
+        job.work()
+        dirs.commit_flush(job)
+    dirs.checkpoint()
+    dirs.close(clean=False)
+
+
 def test_usage_tells_of_the_copy_and_how_much_is_missing(tmp_path: Path) -> None:
     dirs = open_two(tmp_path)
     log = open_log(dirs)
@@ -504,6 +524,37 @@ class TestAfterARestart:
         assert ends(tmp_path / "two") == ["stray"]
         dirs.close(clean=False)
 
+    def test_a_log_that_starts_lower_than_its_copy_is_copied_anew(self, tmp_path: Path, clean: bool) -> None:
+        dirs = open_two(tmp_path)
+        log = open_log(dirs)
+        fill(log, 20, each=2)
+        move = begin(dirs)
+        copy(move)
+        move.future.advance_log_start(15)
+        dirs.checkpoint()
+        dirs.close(clean=clean)
+        dirs = open_two(tmp_path)
+        log = open_log(dirs)
+        expected = seen(log)
+        copy(resume(dirs))
+        assert seen(finish(dirs)) == expected
+        assert expected[0] == 0
+        dirs.close(clean=False)
+
+    def test_one_that_is_called_off_while_it_is_opened_stays_so(self, tmp_path: Path, clean: bool) -> None:
+        dirs = open_two(tmp_path)
+        fill(open_log(dirs), 5)
+        copy(begin(dirs))
+        dirs.close(clean=clean)
+        dirs = open_two(tmp_path)
+        open_log(dirs)
+        loaded = dirs.moves.load("topic", 0, 0)
+        assert loaded is not None
+        dirs.moves.cancel("topic", 0)
+        assert not dirs.moves.resume("topic", 0, loaded)
+        assert ends(tmp_path / "two") == ["delete"]
+        dirs.close(clean=False)
+
 
 class TestTornSwap:
     """Two places of one log, or none: what a start makes of it."""
@@ -580,3 +631,39 @@ class TestTornSwap:
         assert dirs.directory_of("topic", 0) is None
         assert ends(tmp_path / "two") == ["future"]
         dirs.close(clean=False)
+
+
+class TestInspected:
+    """`kwire log verify` and `dump` know a log on its way."""
+
+    def copied(self, path: Path) -> Path:
+        """Where it is."""
+        dirs = open_two(path)
+        write_all_kinds(open_log(dirs))
+        copy(begin(dirs))
+        dirs.close(clean=True)
+        [future] = (path / "two").glob("*-future")
+        return future
+
+    def test_nothing_is_wrong_with_it_and_it_is_named(self, tmp_path: Path) -> None:
+        future = self.copied(tmp_path)
+        check = DirectoryCheck(Files(), records=True)
+        found = list(check.run([str(tmp_path / "one"), str(tmp_path / "two")]))
+        assert [(each.path, each.is_note) for each in found] == [(str(future), True)]
+        assert "on its way" in str(found[0])
+        assert check.summary.partitions == 2
+        assert list(DirectoryCheck(Files()).run([str(future)])) == []
+
+    def test_what_is_wrong_with_it_is_told(self, tmp_path: Path) -> None:
+        future = self.copied(tmp_path)
+        segment = future / f"{0:020}.log"
+        data = bytearray(segment.read_bytes())
+        data[70] ^= 1
+        segment.write_bytes(data)
+        for path in (tmp_path / "two", future):
+            found = [each for each in DirectoryCheck(Files()).run([str(path)]) if not each.is_note]
+            assert [(each.path, each.position) for each in found] == [(str(segment), 0)]
+
+    def test_its_records_are_decoded_by_its_topic(self) -> None:
+        name = file_names.future_directory("__consumer_offsets", 7, UUID(int=5))
+        assert decoder_for(name) == "offsets"

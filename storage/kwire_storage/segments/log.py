@@ -86,6 +86,8 @@ class SegmentedLog:
         self._size_bytes = self._segments.size_bytes
         self.lowest_end_offset = self.log_end_offset
         """The lowest that `truncate_to` has brought the end to since whoever copies the log set this."""
+        self.is_left = False
+        """Whether its files are somebody else's business now: its directory is removed, or moved."""
         self._tail = BatchBlocks()
         self._tails = shared.tails
         self._room: Room | None = None
@@ -470,6 +472,7 @@ class SegmentedLog:
 
     def remove_files(self) -> None:
         """Let go of all files, without writing anything more: the directory is about to be removed."""
+        self.is_left = True
         if self._job is not None:
             self._job.stop()
             self._job = None
