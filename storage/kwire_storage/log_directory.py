@@ -21,7 +21,7 @@ from .files import Files, storing
 from .offset_checkpoints import OffsetCheckpoint, Partition
 from .segments import file_names
 
-__all__ = ["ForeignDirectory", "LockedError", "LogDirectory", "Partition"]
+__all__ = ["METADATA_LOG", "ForeignDirectory", "LockedError", "LogDirectory", "Partition"]
 
 log = logging.getLogger("kwire.storage")
 
