@@ -98,6 +98,10 @@ class FailedDirectories:
             self._made.setdefault(node_id, {})[topic.name, state.index] = None
             self._something_new.set()
 
+    def settings_changed(self) -> None:
+        """Other directories may be cordoned now."""
+        self._something_new.set()
+
     async def watch(self) -> None:
         """Follows what fails and what is made."""
         while True:
@@ -131,5 +135,6 @@ class FailedDirectories:
             await self._controller.assign_directories(node_id, some)
             for key in some:
                 made.pop(key, None)
+        await self._controller.cordon(node_id)
         # Those that have failed meanwhile come next: nobody is without a leader before he is out of reach.
         await self._controller.directories_failed(node_id, working)
