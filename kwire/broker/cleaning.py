@@ -13,13 +13,11 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import trio
-from kwire_storage.cleaner.job import CleaningResult
 from kwire_storage.compaction import Compaction
 from kwire_storage.engine import StorageError
-from kwire_storage.memory_compaction import CleaningInMemory
 from kwire_storage.segments.compaction import CleaningResources
 
 from kwire.coordinators.metadata.topic_configs import TopicConfig
@@ -28,6 +26,9 @@ from kwire.partitions.partition import Partition
 from kwire.partitions.threads import run_in_thread
 
 from .cleaning_process import CleaningFailed, CleaningWorker
+
+if TYPE_CHECKING:
+    from kwire_storage.cleaner.job import CleaningResult
 
 logger = logging.getLogger("kwire.broker")
 
@@ -182,6 +183,8 @@ class LogCleaner:
         cleaning = compaction.plan(limit, now_ms, self._settings.resources)
         if cleaning is None:
             return False
+        from kwire_storage.memory_compaction import CleaningInMemory  # late: a start cleans nothing
+
         if isinstance(cleaning, CleaningInMemory):
             await run_in_thread(cleaning.work)
             return cleaning.commit()
