@@ -17,7 +17,8 @@ sys.path[:0] = [str(ROOT / "codecs"), str(ROOT / "storage")]
 
 from kwire_codecs.records import batch, legacy  # noqa: E402  # the path is set above
 from kwire_codecs.records.batch import Record  # noqa: E402
-from kwire_storage.validation import ProduceRules, validate  # noqa: E402
+from kwire_storage.produce_rules import ProduceRules  # noqa: E402
+from kwire_storage.validation import validate  # noqa: E402
 
 NOW = 1_700_000_000_000
 

@@ -23,7 +23,8 @@ from kwire_codecs.errors import ErrorCode
 from kwire_codecs.framing import Frames, frame_response
 from kwire_codecs.headers import read_request_header
 from kwire_storage.engine import ValidBatch
-from kwire_storage.validation import ProduceRules, accept_usual
+from kwire_storage.produce_rules import ProduceRules
+from kwire_storage.validation import accept_usual
 
 from bench.guard.broker import NOW_MS, framed
 from bench.guard.kinds import FunctionRow, Planted, WholeRow, Work

@@ -2,10 +2,10 @@
 
 Topic ids, member ids, producer ids and fetch sessions are numbered in the order in which they appear in a
 case, so that a wrong one still shows. The dialled host and port become `<host>` and `<port>` (of three nodes:
-`<port of 2>`), the case's own name `~`. Which of three nodes is a group's coordinator or said to be the
-controller, and the order of an ISR, is not kept. Topics and groups of other cases are left out of lists;
-lists that Kafka keeps in no order are sorted. Records are taken apart. The result is plain JSON; nothing else
-is dropped.
+`<port of 2>`), the case's own name `~`, a directory `<directory>` or what the case calls it. Which of three
+nodes is a group's coordinator or said to be the controller, the order of an ISR, and how far a replica that
+moves has come, is not kept. Topics and groups of other cases are left out of lists; lists that Kafka keeps in
+no order are sorted. Records are taken apart. The result is plain JSON; nothing else is dropped.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ _KEYS = (
     "node_id",
     "broker_id",
     "producer_id",
+    "topic_name",
 )
 # Kafka takes these from hash maps, so that their order means nothing and changes from run to run.
 _UNORDERED = {
@@ -64,6 +65,7 @@ _UNORDERED = {
     ("ListTransactions", "unknown_state_filters"), ("TxnOffsetCommit", "partitions"),
     ("TxnOffsetCommit", "topics"), ("WriteTxnMarkers", "markers"), ("WriteTxnMarkers", "partitions"),
     ("WriteTxnMarkers", "topics"), ("ListConfigResources", "config_resources"),
+    ("AlterReplicaLogDirs", "results"), ("AlterReplicaLogDirs", "partitions"),
 }  # fmt: skip
 
 
@@ -77,6 +79,8 @@ class Canonical:
         """Port -> node; a node alone is 0."""
         self._api = ""
         self._labels: dict[tuple[str, object], str] = {}
+        self.names: dict[str | UUID, str] = {}
+        """What a case has found by its properties -> label: directories, say."""
 
     def of(self, api: str, answer: Fields) -> Any:
         """`answer` in canonical form."""
@@ -92,7 +96,11 @@ class Canonical:
             if name == "isr_nodes":
                 return sorted(value)
             items = [self._value(name, item) for item in value if not self._is_foreign(item)]
+            if name == "results" and self._api == "DescribeLogDirs":
+                return sorted(items, key=lambda item: str(item["log_dir"]))
             return sorted(items, key=_key) if (self._api, name) in _UNORDERED else items
+        if isinstance(value, UUID) and value in self.names:
+            return self.names[value]
         if isinstance(value, UUID):
             return self._label("id", value) if value.int else "no id"
         if isinstance(value, bytes | bytearray | memoryview):
@@ -109,6 +117,9 @@ class Canonical:
         """
         if self._api == "DescribeLogDirs" and str(item.get("name")).startswith("__"):
             return {**item, "partitions": [{**each, "partition_size": 0} for each in item["partitions"]]}
+        if item.get("is_future_key"):
+            behind = "<behind>" if item["offset_lag"] > 0 else item["offset_lag"]
+            return {**item, "partition_size": "<of a part>", "offset_lag": behind}
         if self._api == "ElectLeaders" and str(item.get("topic")).startswith("__"):
             return {**item, "partition_result": []}
         if self._api == "DescribeConfigs" and item.get("name") in _ADDRESSES and item.get("value"):
@@ -130,6 +141,8 @@ class Canonical:
         return ascii(value.replace(self._own.encode(), b"~"))[1:]
 
     def _string(self, name: str, value: str) -> Any:
+        if value in self.names:
+            return self.names[value]
         if name == "host" and value == self._host:
             return "<host>"
         if name == "cluster_id":

@@ -22,6 +22,7 @@ Then = str | tuple[str, int, Fields]
 
 # The lowest version that Apache Kafka 4.4.0 answers, where it is not 0. Below it, 3.9.2 is asked.
 FLOORS = {
+    "AlterReplicaLogDirs": 1,
     "CreateTopics": 2, "DeleteTopics": 1, "DescribeConfigs": 1, "DescribeLogDirs": 1, "Fetch": 4,
     "ListOffsets": 1, "OffsetCommit": 2, "OffsetFetch": 1, "OffsetForLeaderEpoch": 2, "Produce": 3,
     "WriteTxnMarkers": 1,

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,7 +43,12 @@ VARIANTS: dict[str, dict[str, str]] = {
         "group.consumer.min.heartbeat.interval.ms": "50",
         "group.consumer.heartbeat.interval.ms": "100",
     },
+    "three directories": {},
+    # A broker of their own for cases that throttle all moves between directories, and leave it at that.
+    "slow moves": {},
 }
+# Those that have log.dirs besides their first, kwire too, which keeps its data in files then.
+DIRECTORIES = {"three directories": ("second", "third"), "slow moves": ("second", "third")}
 # A new 4.x cluster sets min.insync.replicas for all brokers on behalf of this feature, which kwire does not
 # have.
 FEATURES = {"4.4.0": {"eligible.leader.replicas.version": 0}}
@@ -57,27 +62,35 @@ KAFKA_SETTINGS = {
 
 
 @contextmanager
-def kafka(version: str, variant: str = "") -> Iterator[str]:
-    """A real Kafka of that release; its HOST:PORT."""
+def kafka(version: str, variant: str = "", *, directories: Sequence[str] = ()) -> Iterator[str]:
+    """A real Kafka of that release, with more log.dirs besides its own if they are named; its HOST:PORT."""
     running = os.environ.get("KAFKA_BOOTSTRAP")
-    if running and not variant and version == os.environ.get("KAFKA_VERSION", "4.4.0"):
+    directories = directories or DIRECTORIES.get(variant, ())
+    if running and not variant and not directories and version == os.environ.get("KAFKA_VERSION", "4.4.0"):
         yield running
         return
     settings = {**KAFKA_SETTINGS, **VARIANTS[variant]}
-    with Kafka(version, settings, features=FEATURES.get(version)) as broker:
+    with Kafka(version, settings, features=FEATURES.get(version), directories=directories) as broker:
         yield broker.bootstrap
 
 
 @contextmanager
-def kwire(variant: str = "", *, on_disk: bool = False) -> Iterator[str]:
-    """A kwire that keeps its data in memory, or for as long as it runs in files; its HOST:PORT."""
+def kwire(variant: str = "", *, on_disk: bool = False, directories: Sequence[str] = ()) -> Iterator[str]:
+    """A kwire that keeps its data in memory, or for as long as it runs in files, and in files where it has
+    several directories; its HOST:PORT.
+    """
     running = os.environ.get("KWIRE_BOOTSTRAP")
-    if running and not variant:
+    directories = directories or DIRECTORIES.get(variant, ())
+    if running and not variant and not directories:
         yield running
         return
     with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory(prefix="kwire-differential-") as data:
         command = [sys.executable, "-m", "kwire", "serve", "--port", "0"]
-        command += ["--data", data] if on_disk else ["--memory"]
+        if directories:
+            paths = (str(Path(data, name)) for name in ("first", *directories))
+            command += ["--set", f"log.dirs={','.join(paths)}"]
+        else:
+            command += ["--data", data] if on_disk else ["--memory"]
         for key, value in {**SETTINGS, **VARIANTS[variant]}.items():
             command += ["--set", f"{key}={value}"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=ROOT, text=True)

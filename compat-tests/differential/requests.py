@@ -356,6 +356,16 @@ def log_dirs(*topics: tuple[str, Sequence[int]]) -> Fields:
     return {"topics": wanted or None}
 
 
+def move_replicas(*moves: tuple[str, str, Sequence[int]]) -> Fields:
+    """AlterReplicaLogDirs of (path, topic, partitions) each."""
+    return {
+        "dirs": [
+            {"path": path, "topics": [{"name": topic, "partitions": list(indexes)}]}
+            for path, topic, indexes in moves
+        ]
+    }
+
+
 def elect(*partitions: tuple[str, Sequence[int]], kind: int = 0, timeout_ms: int = 10_000) -> Fields:
     """ElectLeaders of (topic, partitions) each; none: of all."""
     named = [{"topic": topic, "partitions": list(indexes)} for topic, indexes in partitions]

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
-from . import consumer_steps, requests, transaction_steps
+from . import consumer_steps, directory_steps, requests, transaction_steps
 from .batches import Batch, MessageSet, Raw
 from .canonical import Canonical, error_names
 from .client import Connection
@@ -29,6 +29,7 @@ STEP_VERSIONS = {
     "Heartbeat": 4, "IncrementalAlterConfigs": 1, "InitProducerId": 4, "JoinGroup": 7, "LeaveGroup": 4,
     "ListGroups": 4, "ListOffsets": 7, "Metadata": 12, "OffsetCommit": 8, "OffsetFetch": 7, "Produce": 9,
     "SyncGroup": 5, "TxnOffsetCommit": 3, "UpdateFeatures": 1, "WriteTxnMarkers": 1,
+    "AlterReplicaLogDirs": 2, "DescribeLogDirs": 4,
     # Not asked of 3.9.2.
     "ConsumerGroupDescribe": 1, "ConsumerGroupHeartbeat": 1,
 }  # fmt: skip
@@ -52,8 +53,7 @@ class Scene:
         self.name = f"d-{tag}"
         self.bootstrap = bootstrap
         self._connections: dict[str, Connection] = {}
-        main = self.connection()
-        self.canonical = Canonical(self.name, main.host, {main.port: 0})
+        self.forget_labels()
         self.variables: dict[str, Any] = {
             "topic": f"{self.name}-topic",
             "other": f"{self.name}-other",
@@ -87,6 +87,11 @@ class Scene:
         if name not in self._connections:
             self._connections[name] = Connection(self.bootstrap)
         return self._connections[name]
+
+    def forget_labels(self) -> None:
+        """Number ids from 1 again, as if nothing had been answered yet."""
+        main = self.connection()
+        self.canonical = Canonical(self.name, main.host, {main.port: 0})
 
     def take(self, given: str) -> None:
         """Do the steps of `given`, in order."""
@@ -430,5 +435,5 @@ STEPS: dict[str, Callable[..., None]] = {
     "committed": _committed, "erased": _erased,
     "own_commit": _own_commit, "subscribed": _subscribed, "probe": _version_probe, "garbage": _garbage,
     "feature": _feature, "shows": _shows,
-    **transaction_steps.STEPS, **consumer_steps.STEPS,
+    **transaction_steps.STEPS, **consumer_steps.STEPS, **directory_steps.STEPS,
 }  # fmt: skip

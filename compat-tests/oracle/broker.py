@@ -75,7 +75,8 @@ class Kafka:
     to password; each gets SCRAM credentials and, on every SASL listener, PLAIN. `features`: feature levels to
     format with, where they are not to be the release's own. `java_options` go to the JVM; `warm=False`
     returns before the coordinators are loaded. `ports` are those of PLAINTEXT and CONTROLLER, where others
-    must know them before (cluster.py).
+    must know them before (cluster.py). `directories`: more log.dirs than the one with the metadata, in
+    its data or, where they are absolute, elsewhere.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Kafka:
         start_timeout_s: float = 60.0,
         ports: Mapping[str, int] | None = None,
         heap: str = "512m",
+        directories: Sequence[str] = (),
     ) -> None:
         if major(version) < 3:
             raise OracleError(f"Kafka {version} needs ZooKeeper and is fetched for its tools only")
@@ -109,6 +111,7 @@ class Kafka:
         self._start_timeout_s = start_timeout_s
         self._ports: dict[str, int] = dict(ports or {})
         self._heap = heap
+        self._directories = list(directories)
         self._process: subprocess.Popen[bytes] | None = None
         self._archiving: Path | None = None
 
@@ -187,6 +190,8 @@ class Kafka:
         config.write_text("".join(f"{key}={value}\n" for key, value in self._settings(home).items()))
         if not (home / "logs" / "meta.properties").exists():
             _format(self.version, jars, config, home / "logs", self._format_options, self._formatted_as())
+        for directory in self._log_dirs(home)[1:]:
+            _join_directory(home / "logs", directory)
         log = home / "kafka.log"
         options = [*self._java_options, f"-Xmx{self._heap}"]
         if not _class_archive(self.version).exists():
@@ -210,6 +215,9 @@ class Kafka:
             raise
         self.bootstrap = self.address()
 
+    def _log_dirs(self, home: Path) -> list[Path]:
+        return [home / "logs", *(home / name for name in self._directories)]
+
     def _formatted_as(self) -> str:
         """What else than its options a formatted directory holds."""
         return ""
@@ -220,7 +228,7 @@ class Kafka:
         protocols = {**self._listeners, "CONTROLLER": "PLAINTEXT"}
         settings = {
             **PROPERTIES,
-            "log.dirs": str(home / "logs"),
+            "log.dirs": ",".join(map(str, self._log_dirs(home))),
             "controller.quorum.voters": f"1@{HOST}:{controller}",
             "listeners": f"{clients},CONTROLLER://{HOST}:{controller}",
             "advertised.listeners": clients,
@@ -401,3 +409,12 @@ def _answers(port: int, request: bytes, is_good: Callable[[bytes], bool]) -> boo
 
 def _tail(log: bytes) -> str:
     return "\n".join(log.decode(errors="replace").splitlines()[-20:])
+
+
+def _join_directory(first: Path, directory: Path) -> None:
+    """Make `directory` one more of the broker whose formatted one is `first`; Kafka gives it an id."""
+    known = directory / "meta.properties"
+    if not known.exists():
+        directory.mkdir(exist_ok=True)
+        lines = (first / "meta.properties").read_text().splitlines(keepends=True)
+        known.write_text("".join(line for line in lines if not line.startswith("directory.id")))

@@ -17,12 +17,13 @@ from uuid import UUID
 
 import trio
 from kwire_codecs.errors import ErrorCode
-from kwire_storage.directories import ExistingLog, LogDirectories
+from kwire_storage.directories import LogDirectories
 from kwire_storage.engine import StorageError
 from kwire_storage.files import Files
 from kwire_storage.log_dirs import LogDirs
-from kwire_storage.validation import ProduceRules
+from kwire_storage.produce_rules import ProduceRules
 
+from kwire.broker.background import start_tasks
 from kwire.broker.cleaner_settings import CleanerSettings
 from kwire.broker.cleaning import LogCleaner
 from kwire.broker.cleaning_process import CleaningHere, CleaningProcess
@@ -31,19 +32,18 @@ from kwire.broker.encoded_topics import EncodedTopics
 from kwire.broker.failed_directories import FailedDirectories
 from kwire.broker.fetch_sessions import FetchSessions
 from kwire.broker.housekeeping import Housekeeping
-from kwire.broker.leader_balancing import LeaderBalancing
 from kwire.broker.log_settings import log_config, produce_rules
+from kwire.broker.moving_logs import MovingLogs
 from kwire.broker.node import Node
-from kwire.broker.recovering import Opening, recover
+from kwire.broker.reconfiguring import Reconfiguring
+from kwire.broker.recovering import Opening, found_logs, recover
 from kwire.broker.replica_selection import replica_selector
-from kwire.broker.snapshotting import Snapshotting
-from kwire.broker.unclean_elections import run_unclean_elections
 from kwire.coordinators.metadata.image import ClusterImage, TopicImage
 from kwire.coordinators.metadata.topic_configs import TopicConfig, topic_config
-from kwire.coordinators.metadata.topic_names import CLUSTER_METADATA, is_internal
+from kwire.coordinators.metadata.topic_names import is_internal
 from kwire.partitions.clock import Clock
 from kwire.partitions.partition import NEVER, Partition
-from kwire.partitions.threads import run_in_thread
+from kwire.partitions.threads import run_in_thread, together
 from kwire.partitions.waiting import Deadlines
 from kwire.runtime.group_host import group_settings
 from kwire.runtime.groups import GroupCoordinatorService
@@ -51,6 +51,8 @@ from kwire.runtime.transaction_host import retries, transaction_settings
 from kwire.runtime.transactions import TransactionCoordinatorService
 
 if TYPE_CHECKING:
+    from kwire_storage.dormant import LookJob
+
     from kwire.config import BrokerConfig
 
 logger = logging.getLogger("kwire.broker")
@@ -100,6 +102,9 @@ class Cluster:
             self._partitions.values,
             lambda topic: self.topic_config(topic).deletes,
         )
+        self.moving = MovingLogs(self)
+        self.housekeeping.wake_due = self._wake_due
+        self.reconfiguring = Reconfiguring(config, lambda: self.image, self._known, self._reconfigure)
         self.cleaner = self._cleaner()
 
     # -- what there is
@@ -144,6 +149,10 @@ class Cluster:
             return ErrorCode.KAFKA_STORAGE_ERROR
         return found if found is not None else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
+    def home_of(self, topic_name: str, index: int) -> int | None:
+        """The node in whose directories a partition's log is; None where it has none yet."""
+        return self._homes.get((topic_name, index))
+
     def found_on_disk(self, topic_name: str) -> list[int]:
         """The partitions of a topic that have a log, or had one opened: at the start, those on disk."""
         return sorted(index for name, index in self._homes if name == topic_name)
@@ -151,9 +160,6 @@ class Cluster:
     def topic_config(self, topic: str) -> TopicConfig:
         """The topic's effective settings."""
         return topic_config(self.controller.image, self.config, topic)
-
-    def _may_lose_records(self, topic: str) -> bool:
-        return self.topic_config(topic).unclean_leader_election_enable
 
     def produce_rules(self, topic: str, version: int) -> ProduceRules:
         """What a Produce request of `version` must keep to on this topic."""
@@ -232,33 +238,11 @@ class Cluster:
         self.failed_directories.begin()
         await self._recover()
         nursery.start_soon(self.failed_directories.watch)
+        nursery.start_soon(self.moving.run)
+        nursery.start_soon(self.reconfiguring.run)
         self.groups.start(nursery)
         self.transactions.start(nursery)
-        nursery.start_soon(self.clock.run)
-        nursery.start_soon(self.fetch_deadlines.run)
-        flush_ms = self.config.integer("log.flush.offset.checkpoint.interval.ms")
-        nursery.start_soon(self.housekeeping.run_checkpoints, flush_ms)
-        if self.config.boolean("auto.leader.rebalance.enable"):
-            balancing_ms = self.config.integer("leader.imbalance.check.interval.seconds") * 1000
-            nursery.start_soon(LeaderBalancing(self.clock, self.controller, balancing_ms).run)
-        unclean_ms = self.config.integer("unclean.leader.election.interval.ms")
-        nursery.start_soon(
-            run_unclean_elections, self.clock, self.controller, self._may_lose_records, unclean_ms
-        )
-        snapshotting = Snapshotting(
-            self.clock,
-            self.controller,
-            self.config.integer("metadata.log.max.record.bytes.between.snapshots"),
-            self.config.integer("metadata.log.max.snapshot.interval.ms"),
-        )
-        nursery.start_soon(snapshotting.run)
-        retention_ms = self.config.integer("log.retention.check.interval.ms")
-        nursery.start_soon(self.housekeeping.run_retention, retention_ms)
-        if self.config.boolean("log.cleaner.enable"):
-            nursery.start_soon(self.cleaner.run)
-        nursery.start_soon(self.housekeeping.run_sweeps)
-        flushes_ms = self.config.integer("log.flush.scheduler.interval.ms")
-        nursery.start_soon(self.housekeeping.run_flushes, flushes_ms)
+        start_tasks(self, nursery)
 
     async def close(self, *, clean: bool = True) -> None:
         """Closes every log; `clean` leaves the marks by which the next start needs no recovery, and so does
@@ -279,7 +263,12 @@ class Cluster:
             partition.wake_all()
         self._partitions.clear()
         for node_id, directories in self.directories.items():
-            closing = partial(directories.close, clean=clean, broker_epoch=self.nodes[node_id].epoch)
+            closing = partial(
+                directories.close,
+                clean=clean,
+                broker_epoch=self.nodes[node_id].epoch,
+                together=together(),
+            )
             try:
                 await run_in_thread(closing)
             except StorageError as error:
@@ -292,47 +281,21 @@ class Cluster:
             self.clock,
             self._partitions.values,
             lambda partition: self._partitions.get((partition.topic, partition.index)) is partition,
+            lambda partition: self.moving.is_moving(partition.topic, partition.index),
             self.topic_config,
             CleanerSettings(lambda: self.controller.image, self.config),
-            CleaningProcess() if is_real else CleaningHere(own[0]),
+            CleaningProcess if is_real else partial(CleaningHere, own[0]),
         )
 
     async def _recover(self) -> None:
         openings: list[Opening] = []
-        named = {
-            (topic.name, existing.partition)
-            for directories in self.directories.values()
-            for existing in directories.existing()
-            if existing.topic_id is not None and (topic := self._topic_of(existing)) is not None
-        }
-        for node_id, directories in self.directories.items():
-            for existing in directories.existing():
-                if existing.topic == CLUSTER_METADATA:
-                    continue
-                topic = self._topic_of(existing)
-                if topic is None or existing.partition >= len(topic.partitions):
-                    logger.warning(
-                        "node %d has a log %s-%d of a topic that the cluster does not know; it is left alone",
-                        node_id,
-                        existing.topic,
-                        existing.partition,
-                    )
-                    continue
-                if existing.topic_id is None and (topic.name, existing.partition) in named:
-                    continue  # what an interrupted beginning left, beside the log itself
-                self._homes[topic.name, existing.partition] = node_id
-                self._known[topic.name] = topic
-                if not directories.was_clean:
-                    name = f"{topic.name}-{existing.partition}"
-                    openings.append((name, partial(self._open, topic, existing.partition)))
+        for node_id, topic, index in found_logs(self.directories, self.image):
+            self._homes[topic.name, index] = node_id
+            self._known[topic.name] = topic
+            if not self.directories[node_id].was_clean:
+                openings.append((f"{topic.name}-{index}", partial(self._open, topic, index)))
         if openings:
             await recover(openings)
-
-    def _topic_of(self, existing: ExistingLog) -> TopicImage | None:
-        """The topic that a log found on disk belongs to: by its id, or by name where it has none yet."""
-        if existing.topic_id is None:
-            return self.controller.image.topics.get(existing.topic)
-        return self.controller.image.topic_by_id(existing.topic_id)
 
     def _open(self, topic: TopicImage, index: int) -> Partition:
         state = topic.partitions[index]
@@ -364,6 +327,23 @@ class Cluster:
         self.failed_directories.opened(home, topic, state)
         return partition
 
+    async def _wake_due(self) -> None:
+        """Opens what nobody has asked for and is to be retained or compacted."""
+        from kwire.broker.dormant_logs import DormantLogs
+
+        dormant = DormantLogs(
+            self.clock,
+            lambda: [key for key in self._homes if key not in self._partitions],
+            self._plan_look,
+            lambda topic: (config := self.topic_config(topic), log_config(config, self.config)),
+            self.partition,
+        )
+        await dormant.wake_due()
+
+    def _plan_look(self, topic: str, index: int) -> LookJob | None:
+        home = self._homes.get((topic, index))
+        return None if home is None else self.directories[home].plan_look(topic, index)
+
     def _lose(self, partitions: list[tuple[str, int]]) -> None:
         """Their directory has failed: they are out of reach until the next start."""
         for key in partitions:
@@ -382,7 +362,8 @@ class Cluster:
         """Follows the image: leaders, settings, and the end of topics. Called at once after each change."""
         if old.configs is not new.configs:
             self._rules.clear()
-            self._reconfigure(old, new)
+            self.reconfiguring.image_changed(old, new)
+            self.failed_directories.settings_changed()
         if old.topics is new.topics:
             return
         for name in new.changed_topics:
@@ -400,16 +381,18 @@ class Cluster:
                 if partition is not None:
                     partition.follow(state, min_isr=min_isr)
 
-    def _reconfigure(self, old: ClusterImage, new: ClusterImage) -> None:
-        for (name, index), partition in self._partitions.items():
-            before = topic_config(old, self.config, name)
-            after = topic_config(new, self.config, name)
-            if before != after:
-                partition.log.configure(log_config(after, self.config))
+    def _reconfigure(self, topic: TopicImage, before: TopicConfig, after: TopicConfig) -> int:
+        """Has a topic's open partitions follow its settings; gives how many partitions were looked at."""
+        config = log_config(after, self.config)
+        for index in range(len(topic.partitions)):
+            partition = self._partitions.get((topic.name, index))
+            if partition is not None:
+                partition.log.configure(config)
                 self._flush_by(partition, after)
-                state = new.partition(name, index)
+                state = self.image.partition(topic.name, index)
                 if state is not None and before.min_insync_replicas != after.min_insync_replicas:
                     partition.follow(state, min_isr=after.min_insync_replicas)
+        return len(topic.partitions)
 
     def _flush_by(self, partition: Partition, topic: TopicConfig) -> None:
         """Takes over when the topic wants its records on the device."""

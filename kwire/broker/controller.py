@@ -21,22 +21,21 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 import trio
-from kwire_codecs.internal.metadata_records import FeatureLevelRecord
 from kwire_storage.engine import StorageError
 from kwire_storage.uuids import usable
 
+from kwire.broker.metadata_loading import ClusterError, refuse_newer, replay_log
 from kwire.broker.metadata_log import MetadataLog
 from kwire.broker.metadata_snapshots import SnapshotId
-from kwire.broker.surroundings import ClusterNode, NodeEndpoint, Surroundings
+from kwire.broker.registration import registration
+from kwire.broker.surroundings import ClusterNode, Surroundings
 from kwire.coordinators.metadata import brokers, directories, features, internal_topics, producer_ids
 from kwire.coordinators.metadata import records as m
+from kwire.coordinators.metadata.broker_configs import broker_value
 from kwire.coordinators.metadata.image import (
     METADATA_VERSION_FEATURE,
-    BrokerImage,
     ClusterImage,
     ControllerImage,
-    Endpoint,
-    SecurityProtocol,
 )
 from kwire.coordinators.metadata.replay import Replayer, image_records
 from kwire.coordinators.metadata.topic_configs import topic_config
@@ -50,12 +49,9 @@ R = TypeVar("R")
 Operation = Callable[[ClusterImage], Outcome[R, m.Record]]
 Subscriber = Callable[[ClusterImage, ClusterImage], None]
 
+_NAMED: Final = 10
+"""So many partitions are named in a line of the log."""
 _UNLISTED_VERSION: Final = features.METADATA_VERSION
-_LOADED_AT_ONCE: Final = 100_000
-
-
-class ClusterError(Exception):
-    """The metadata log and this process do not fit together; the message says what to do."""
 
 
 class Controller:
@@ -165,6 +161,26 @@ class Controller:
             return
         await self._change_broker(lambda image: directories.left(image.brokers[node_id], working))
 
+    def _cordoned(self, node_id: int) -> Sequence[UUID]:
+        """Have a node cordon the log directories that its settings say; those of them that are told of."""
+        paths = broker_value(self.image, self._cluster.config, node_id, "cordoned.log.dirs")
+        assert isinstance(paths, list)
+        opened = self._cluster.directories[node_id]
+        opened.cordon(paths)
+        level = self.image.features.get(METADATA_VERSION_FEATURE, 0)
+        return opened.cordoned if level >= m.CORDONED_LEVEL else ()
+
+    async def cordon(self, node_id: int) -> None:
+        """Settings have changed, perhaps those of which log directories of a node are cordoned.
+
+        :raises StorageError: it could not be written down; asking again is safe.
+        """
+        cordoned = set(self._cordoned(node_id))
+        broker = self.image.brokers[node_id]
+        if cordoned != set(broker.cordoned_log_dirs or ()):
+            change = m.broker_change_record(node_id, broker.epoch, cordoned_log_dirs=sorted(cordoned))
+            await self.submit(lambda image: Outcome(None, [change]))
+
     async def assign_directories(self, node_id: int, partitions: Sequence[tuple[str, int]]) -> None:
         """Logs have been made in directories of a node: write down in which.
 
@@ -181,6 +197,50 @@ class Controller:
             return Outcome(None, directories.assigned(image, node_id, made, located))
 
         await self.submit(assign)
+
+    async def assign_directory(self, node_id: int, topic: str, index: int, directory_id: UUID) -> None:
+        """A node's replica is to lie in a directory: write that down (Kafka: AssignReplicasToDirs).
+
+        :raises StorageError: it could not be written down; asking again is safe.
+        """
+
+        def assign(image: ClusterImage) -> Outcome[None, m.Record]:
+            state = image.partition(topic, index)
+            replicas = [(image.topics[topic], state)] if state is not None else []
+            return Outcome(
+                None, directories.assigned(image, node_id, replicas, lambda topic, index: directory_id)
+            )
+
+        await self.submit(assign)
+
+    def _settle(self) -> None:
+        """What an interrupted move of a log has left is decided by what is written of directories."""
+        for node_id, opened in self._cluster.directories.items():
+
+            def assigned(topic_id: UUID, index: int, node_id: int = node_id) -> UUID | None:
+                topic = self.image.topic_by_id(topic_id)
+                if topic is None or index >= len(topic.partitions):
+                    return None
+                return directories.directory_of(topic.partitions[index], node_id)
+
+            opened.settle(assigned)
+
+    def _refuse_empty_mount_points(self) -> None:
+        """A new directory stands for a disk that is not mounted, where the metadata has partitions in one
+        that is not there. Nothing is begun anew then: kwire has no other copy of them. (Kafka formats it and
+        makes such logs anew; there, other brokers have the records.)
+        """
+        for node_id, opened in self._cluster.directories.items():
+            if opened.offline:
+                continue  # they may be in those
+            away = directories.unaccounted(self.image, node_id, opened.directory_ids, opened.directory_of)
+            if away:
+                named = [f"{topic}-{index}" for topic, index in away[:_NAMED]]
+                more = ["..."] if len(away) > _NAMED else []
+                opened.refuse_new(
+                    f"it is new, and {len(away)} partitions ({', '.join(named + more)}) lie in a directory "
+                    "that is not there"
+                )
 
     def _assign_all(self) -> None:
         """What is written of directories is what is there, before anybody is elected."""
@@ -247,7 +307,7 @@ class Controller:
             now_ms=now_ms,
         )
         self._replayer = Replayer(ClusterImage(cluster_id=home.cluster_id))
-        self._load(log)
+        replay_log(log, self._replayer)
         self._log = log  # from here on it is written to, also by a close
 
         offset = log.begin_epoch(self.node_id, home.directory_ids[0], now_ms)
@@ -257,10 +317,12 @@ class Controller:
         if METADATA_VERSION_FEATURE not in self.image.features:
             bootstrap = log.snapshots.bootstrap()
             if bootstrap is not None:  # formatted by Kafka's tool, and never started
-                _refuse_newer(bootstrap.records)
+                refuse_newer(bootstrap.records)
                 self._commit(bootstrap.records)
         if METADATA_VERSION_FEATURE not in self.image.features:
             self._commit([m.feature_level_record(name, level) for name, level in features.INITIAL.items()])
+        self._settle()
+        self._refuse_empty_mount_points()
         self._register_nodes()
         self._assign_all()
         if not all(directories.was_clean for directories in cluster.directories.values()):
@@ -268,28 +330,6 @@ class Controller:
         self._commit(brokers.leadership_changes(self.image, self._may_lose))
         self._make_internal_topics()
         await self._synced()
-
-    def _load(self, log: MetadataLog) -> None:
-        """Replay the newest snapshot, and the log behind it, many batches at a time: each new image costs a
-        copy of the maps that it changes.
-        """
-        records: list[m.Record] = []
-        position, epoch = -1, 0
-        found = log.read_snapshot()
-        if found is not None:
-            (offset, epoch), snapshot = found
-            position = offset - 1
-            records = list(snapshot.records)
-            _refuse_newer(records)
-        for batch in log.read(position + 1):
-            position, epoch = batch.last_offset, batch.epoch
-            records += batch.records
-            _refuse_newer(batch.records)
-            if len(records) >= _LOADED_AT_ONCE:
-                self._replayer.replay(records, last_offset=position, epoch=epoch)
-                records = []
-        if position >= 0:
-            self._replayer.replay(records, last_offset=position, epoch=epoch)
 
     # Snapshots
 
@@ -378,15 +418,8 @@ class Controller:
         log = self._log
         assert log is not None
         epoch = log.next_offset
-        broker = BrokerImage(
-            id=node.id,
-            epoch=epoch,
-            incarnation_id=self.new_uuid(),
-            endpoints=tuple(_registered(endpoint) for endpoint in node.endpoints.values()),
-            features=features.supported_ranges(),
-            rack=node.rack,
-            log_dirs=tuple(sorted(self._cluster.directories[node.id].directory_ids)),
-        )
+        directory_ids = self._cluster.directories[node.id].directory_ids
+        broker = registration(node, epoch, self.new_uuid(), directory_ids, self._cordoned(node.id))
         self._commit([m.register_broker_record(broker)])
         node.epoch = epoch
         if not fenced:
@@ -409,18 +442,3 @@ class Controller:
         if error.failed:
             raise ClusterError(f"{wanted.name} can't be made: {error.message}")
         self._commit(outcome.records)
-
-
-def _refuse_newer(records: Sequence[m.Record]) -> None:
-    """Stop at the record that says that what follows may not be readable."""
-    for record in records:
-        if isinstance(record, FeatureLevelRecord) and features.is_newer(record.name, record.feature_level):
-            raise ClusterError(
-                f"this cluster has metadata.version {record.feature_level}, but kwire knows up "
-                f"to {features.METADATA_VERSION}: open it with the Kafka that wrote it, or a newer kwire"
-            )
-
-
-def _registered(endpoint: NodeEndpoint) -> Endpoint:
-    host, port = endpoint.advertised if endpoint.advertised is not None else (endpoint.host, endpoint.port)
-    return Endpoint(endpoint.name, host or "localhost", port, SecurityProtocol[endpoint.protocol])

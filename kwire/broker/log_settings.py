@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kwire_codecs.records.compression import Compression
 from kwire_storage.engine import LogConfig
-from kwire_storage.validation import ProduceRules
+from kwire_storage.produce_rules import ProduceRules
 
 from kwire.config import BrokerConfig
 from kwire.coordinators.metadata.topic_configs import TopicConfig
@@ -37,6 +37,7 @@ def log_config(topic: TopicConfig, broker: BrokerConfig) -> LogConfig:
         min_compaction_lag_ms=topic.min_compaction_lag_ms,
         max_compaction_lag_ms=topic.max_compaction_lag_ms,
         delete_retention_ms=topic.delete_retention_ms,
+        preallocate=topic.preallocate,
     )
 
 

@@ -133,10 +133,12 @@ class MetadataLog:
     def read_snapshot(self) -> tuple[SnapshotId, Snapshot] | None:
         """The newest whole snapshot, behind which `read` goes on; None where the log has everything.
 
+        A log that ends before the snapshot begins again behind it.
+
         :raises StorageError: the log does not begin at 0, and there is no whole snapshot of what is missing;
-            or the log ends before the snapshot.
+            or the log ends before the snapshot and is of a later epoch.
         """
-        start, end = self._log.log_start_offset, self._log.log_end_offset
+        start = self._log.log_start_offset
         found = self.snapshots.newest_whole(start)
         if found is None:
             if start > 0:
@@ -149,14 +151,33 @@ class MetadataLog:
                 self.kraft = bootstrap.kraft
             return None
         snapshot_id, snapshot = found
-        if snapshot_id.offset > end:
-            raise StorageError(
-                f"the metadata log ends at offset {end}, before its snapshot {snapshot_id.name}: the log of "
-                f"{self._folder.path} is not whole; bring it back from a copy of the directory"
-            )
+        self._go_on_from(snapshot_id)
         self.kraft, self.epoch = snapshot.kraft, max(self.epoch, snapshot_id.epoch)
         self._newest_timestamp_ms = snapshot.timestamp_ms
         return found
+
+    def _go_on_from(self, snapshot_id: SnapshotId) -> None:
+        """See that the log goes on with what the snapshot has. Where it ended before that, or what it has
+        behind it is of an earlier epoch, nothing in it counts (Kafka: truncateToLatestSnapshot).
+        """
+        end, newest_epoch = self._log.log_end_offset, self._log.epochs.latest
+        is_short, is_outdated = end < snapshot_id.offset, newest_epoch < snapshot_id.epoch
+        if is_short and newest_epoch > snapshot_id.epoch:
+            raise StorageError(
+                f"the metadata log of {self._folder.path} ends at offset {end} in epoch {newest_epoch}, and "
+                f"its snapshot {snapshot_id.name} is of more records and an earlier epoch: they are not of "
+                "one log; bring the directory back from a copy"
+            )
+        if is_short or (is_outdated and end > snapshot_id.offset):
+            logger.warning(
+                "the metadata log of %s ends at offset %d in epoch %d, and its snapshot %s has more: the "
+                "snapshot counts, and the log begins again behind it",
+                self._folder.path,
+                end,
+                newest_epoch,
+                snapshot_id.name,
+            )
+            self._log.start_over_at(snapshot_id.offset)
 
     def read(self, offset: int) -> Iterator[LoggedBatch]:
         """Every batch with a record at `offset` or behind it; of the first one, those records only.
@@ -285,7 +306,9 @@ class MetadataLog:
             retention_ms=retention_ms,
         )
         if going:
-            self._log.advance_log_start(found[going][0].offset)
+            # The last record stays: a Kafka that opens the directory after a kill reads the epoch file as one
+            # of a log that starts at 0, drops an epoch that begins at its end, and then has none.
+            self._log.advance_log_start(min(found[going][0].offset, self.next_offset - 1))
             self.snapshots.forget([snapshot_id for snapshot_id, _, _ in found[:going]])
 
     def _write(self, batches: Sequence[bytearray], now_ms: int) -> None:

@@ -57,7 +57,7 @@ def read_offline(folder: Folder, above: Folder, cluster_id: str) -> OfflineMetad
         position = 0
         try:
             for position, header in record_batch.walk(data, allow_partial_end=True):
-                if header.next_offset <= offset:
+                if header.next_offset <= offset or header.partition_leader_epoch < epoch:
                     continue
                 batch, kraft = logged(data, position, header, offset, kraft)
                 records += batch.records

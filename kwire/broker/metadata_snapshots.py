@@ -117,12 +117,13 @@ def _control_batch(
     )
 
 
-def decode_snapshot(data: bytes, kraft: KRaftState = KRaftState()) -> Snapshot:  # noqa: B008
+def decode_snapshot(data: bytes) -> Snapshot:
     """Read a whole snapshot.
 
     :raises BadSnapshot: a batch can't be read, or header or footer is missing.
     """
     view = memoryview(data)
+    kraft = KRaftState()
     records: list[m.Record] = []
     timestamp_ms: int | None = None
     is_whole = False

@@ -1,4 +1,5 @@
-"""Opening the logs that an unclean stop left, and telling how far that is when it takes a while.
+"""Finding the logs that are there at a start, and opening those that an unclean stop left; telling how far
+that is when it takes a while.
 
 Rules: the logs are opened in a thread, one after the other: checking a batch is a checksum, faster than the
 disk, and the rest holds the interpreter's lock. A line a second says what is being done; `kwire serve` shows
@@ -8,12 +9,15 @@ it whatever else is logged.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import trio
+from kwire_storage.directories import ExistingLog, LogDirectories
 from kwire_storage.engine import StorageError
 
+from kwire.coordinators.metadata.image import ClusterImage, TopicImage
+from kwire.coordinators.metadata.topic_names import CLUSTER_METADATA
 from kwire.partitions.threads import run_in_thread
 
 if TYPE_CHECKING:
@@ -25,6 +29,42 @@ TOLD_EVERY_SECONDS = 1.0
 
 Opening = tuple[str, Callable[[], "Partition"]]
 """A log's name, and what opens it."""
+
+
+def found_logs(
+    directories: Mapping[int, LogDirectories], image: ClusterImage
+) -> Iterator[tuple[int, TopicImage, int]]:
+    """The logs that a start finds: the node that has each, its topic and its partition. Those of topics that
+    the cluster does not know are named in the log, and left alone.
+    """
+    existing = [(node_id, log) for node_id, own in directories.items() for log in own.existing()]
+    named = {
+        (topic.name, log.partition)
+        for _, log in existing
+        if log.topic_id is not None and (topic := _topic_of(log, image)) is not None
+    }
+    for node_id, log in existing:
+        if log.topic == CLUSTER_METADATA:
+            continue
+        topic = _topic_of(log, image)
+        if topic is None or log.partition >= len(topic.partitions):
+            logger.warning(
+                "node %d has a log %s-%d of a topic that the cluster does not know; it is left alone",
+                node_id,
+                log.topic,
+                log.partition,
+            )
+            continue
+        if log.topic_id is None and (topic.name, log.partition) in named:
+            continue  # what an interrupted beginning left, beside the log itself
+        yield node_id, topic, log.partition
+
+
+def _topic_of(log: ExistingLog, image: ClusterImage) -> TopicImage | None:
+    """The topic that a log belongs to: by its id, or by name where it has none yet."""
+    if log.topic_id is None:
+        return image.topics.get(log.topic)
+    return image.topic_by_id(log.topic_id)
 
 
 async def recover(openings: Sequence[Opening]) -> None:

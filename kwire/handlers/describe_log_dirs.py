@@ -1,8 +1,9 @@
 """DescribeLogDirs (key 35): what this node keeps in each of its directories.
 
-A directory that has failed says KAFKA_STORAGE_ERROR, and nothing else. A replica without files of its own,
-which follows another node's log, is told of as if it had them: in the first directory that works, as long as
-that log.
+A directory that has failed says KAFKA_STORAGE_ERROR, and nothing else. A log on its way to a directory is
+told of there as well, with what it lacks. A replica without files of its own, which follows another node's
+log, is told of as if it had them, as long as that log: in the directory that was asked for, else in the first
+that works.
 
 v1 throttle time first · v2 flexible · v3 top-level error (KIP-784) · v4 total and usable bytes (KIP-827) · v5
 cordoned directories (KIP-1066). Null topics mean all.
@@ -10,13 +11,16 @@ cordoned directories (KIP-1066). Null topics mean all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import trio
 from kwire_codecs.apis.describe_log_dirs import DescribeLogDirs
 from kwire_codecs.errors import ErrorCode
 from kwire_storage.directories import DirectoryUsage
 
+from kwire.coordinators.metadata.directories import directory_of
+from kwire.coordinators.metadata.image import METADATA_VERSION_FEATURE
+from kwire.coordinators.metadata.records import CORDONED_LEVEL
 from kwire.handlers.context import Context
 from kwire.handlers.turns import check_size
 
@@ -42,16 +46,32 @@ async def handle(ctx: Context, request: DescribeLogDirs.Request) -> DescribeLogD
     directories = ctx.cluster.directories[ctx.node.id].usage()
     kept = [{(log.topic, log.partition) for log in directory.logs} for directory in directories]
     followed = sizes.keys() - set().union(*kept)
+    for number, directory in enumerate(directories):
+        if followed and not directory.is_offline:
+            kept[number] |= {key for key in followed if _is_wanted_in(ctx, key, directory)}
+    followed -= set().union(*kept)
     results = []
+    level = ctx.cluster.image.features.get(METADATA_VERSION_FEATURE, 0)
+    tells_of_cordoned = level >= CORDONED_LEVEL
     for number, directory in enumerate(directories):
         here = kept[number]
         if not directory.is_offline:
             here, followed = here | followed, set()
-        results.append(_told(directory, {key: size for key, size in sizes.items() if key in here}))
+        held = {key: size for key, size in sizes.items() if key in here}
+        results.append(_told(directory, held, sizes, tells_of_cordoned))
     return DescribeLogDirs.Response(results=results)
 
 
-def _told(directory: DirectoryUsage, sizes: dict[Key, int]) -> Result:
+def _is_wanted_in(ctx: Context, key: Key, directory: DirectoryUsage) -> bool:
+    """Whether a replica without files was asked to lie in a directory."""
+    state = ctx.cluster.image.partition(*key)
+    wanted = None if state is None else directory_of(state, ctx.node.id)
+    return wanted == ctx.cluster.directories[ctx.node.id].find_directory(directory.path)
+
+
+def _told(
+    directory: DirectoryUsage, sizes: dict[Key, int], asked: Container[Key], tells_of_cordoned: bool
+) -> Result:
     if directory.is_offline:
         return Result(error_code=ErrorCode.KAFKA_STORAGE_ERROR, log_dir=directory.path, topics=[])
     topics: dict[str, list[Result.Topic.Partition]] = {}
@@ -64,12 +84,23 @@ def _told(directory: DirectoryUsage, sizes: dict[Key, int]) -> Result:
                 is_future_key=False,
             )
         )
+    for future in directory.futures:
+        if (future.topic, future.partition) in asked:
+            topics.setdefault(future.topic, []).append(
+                Result.Topic.Partition(
+                    partition_index=future.partition,
+                    partition_size=future.size_bytes,
+                    offset_lag=future.offset_lag,
+                    is_future_key=True,
+                )
+            )
     return Result(
         error_code=ErrorCode.NONE,
         log_dir=directory.path,
         topics=[Result.Topic(name=name, partitions=partitions) for name, partitions in topics.items()],
         total_bytes=directory.total_bytes,
         usable_bytes=directory.usable_bytes,
+        is_cordoned=directory.is_cordoned and tells_of_cordoned,
     )
 
 

@@ -32,9 +32,11 @@ _COUNTERPARTS = {
 
 _IDENTITY = frozenset(
     ("name", "topic", "topic_id", "partition", "partition_id", "partition_index", "index", "key", "group_id",
-     "member_id", "group_instance_id", "resource_type", "resource_name", "transactional_id")
+     "member_id", "group_instance_id", "resource_type", "resource_name", "topic_name", "transactional_id")
 )  # fmt: skip
 """Fields that say which element is meant: copied from the request, or set to a plain value of its array."""
+
+_SYNONYMS = {"topic_name": "name"}
 
 
 def failed_response(api: type[w.Api], version: int, request: Any, error_code: ErrorCode) -> Any | None:
@@ -69,12 +71,15 @@ def _counterpart(name: str, source: Any) -> Any:
         found = getattr(source, candidate, None)
         if isinstance(found, list):
             return found
-    return ()
+    # AlterReplicaLogDirs asks directory by directory, and is answered topic by topic.
+    return [topic for each in getattr(source, "dirs", ()) for topic in each.topics]
 
 
 def _copied(field: w.Field, source: Any) -> Any:
     default = field.make_default()
     if field.name not in _IDENTITY or source is None:
         return default
-    value = getattr(source, field.name, default) if isinstance(source, w.Struct) else source
+    value = source
+    if isinstance(source, w.Struct):
+        value = getattr(source, field.name, getattr(source, _SYNONYMS.get(field.name, ""), default))
     return value if default is None or type(value) is type(default) else default

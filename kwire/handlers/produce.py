@@ -21,7 +21,8 @@ from kwire_codecs.apis.produce import Produce
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.wire import maker
-from kwire_storage.validation import Fields, ProduceRules, usual_fields
+from kwire_storage.produce_rules import ProduceRules
+from kwire_storage.validation import Fields, usual_fields
 
 from kwire.coordinators.transactions.values import ProducerIdAndEpoch
 from kwire.handlers.context import CloseConnection, Context

@@ -50,6 +50,7 @@ SERVED: dict[int, Served] = {
     28: Served("txn_offset_commit", 0, 6),
     32: Served("describe_configs", 0, 4),
     33: Served("alter_configs", 0, 2),
+    34: Served("alter_replica_log_dirs", 0, 2),
     35: Served("describe_log_dirs", 0, 5),
     37: Served("create_partitions", 0, 3),
     42: Served("delete_groups", 0, 3),

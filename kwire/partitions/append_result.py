@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kwire_codecs.errors import ErrorCode
+from kwire_storage.produce_rules import Refusal
 from kwire_storage.producer_state import Duplicate
-from kwire_storage.validation import Refusal
 
 
 class AppendResult(NamedTuple):

@@ -50,7 +50,8 @@ class Flushing:
             if self._round is not None:
                 await self._round.wait()
                 continue
-            plan = self._log.plan_flush()
+            log = self._log
+            plan = log.plan_flush()
             if plan is None:  # it was cut off
                 return
             self._round = trio.Event()
@@ -59,7 +60,7 @@ class Flushing:
             try:
                 with trio.CancelScope(shield=True):
                     await sync_in_thread(plan.work)
-                self._log.commit_flush(plan)
+                log.commit_flush(plan)
             except StorageError as error:
                 # What the kernel could not write it may forget, and the next sync would say that all is well.
                 # (The words: the error itself would hold the plan, and that the files.)
@@ -68,6 +69,20 @@ class Flushing:
             finally:
                 self._round.set()
                 self._round = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a sync is being made."""
+        return self._round is not None
+
+    async def idle(self) -> None:
+        """Returns when the sync that is being made has ended."""
+        if self._round is not None:
+            await self._round.wait()
+
+    def follow(self, log: PartitionLog) -> None:
+        """This is the partition's log from now on; no sync is being made."""
+        self._log = log
 
 
 async def flush_to(partition: Partition, offset: int) -> ErrorCode:

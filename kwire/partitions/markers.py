@@ -12,8 +12,8 @@ from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.control import EndTransactionMarker, marker_batch
 from kwire_storage.engine import ValidBatch
+from kwire_storage.produce_rules import ProduceRules
 from kwire_storage.producer_state import Origin, ProducerState, read_marker
-from kwire_storage.validation import ProduceRules
 
 from kwire.coordinators.metadata.image import NO_LEADER
 

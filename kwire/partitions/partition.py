@@ -2,51 +2,37 @@
 
 Rules: there is one `Partition` object a partition of the cluster, whatever the number of its replicas; a
 replica is a cursor over the one log (`replicas.py`). `append` completes without suspending for a local log
-of ordinary batches, unless these would wait for the disk, but no caller may assume so. Batches get their
-offsets and leader epoch here, in place, in the order of the appends. Expected refusals are error codes in the
-results; `StorageError` from the engine becomes KAFKA_STORAGE_ERROR and one log line.
+of ordinary batches, unless these would wait for the disk, but no caller may assume so. Expected refusals are
+error codes in the results; `StorageError` from the engine becomes KAFKA_STORAGE_ERROR and one log line.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import trio
 from kwire_codecs.errors import ErrorCode
-from kwire_codecs.records import batch as record_batch
-from kwire_codecs.records.batch import CONTROL, LOG_OVERHEAD, PLACE, BatchHeader, new_tuple
 from kwire_storage.engine import (
     LogRead,
     OffsetOutOfRange,
-    Overtaken,
     PartitionLog,
     StorageError,
-    total_size,
 )
 from kwire_storage.producer_state import Origin, Verification
 from kwire_storage.transaction_index import AbortedTransaction
-from kwire_storage.validation import (
-    Fields,
-    ProduceRules,
-    Refusal,
-    ValidBatch,
-    accept_usual,
-    takes_long,
-    validate,
-)
 from kwire_storage.write_pressure import LARGE_BYTES
 
 from kwire.coordinators.metadata.image import NO_LEADER, PartitionImage
 from kwire.coordinators.metadata.partition_changes import RECOVERING
 from kwire.coordinators.metadata.topic_names import is_internal
-from kwire.partitions import append_result, markers, waiting
+from kwire.partitions import appending, markers, waiting
 from kwire.partitions.append_result import AppendResult
 from kwire.partitions.flushing import Flushing
 from kwire.partitions.replicas import ReplicaCursors, too_few_in_sync
-from kwire.partitions.threads import decode_in_thread, write_in_thread
 
 if TYPE_CHECKING:
     from kwire.partitions.waiting import Watcher
@@ -57,7 +43,6 @@ logger = logging.getLogger("kwire.partitions")
 
 NO_ERROR = ErrorCode.NONE
 NEVER = (1 << 63) - 1
-place_in = PLACE.pack_into
 
 
 class Partition:
@@ -65,12 +50,10 @@ class Partition:
 
     __slots__ = (
         "_cursors",
-        "_held_at",
-        "_waiters",
-        "_writing",
         "flush_messages",
         "flush_ms",
         "flushing",
+        "held_at",
         "index",
         "is_internal",
         "leader_epoch",
@@ -80,6 +63,8 @@ class Partition:
         "replicas",
         "topic",
         "topic_id",
+        "waiters",
+        "writing",
     )
 
     def __init__(
@@ -103,8 +88,8 @@ class Partition:
         self.leader_id = state.leader
         self.leader_epoch = state.leader_epoch
         self.replicas: Sequence[int] = state.replicas
-        self._waiters: dict[Watcher, None] = {}  # in the order in which they came
-        self._writing: trio.Event | None = None
+        self.waiters: dict[Watcher, None] = {}  # in the order in which they came
+        self.writing: trio.Event | None = None
         """There while a thread writes an append: the next one follows it."""
         self.flush_messages = NEVER
         """So many records that are not on the device make an append wait for it."""
@@ -112,7 +97,7 @@ class Partition:
         """Records are on the device after so long, if `Housekeeping` has its way."""
         self.flushing = Flushing(log, now_ms())
         self._cursors = ReplicaCursors()
-        self._held_at: int | None = None
+        self.held_at: int | None = None
         """Where the high watermark stands while fewer replicas than min.insync.replicas are in sync."""
         if state.leader >= 0:
             log.epochs.assign(state.leader_epoch, log.log_end_offset)
@@ -134,7 +119,7 @@ class Partition:
         """What consumers may read up to: the log's end, since replicas in sync have all of it; where it stood
         when the partition came to have fewer in sync than it must (Kafka: Partition.isUnderMinIsr).
         """
-        return self.log.log_end_offset if self._held_at is None else self._held_at
+        return self.log.log_end_offset if self.held_at is None else self.held_at
 
     def takes(self, node_id: int, acks: int, size: int) -> bool:
         """Whether nothing speaks against a client's append of `size` bytes on this node now, nor makes it a
@@ -145,8 +130,8 @@ class Partition:
             self.leader_id == node_id
             and node_id in self.replicas
             and not self.is_internal
-            and (acks != -1 or self._held_at is None)
-            and self._writing is None
+            and (acks != -1 or self.held_at is None)
+            and self.writing is None
             and self.log.log_end_offset > 0
             and self.flush_messages == NEVER
             and (size < LARGE_BYTES or not self.log.waits_for_disk)
@@ -155,7 +140,7 @@ class Partition:
     @property
     def is_under_min_isr(self) -> bool:
         """Whether fewer replicas are in sync than min.insync.replicas wants."""
-        return self._held_at is not None
+        return self.held_at is not None
 
     @property
     def last_stable_offset(self) -> int:
@@ -190,221 +175,11 @@ class Partition:
         log = self.log
         return self.flush_messages != NEVER and log.log_end_offset - log.recovery_point >= self.flush_messages
 
-    async def append(
-        self, records: memoryview, rules: ProduceRules, *, verified: Verification | bool = False
-    ) -> AppendResult:
-        """Appends what a Produce request carries for this partition; whoever tells of it looks at
-        `must_flush` first.
+    # Appending
 
-        `records` is writable: offsets, epoch and, under LogAppendTime, timestamps are set in place.
-        `verified`: the transaction coordinator knows of the transaction that the batch may begin here; either
-        what `start_verification` gave, which must be called before the coordinator is asked, or True.
-        """
-        now_ms = self.now_ms()
-        checked: list[ValidBatch] | Refusal | None = accept_usual(records, rules, now_ms)
-        if checked is None:
-            if takes_long(records, rules, now_ms):
-                leader = (self.leader_id, self.leader_epoch)
-                checked = await decode_in_thread(validate, records, rules, now_ms)
-                if leader != (self.leader_id, self.leader_epoch):
-                    # The topic went, or its leader moved, meanwhile.
-                    return AppendResult(ErrorCode.NOT_LEADER_OR_FOLLOWER)
-            else:
-                checked = validate(records, rules, now_ms)
-        if isinstance(checked, Refusal):
-            return append_result.of_invalid(checked, self.log.log_start_offset)
-        leader = (self.leader_id, self.leader_epoch)
-        while self._writing is not None:
-            await self._writing.wait()
-        if leader != (self.leader_id, self.leader_epoch):
-            return AppendResult(ErrorCode.NOT_LEADER_OR_FOLLOWER)
-        if total_size(checked) >= LARGE_BYTES and self.log.waits_for_disk:
-            return await self._append_in_thread(checked, rules, now_ms, verified)
-        return self.append_batches(checked, rules, now_ms, verified=verified)
-
-    def append_batches(
-        self,
-        batches: Sequence[ValidBatch],
-        rules: ProduceRules,
-        now_ms: int | None = None,
-        origin: Origin = Origin.CLIENT,
-        verified: Verification | bool = False,
-        transaction_version: int = 0,
-    ) -> AppendResult:
-        """Appends validated batches in one write: sequences checked, offsets and epoch stamped, waiters
-        woken. Each is judged by what the log held before.
-
-        `verified` is as for `append`; `transaction_version` is what the markers among a coordinator's batches
-        are judged by.
-        """
-        log = self.log
-        if self._held_at is not None and origin is Origin.COORDINATOR:
-            # Coordinators write with acks=-1.
-            return AppendResult(ErrorCode.NOT_ENOUGH_REPLICAS)
-        if not batches:
-            # Only a Produce of version 0 to 2 may carry nothing; Kafka says so with an offset of -1.
-            return AppendResult(ErrorCode.NONE, log_start_offset=log.log_start_offset)
-        if now_ms is None:
-            now_ms = self.now_ms()
-        first_offset = log.log_end_offset
-        placed = self._stamped(batches, now_ms, origin, verified, transaction_version)
-        if isinstance(placed, AppendResult):
-            return placed
-        stamped, size, end_offset = placed
-        append_time_ms = batches[-1].header.max_timestamp if rules.log_append_time else -1
-        return self._write(stamped, now_ms, size, first_offset, end_offset - 1, append_time_ms)
-
-    def _stamped(
-        self,
-        batches: Sequence[ValidBatch],
-        now_ms: int,
-        origin: Origin,
-        verified: Verification | bool,
-        transaction_version: int = 0,
-    ) -> tuple[list[ValidBatch], int, int] | AppendResult:
-        """The batches with the offsets and the epoch that they get, their size, and where the log ends then;
-        or what speaks against them.
-        """
-        log = self.log
-        offset, size = log.log_end_offset, 0
-        leader_epoch = self.leader_epoch
-        producers = log.producers
-        stamped = []
-        for data, header in batches:
-            if header.producer_id >= 0:
-                if not header.attributes & CONTROL:
-                    verdict = producers.check(header, now_ms, origin, verified)
-                else:
-                    verdict = markers.refusal_of(ValidBatch(data, header), producers, transaction_version)
-                if verdict is not None:
-                    return append_result.of_verdict(verdict, log.log_start_offset)
-            header = record_batch.place(data, header, offset, leader_epoch)
-            stamped.append(new_tuple(ValidBatch, (data, header)))
-            offset += header.last_offset_delta + 1
-            size += len(data)
-        return stamped, size, offset
-
-    async def _append_in_thread(
-        self,
-        batches: Sequence[ValidBatch],
-        rules: ProduceRules,
-        now_ms: int,
-        verified: Verification | bool,
-    ) -> AppendResult:
-        """As `append_batches`, for a client's batches that would make the loop wait for the disk."""
-        self._writing = trio.Event()
-        try:
-            while True:
-                try:
-                    return await self._try_in_thread(batches, rules, now_ms, verified)
-                except Overtaken:  # by a marker: the batches follow it
-                    continue
-                except StorageError as error:
-                    if not error.is_told:
-                        logger.error("append of %d bytes to %s failed: %s", total_size(batches), self, error)
-                    return AppendResult(ErrorCode.KAFKA_STORAGE_ERROR)
-        finally:
-            self._writing.set()
-            self._writing = None
-
-    async def _try_in_thread(
-        self,
-        batches: Sequence[ValidBatch],
-        rules: ProduceRules,
-        now_ms: int,
-        verified: Verification | bool,
-    ) -> AppendResult:
-        log, leader = self.log, (self.leader_id, self.leader_epoch)
-        first_offset = log.log_end_offset
-        placed = self._stamped(batches, now_ms, Origin.CLIENT, verified)
-        if isinstance(placed, AppendResult):
-            return placed
-        stamped, size, end_offset = placed
-        job = log.plan_append(stamped, now_ms)
-        stays = False
-        undecided = None
-        try:
-            with trio.CancelScope(shield=True):
-                await write_in_thread(job.work)
-            stays = leader == (self.leader_id, self.leader_epoch)
-            undecided = log.producers.first_undecided_offset
-        finally:
-            log.commit_append(job, keep=stays)
-        if not stays:
-            return AppendResult(ErrorCode.NOT_LEADER_OR_FOLLOWER)
-        if self._waiters:
-            now_undecided = log.producers.first_undecided_offset
-            waiting.tell_of_append(self._waiters, size, first_offset, undecided, now_undecided)
-        return AppendResult(
-            NO_ERROR,
-            first_offset,
-            batches[-1].header.max_timestamp if rules.log_append_time else -1,
-            log.log_start_offset,
-            last_offset=end_offset - 1,
-        )
-
-    def append_usual(
-        self, records: memoryview, fields: Fields, now_ms: int, verified: Verification | bool = False
-    ) -> AppendResult:
-        """As `append_batches`, for one batch of a client's that keeps its times: `fields` are what
-        `usual_fields` found.
-        """
-        log = self.log
-        offset, leader_epoch = log.log_end_offset, self.leader_epoch
-        _, length, _, magic, crc, attributes, delta, base_time, max_time, producer_id, epoch, first, count = (
-            fields
-        )
-        header = new_tuple(
-            BatchHeader,
-            (
-                offset,
-                length,
-                leader_epoch,
-                magic,
-                crc,
-                attributes,
-                delta,
-                base_time,
-                max_time,
-                producer_id,
-                epoch,
-                first,
-                count,
-            ),
-        )
-        if producer_id >= 0:
-            verdict = log.producers.check(header, now_ms, Origin.CLIENT, verified)
-            if verdict is not None:
-                return append_result.of_verdict(verdict, log.log_start_offset)
-        place_in(records, 0, offset, length, leader_epoch)
-        batch = new_tuple(ValidBatch, (records, header))
-        return self._write([batch], now_ms, length + LOG_OVERHEAD, offset, offset + delta, -1)
-
-    def _write(
-        self,
-        stamped: Sequence[ValidBatch],
-        now_ms: int,
-        size: int,
-        first_offset: int,
-        last_offset: int,
-        append_time_ms: int,
-    ) -> AppendResult:
-        """Appends what may be appended, and tells who waits for it."""
-        log, waiters = self.log, self._waiters
-        undecided = log.producers.first_undecided_offset if waiters else None
-        try:
-            log.append(stamped, now_ms)
-        except StorageError as error:
-            if not error.is_told:
-                logger.error("append of %d bytes to %s failed: %s", size, self, error)
-            return AppendResult(ErrorCode.KAFKA_STORAGE_ERROR)
-        if waiters:
-            now_undecided = log.producers.first_undecided_offset
-            waiting.tell_of_append(waiters, size, first_offset, undecided, now_undecided)
-        return new_tuple(
-            AppendResult,
-            (NO_ERROR, first_offset, append_time_ms, log.log_start_offset, None, (), last_offset),
-        )
+    append = appending.append
+    append_batches = appending.append_batches
+    append_usual = appending.append_usual
 
     # Transactions
 
@@ -465,7 +240,7 @@ class Partition:
         """Where the log starts, where its stable part ends, the high watermark, and where the log ends."""
         log = self.log
         end = log.log_end_offset
-        high_watermark = end if self._held_at is None else self._held_at
+        high_watermark = end if self.held_at is None else self.held_at
         start, stable = log.log_start_offset, log.producers.first_undecided_offset
         if stable is None or stable > high_watermark:
             stable = high_watermark
@@ -540,14 +315,14 @@ class Partition:
                 log.epochs.assign(state.leader_epoch, log.log_end_offset)
         self._cursors.follow(state, log.log_end_offset)
         is_under = too_few_in_sync(state, min_isr)
-        was_under = self._held_at is not None
+        was_under = self.held_at is not None
         if state.leader == NO_LEADER:
             is_under = was_under  # the high watermark stays where the last leader left it
-        self._held_at = min(self.high_watermark, log.log_end_offset) if is_under else None
+        self.held_at = min(self.high_watermark, log.log_end_offset) if is_under else None
         if moved or (was_under and not is_under):
             self.wake_all()
         else:
-            for waiter in self._waiters:
+            for waiter in self.waiters:
                 waiter.stir()
 
     @property
@@ -560,6 +335,23 @@ class Partition:
         self.replicas = ()
         self.leader_id = NO_LEADER
         self.wake_all()
+
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Within, clients' appends wait; what coordinators append does not."""
+        while self.writing is not None:
+            await self.writing.wait()
+        self.writing = event = trio.Event()
+        try:
+            yield
+        finally:
+            event.set()
+            self.writing = None
+
+    def moved(self, log: PartitionLog) -> None:
+        """Its log is this one from now on, which holds the same; within `paused`, while no sync is made."""
+        self.log = log
+        self.flushing.follow(log)
 
     def offline(self) -> None:
         """Its log directory has failed: nobody leads until the next start, and waiting readers look again."""
@@ -579,16 +371,16 @@ class Partition:
 
     def watch(self, waiter: Watcher) -> None:
         """Puts a reader, or what a session reads, on the waiting list; it must `unwatch` whatever happens."""
-        self._waiters[waiter] = None
+        self.waiters[waiter] = None
 
     def unwatch(self, waiter: Watcher) -> None:
-        self._waiters.pop(waiter, None)
+        self.waiters.pop(waiter, None)
 
     @property
     def readers_waiting(self) -> int:
         """How many fetches wait for what comes."""
-        return sum(waiter.is_waiting for waiter in self._waiters)
+        return sum(waiter.is_waiting for waiter in self.waiters)
 
     def wake_all(self) -> None:
         """Something other than new records changed: every waiting reader looks again."""
-        waiting.wake_all(self._waiters)
+        waiting.wake_all(self.waiters)

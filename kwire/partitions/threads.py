@@ -10,11 +10,13 @@ run of trio in which no thread may be (a simulation: threads are ordered by nobo
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar, TypeVarTuple
 
 import trio
+from kwire_storage.directories import Together, one_after_the_other
 
 AT_ONCE = 2
 WRITES_AT_ONCE = 4
@@ -57,6 +59,24 @@ async def write_in_thread(write: Callable[[], None]) -> None:
 async def sync_in_thread(sync: Callable[[], None]) -> None:
     """`sync()` in a thread, once one of the few is free: none of them uses the processor."""
     await run_in_thread(sync, limiter=_limiter_of(_sync_limiter, SYNCS_AT_ONCE))
+
+
+def together() -> Together:
+    """For work in a thread that waits for the disk many times: does some of it side by side, where there may
+    be threads. It raises nothing.
+    """
+    return side_by_side if instead_of_threads.get() is None else one_after_the_other
+
+
+def side_by_side(works: Sequence[Callable[[], None]]) -> None:
+    """Do each in a thread, and wait for all."""
+    threads = [threading.Thread(target=work) for work in works[1:]]
+    for thread in threads:
+        thread.start()
+    for work in works[:1]:
+        work()
+    for thread in threads:
+        thread.join()
 
 
 def _limiter_of(kept: trio.lowlevel.RunVar[trio.CapacityLimiter], tokens: int) -> trio.CapacityLimiter:

@@ -8,9 +8,9 @@ other. Records of a producer's batches are replayed as that producer's, and mark
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple
 
 import trio
 from kwire_codecs.errors import ErrorCode
@@ -19,8 +19,7 @@ from kwire_codecs.records.batch import CONTROL, HEADER_SIZE, LOG_OVERHEAD
 from kwire_codecs.records.record import only_record
 
 from kwire.runtime.journal import RecordFormat, ShardLog
-
-Rec = TypeVar("Rec", contravariant=True)
+from kwire.runtime.machine import Replayed
 
 READ_BYTES = 1 << 20
 """How much of the log is read at once."""
@@ -30,16 +29,6 @@ RECORDS_A_TURN = 200
 MAX_DECOMPRESSED_BYTES = 64 << 20
 _COMPRESSION = 7
 """The bits of a batch's attributes that name a codec."""
-
-
-class Replayed(Protocol[Rec]):
-    """What is loaded. A machine in whose log there are transactions of producers has two methods more:
-    `replay_transactional(producer_id, record)` and `replay_transaction_end(producer_id, is_commit)`. Others
-    have every record replayed, and ends passed over.
-    """
-
-    def replay(self, record: Rec) -> None:
-        """Apply a record to hard state."""
 
 
 class Loaded(NamedTuple):
@@ -87,36 +76,14 @@ async def load(
                         for is_commit in _ends(data, position, header):
                             end_transaction(producer_id, is_commit)
                     continue
+                only = None
+                if record_count == 1 and base_offset >= offset and not attributes & _COMPRESSION:
+                    only = only_record(data, position + HEADER_SIZE, position + length + LOG_OVERHEAD)
+                pairs = _pairs(data, position, header, offset) if only is None else (only,)
                 replay = replay_usual
                 if producer_id >= 0 and replay_transactional is not None:
                     replay = partial(replay_transactional, producer_id)
-                if not attributes & _COMPRESSION:
-                    begins, ends = position + HEADER_SIZE, position + length + LOG_OVERHEAD
-                    only = (
-                        only_record(data, begins, ends)
-                        if record_count == 1 and base_offset >= offset
-                        else None
-                    )
-                    if only is not None:
-                        decoded = from_bytes(*only)
-                        if decoded is not None:
-                            replay(decoded)
-                            count += 1
-                        else:
-                            passed_over += 1
-                        left -= 1
-                        if not left:
-                            left = RECORDS_A_TURN
-                            await trio.lowlevel.checkpoint()
-                            if not is_wanted():
-                                return Loaded(count, offset, passed_over)
-                        continue
-                    body = data[begins:ends]
-                else:
-                    body = batch.body(data, position, header, MAX_DECOMPRESSED_BYTES)
-                for key, value, _, _, record_offset in batch.decode_body(body, header):
-                    if record_offset < offset:
-                        continue
+                for key, value in pairs:
                     decoded = from_bytes(key, value)
                     if decoded is not None:
                         replay(decoded)
@@ -134,6 +101,16 @@ async def load(
         offset = next_offset
         await trio.lowlevel.checkpoint()
     return Loaded(count, offset, passed_over)
+
+
+def _pairs(
+    data: bytes, position: int, header: batch.BatchHeader, offset: int
+) -> Iterator[tuple[bytes | None, bytes | None]]:
+    """Key and value of each record of a batch that is not below `offset`."""
+    body = batch.body(data, position, header, MAX_DECOMPRESSED_BYTES)
+    for key, value, _, _, record_offset in batch.decode_body(body, header):
+        if record_offset >= offset:
+            yield key, value
 
 
 def _ends(part: bytes, position: int, header: batch.BatchHeader) -> list[bool]:

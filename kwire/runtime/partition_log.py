@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records.batch import NO_SEQUENCE
 from kwire_storage.engine import StorageError, ValidBatch
-from kwire_storage.validation import ProduceRules
+from kwire_storage.produce_rules import ProduceRules
 
 from kwire.coordinators.outcome import TransactionEnd
 from kwire.partitions.flushing import flush_to

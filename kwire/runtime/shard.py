@@ -27,40 +27,29 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from enum import Enum
 from functools import partial
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import trio
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch
 
 from kwire import failpoints
-from kwire.coordinators.outcome import Outcome, Ticket, TransactionalRecord, TransactionEnd
+from kwire.coordinators.outcome import Outcome, Ticket
 from kwire.partitions.clock import Clock, TimerHandle
 from kwire.runtime.held import Held, told
 from kwire.runtime.held import Refused as Refused
 from kwire.runtime.journal import Journal, RecordFormat, ShardLog
-from kwire.runtime.loading import Replayed, load
+from kwire.runtime.loading import load
+from kwire.runtime.machine import Machine, replay_any
 from kwire.runtime.soon import Soon, awaited
+from kwire.runtime.tickets import WaitingTickets
 
 logger = logging.getLogger("kwire.runtime")
 
 R = TypeVar("R")
-Rec = TypeVar("Rec")
 
 RELOAD_AFTER_MS = 10_000
 """How long a log that can't be read is left alone before it is tried again."""
-
-
-class Machine(Replayed[Rec], Protocol[Rec]):
-    """What the shard needs of a coordinator."""
-
-    def on_loaded(self, now_ms: int) -> Outcome[None, Rec]:
-        """The log has been replayed to its end."""
-        ...
-
-    def expire(self, key: Hashable, now_ms: int) -> Outcome[None, Rec]:
-        """A timer came due."""
-        ...
 
 
 M = TypeVar("M", bound=Machine[Any])
@@ -114,7 +103,7 @@ class Shard(Generic[M]):
         self._machine: M | None = None
         self._refusal = Refused(ErrorCode.NOT_COORDINATOR)
         self._timers: dict[Hashable, TimerHandle] = {}
-        self._waiting: dict[Ticket[Any], None] = {}  # in the order in which they came
+        self._waiting = WaitingTickets()
         self._unwritten: _Unwritten = []
         self._producers: dict[int, Held] = {}
         """Producers of whose transactions something is not written yet, and the newest of it."""
@@ -183,12 +172,7 @@ class Shard(Generic[M]):
     def drain(self) -> None:
         """The broker stops: nobody is kept waiting for others any more, all else goes on until `close()`."""
         self._draining = True
-        self._refuse_waiting(ErrorCode.NOT_COORDINATOR)
-
-    def _refuse_waiting(self, error_code: ErrorCode) -> None:
-        waiting, self._waiting = self._waiting, {}
-        for ticket in waiting:
-            ticket.deliver(Refused(error_code))
+        self._waiting.refuse(ErrorCode.NOT_COORDINATOR)
 
     def _unload(self, error_code: ErrorCode) -> None:
         self.status = Status.UNLOADED
@@ -201,7 +185,7 @@ class Shard(Generic[M]):
         self._producers.clear()
         for _, held in unwritten:
             held.release(error_code)
-        self._refuse_waiting(error_code)
+        self._waiting.refuse(error_code)
 
     # Operations
 
@@ -308,14 +292,7 @@ class Shard(Generic[M]):
         if not ticket.delivered:
             if self._draining or incarnation != self._incarnation:
                 return Refused(ErrorCode.NOT_COORDINATOR)
-            event = trio.Event()
-            ticket.on_delivery(event.set)
-            self._waiting[ticket] = None
-            try:
-                await event.wait()
-            finally:
-                self._waiting.pop(ticket, None)
-                ticket.on_delivery(None)
+            await self._waiting.wait_for(ticket)
         delivered = ticket.response
         assert delivered is not None
         return delivered
@@ -325,7 +302,7 @@ class Shard(Generic[M]):
         records = outcome.records
         if of_transactions:
             for record in records:
-                _replay(machine, record)
+                replay_any(machine, record)
         else:
             for record in records:
                 machine.replay(record)
@@ -447,13 +424,3 @@ class Shard(Generic[M]):
             self.open()
         elif lost:
             self._distrust()
-
-
-def _replay(machine: Any, record: object) -> None:
-    """Replay a record that may be of a producer's transaction, or its end."""
-    if type(record) is TransactionalRecord:
-        machine.replay_transactional(record.producer_id, record.record)
-    elif type(record) is TransactionEnd:
-        machine.replay_transaction_end(record.producer_id, record.is_commit)
-    else:
-        machine.replay(record)

@@ -22,8 +22,9 @@ from kwire.partitions.clock import Clock
 from kwire.partitions.partition import Partition
 from kwire.runtime.group_host import Images
 from kwire.runtime.journal import RecordFormat
+from kwire.runtime.machine import Machine
 from kwire.runtime.partition_log import PartitionLog
-from kwire.runtime.shard import Machine, Refused, Shard
+from kwire.runtime.shard import Refused, Shard
 
 M = TypeVar("M", bound=Machine[Any])
 
@@ -71,7 +72,7 @@ class Shards(Generic[M]):
 
     `machinery()` gives what makes a machine, and the format of its records; it is called with the first
     shard. `deliver(led, message)` takes the messages of machines, and must not call the shard back.
-    `unavailable` is what is answered while the topic or the partition is not there. Shards load one at a
+    `unavailable` is what is answered while the topic is not there. Shards load one at a
     time.
     """
 
@@ -168,10 +169,10 @@ class Shards(Generic[M]):
     def led_for(self, node_id: int, key: str) -> tuple[Led, Shard[M]] | Refused:
         """As `shard`, and the partition that it is on."""
         index = self.partition_of(key)
-        partition = None if index is None else self._partition(index)
-        if index is None or partition is None:
+        if index is None:
             return self._unavailable
-        if partition.leader_id != node_id:
+        partition = self._partition(index)
+        if partition is None or partition.leader_id != node_id:
             return Refused(ErrorCode.NOT_COORDINATOR)
         return self._current(index, partition)
 

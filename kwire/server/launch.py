@@ -21,9 +21,9 @@ from kwire_storage.files import Files
 from kwire_storage.log_dirs import ForeignDirectory, LockedError
 
 from kwire.broker.cluster import Cluster
-from kwire.broker.controller import ClusterError
 from kwire.broker.data_directories import open_directories
 from kwire.broker.listeners import DEFAULT_PORT, Listener, ListenerError
+from kwire.broker.metadata_loading import ClusterError
 from kwire.broker.node import Node
 from kwire.broker.node_settings import nodes_of
 from kwire.config import BrokerConfig

@@ -4,7 +4,7 @@
 raises `StorageError`, and a directory that has failed is let go of by `release`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import UUID
 
@@ -12,7 +12,22 @@ from .engine import FlushJob, LogConfig, PartitionLog
 
 if TYPE_CHECKING:
     from .deletions import SweepJob
+    from .dormant import LookJob
     from .folder import Folder
+    from .log_moves import LogMoves
+
+
+EVERY_DIRECTORY = "*"
+"""What stands for all of them in `cordoned.log.dirs`."""
+
+Together = Callable[[Sequence[Callable[[], None]]], None]
+"""Does some things that wait for the disk and raise nothing, in threads if it has any."""
+
+
+def one_after_the_other(works: Sequence[Callable[[], None]]) -> None:
+    """Without threads."""
+    for work in works:
+        work()
 
 
 class ExistingLog(NamedTuple):
@@ -35,6 +50,15 @@ class LogUsage(NamedTuple):
     size_bytes: int
 
 
+class FutureUsage(NamedTuple):
+    """A log on its way to a directory: the bytes that it takes there, and how many offsets are missing."""
+
+    topic: str
+    partition: int
+    size_bytes: int
+    offset_lag: int
+
+
 class DirectoryUsage(NamedTuple):
     """A log directory's path, the size of its disk and what is free there (-1: not known), and its logs."""
 
@@ -44,6 +68,10 @@ class DirectoryUsage(NamedTuple):
     logs: list[LogUsage]
     is_offline: bool = False
     """It has failed: nothing is known of what it holds."""
+    futures: Sequence[FutureUsage] = ()
+    """The logs that are on their way here."""
+    is_cordoned: bool = False
+    """It gets no new logs while there are others."""
 
 
 class LogDirectories(Protocol):
@@ -72,6 +100,27 @@ class LogDirectories(Protocol):
 
     def release(self) -> list[tuple[str, int]]:
         """Let go of the logs that are open in directories that have failed; gives their partitions."""
+        ...
+
+    def cordon(self, paths: Collection[str]) -> None:
+        """These directories, or with EVERY_DIRECTORY all, and no others get no new logs while there are
+        others.
+        """
+        ...
+
+    @property
+    def cordoned(self) -> Sequence[UUID]:
+        """The ids of the cordoned ones that work."""
+        ...
+
+    def plan_look(self, topic: str, partition: int) -> "LookJob | None":
+        """A look at a log from outside; None where it is open, or out of reach, or not on a disk."""
+        ...
+
+    def refuse_new(self, why: str) -> None:
+        """Directories that had no `meta.properties` before, and have no log, are not to be used: they are as
+        they were, and offline until the next start.
+        """
         ...
 
     @property
@@ -106,6 +155,23 @@ class LogDirectories(Protocol):
 
     def directory_of(self, topic: str, partition: int) -> UUID | None:
         """The id of the directory that a partition's log lies in; None where it has none."""
+        ...
+
+    def find_directory(self, path: str) -> UUID | None:
+        """The id of the directory that has this path; None where there is none, DirectoryOffline where it
+        has failed.
+        """
+        ...
+
+    @property
+    def moves(self) -> "LogMoves | None":
+        """Logs on their way from one directory to another; None where there can't be any."""
+        ...
+
+    def settle(self, assigned: Callable[[UUID, int], UUID | None]) -> None:
+        """Decide between what an interrupted move has left, before any log is opened: `assigned` gives the
+        directory that a topic's partition is said to lie in. StorageError where that can't be decided.
+        """
         ...
 
     def beside(self, topic: str, partition: int) -> "Folder":
@@ -154,8 +220,8 @@ class LogDirectories(Protocol):
         """The job's work is done."""
         ...
 
-    def close(self, *, clean: bool, broker_epoch: int = -1) -> None:
+    def close(self, *, clean: bool, broker_epoch: int = -1, together: Together = one_after_the_other) -> None:
         """Close every log and let go of the directories; `clean` leaves them so that the next start need
-        not look.
+        not look. What waits for the disk is handed to `together`, some at a time.
         """
         ...

@@ -28,7 +28,7 @@ FAILED: Final = frozenset(
 FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 SUSPICIOUS: Final = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM))
 """May be about the file, or about the directory: a look tells."""
-SYNCS: Final = frozenset(("fdatasync", "fsync"))
+SYNCS: Final = frozenset(("fdatasync", "fsync", "sync_file_system"))
 NO_SYNC: Final = frozenset((errno.EBADF, errno.EINVAL, errno.EINTR))
 """A sync that was none."""
 FULL_TOLD_SECONDS: Final = 60.0
@@ -52,8 +52,9 @@ class DirectoryFiles(Files):
     def fail(self, error: OSError) -> None:
         """Take the directory offline; it is told to whoever wanted to know, the first time."""
         if self.failure is None:
-            self.failure = error
-            self._failed(error)
+            # Not the error itself: its traceback would hold on to the files that were in use.
+            self.failure = OSError(error.errno, error.strerror or str(error))
+            self._failed(self.failure)
 
     def offline(self) -> Offline:
         """What is raised from now on."""
@@ -154,7 +155,8 @@ def _watched(operation: str) -> Callable[..., Any]:
 
 
 for _operation in (
-    "open", "truncate", "size", "path_size", "modified_ms", "fdatasync", "fsync", "rename",
+    "open", "truncate", "reserve", "size", "path_size", "modified_ms", "fdatasync", "fsync",
+    "sync_file_system", "rename",
     "link", "unlink", "rmdir", "mkdir", "makedirs", "listdir", "lock", "disk_space",
 ):  # fmt: skip
     setattr(DirectoryFiles, _operation, _watched(_operation))

@@ -12,8 +12,7 @@ Rules
   for an offset that is not there raises `OffsetOutOfRange`. Any other exception is a bug.
 - Long work never runs on the loop. It is three steps: `plan` (on the loop: decides, and holds what it needs
   open), `work` (in a thread: touches sealed files only), `commit` (on the loop: takes the result, or throws
-  it away if the log has changed). `SegmentedLog.plan_flush` is the first of that shape; compaction and
-  retention follow it.
+  it away if the log has changed). Flushing, large appends and compaction have that shape.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,8 +23,8 @@ from kwire_codecs.records.batch import BatchHeader
 
 if TYPE_CHECKING:
     from .compaction import Compaction
-    from .files import OpenFile
     from .leader_epochs import LeaderEpochs
+    from .open_files import OpenFile
     from .producer_state import ProducerState
     from .transaction_index import AbortedTransaction
 
@@ -172,6 +171,7 @@ class LogConfig:
     min_compaction_lag_ms: int = 0
     max_compaction_lag_ms: int = 0x7FFFFFFFFFFFFFFF
     delete_retention_ms: int = 24 * 3600 * 1000
+    preallocate: bool = False
 
     @property
     def roll_ms(self) -> int:
@@ -290,6 +290,12 @@ class PartitionLog(Protocol):
     def truncate_to(self, offset: int) -> None:
         """Drop every batch that holds `offset` or anything above; the log ends where its last batch now
         ends.
+        """
+        ...
+
+    def start_over_at(self, offset: int) -> None:
+        """Take everything out of the log, which begins and ends at `offset` from now on (Kafka:
+        truncateFullyAndStartAt): what was there is known from elsewhere, up to that offset.
         """
         ...
 

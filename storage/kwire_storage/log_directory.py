@@ -14,15 +14,18 @@ from collections.abc import Callable
 from uuid import UUID
 
 from . import checkpoints, uuids
+from .directories import DirectoryUsage, FutureUsage, LogUsage
 from .directory_files import DirectoryFiles
 from .engine import DirectoryOffline, StorageError
 from .files import Files, storing
 from .offset_checkpoints import OffsetCheckpoint, Partition
 from .segments import file_names
 
-__all__ = ["ForeignDirectory", "LockedError", "LogDirectory", "Partition"]
+__all__ = ["METADATA_LOG", "ForeignDirectory", "LockedError", "LogDirectory", "Partition"]
 
 log = logging.getLogger("kwire.storage")
+
+METADATA_LOG = ("__cluster_metadata", 0)
 
 
 class LockedError(Exception):
@@ -98,13 +101,32 @@ class LogDirectory:
         self.files.fail(OSError(0, str(refusal)))
         self.let_go()
 
+    def refuse(self, why: str) -> None:
+        """Not to be used if it was new at this start: it is so at the next one too. Raises StorageError."""
+        if self._named:
+            path = self.file(file_names.META_PROPERTIES)
+            with storing("removing", path):
+                self.files.remove(path)
+            self.files.fail(OSError(0, why))
+            self.let_go()
+
+    def _missing(self) -> list[str]:
+        """Of the directory and those that it lies in, those that are not there: names to be synced."""
+        found = []
+        path = self.path
+        while path != os.path.dirname(path) and not self.files.is_directory(path):
+            found.append(path)
+            path = os.path.dirname(path)
+        return found
+
     def take(self) -> None:
         """Make the directory if need be, and lock it."""
         with storing("making", self.path):
-            self._made = not self.files.is_directory(self.path)
+            made = self._missing()
+            self._made = bool(made)
             self.files.makedirs(self.path)
-            if self._made:
-                self.files.sync_directory(os.path.dirname(self.path))
+            for each in made:
+                self.files.sync_directory(os.path.dirname(each))
         path = self.file(file_names.LOCK)
         with storing("locking", path):
             self._lock = self.files.open(path, os.O_RDWR | os.O_CREAT)
@@ -117,6 +139,11 @@ class LogDirectory:
         pid = holder.decode(errors="replace").strip()
         who = f"process {pid}" if pid.isdecimal() else "another broker"
         raise LockedError(f"{self.path} is in use by {who}: stop it, or choose another data directory")
+
+    @property
+    def descriptor(self) -> int:
+        """A file of the directory, open since it was taken."""
+        return self._lock
 
     def let_go(self) -> None:
         if self._lock >= 0:
@@ -135,8 +162,7 @@ class LogDirectory:
             if self._named:
                 self.files.remove(self.file(file_names.META_PROPERTIES))
             if self.was_clean:
-                marker = checkpoints.encode_clean_shutdown(self.previous_broker_epoch)
-                self.files.write_file(self.file(file_names.CLEAN_SHUTDOWN), marker, sync=True)
+                self.mark_clean(self.previous_broker_epoch)
             if self._made:
                 self.files.remove(self.file(file_names.LOCK))
                 self.files.rmdir(self.path)
@@ -188,3 +214,24 @@ class LogDirectory:
                 self.files.sync_directory(self.path)
         for checkpoint in self.checkpoints:
             checkpoint.load()
+
+    def save_checkpoints(self) -> None:
+        """Write those that have anything to say, to the device."""
+        for checkpoint in self.checkpoints:
+            if checkpoint.offsets or checkpoint.is_changed:
+                checkpoint.write(sync=True)
+
+    def mark_clean(self, broker_epoch: int) -> None:
+        """All that was written is on the device: the next start need not look."""
+        path = self.file(file_names.CLEAN_SHUTDOWN)
+        with storing("writing", path):
+            self.files.write_file(path, checkpoints.encode_clean_shutdown(broker_epoch), sync=True)
+
+    def usage(self, logs: list[LogUsage], futures: list[FutureUsage]) -> DirectoryUsage:
+        """What is told of the directory, beside what lies in it."""
+        try:
+            with storing("looking at", self.path):
+                total, usable = self.files.disk_space(self.path)
+        except StorageError:
+            return DirectoryUsage(self.path, -1, -1, [], is_offline=True)
+        return DirectoryUsage(self.path, total, usable, logs, futures=futures)

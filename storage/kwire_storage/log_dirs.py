@@ -16,63 +16,54 @@ Rules
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from . import checkpoints, uuids
+from . import uuids
 from .alike import AlikeFiles
-from .checkpoints import BadCheckpoint
+from .closing import close_all, close_clean
 from .deletions import Deletions, SweepJob
-from .directories import DirectoryUsage, ExistingLog, LogUsage
+from .directories import (
+    EVERY_DIRECTORY,
+    DirectoryUsage,
+    ExistingLog,
+    FutureUsage,
+    LogUsage,
+    Together,
+    one_after_the_other,
+)
 from .directory_set import DirectorySet
+from .double_logs import keep_one, may_be_one
 from .engine import FlushJob, LogConfig, StorageError
-from .files import Files, OpenFiles, storing
+from .files import Files, storing
 from .folder import DiskFolder
-from .log_directory import ForeignDirectory, LockedError, LogDirectory, Partition
+from .log_checkpoints import LogCheckpoints, Placed
+from .log_directory import METADATA_LOG, ForeignDirectory, LockedError, LogDirectory, Partition
+from .log_moves import LogMoves
+from .open_files import OpenFiles
+from .partition_directory import make, topic_id_in
+from .sealed_flush import SealedFlush, plan_sealed
 from .segments import file_names, recovery
-from .segments.flush import FlushPlan
 from .segments.log import SegmentedLog
-from .segments.segment import Shared
+from .segments.shared import Shared
 from .tail import TailBudget
 from .write_pressure import WritePressure
 
-__all__ = ["ForeignDirectory", "LockedError", "LogDirs", "SealedFlush"]
+if TYPE_CHECKING:
+    from .dormant import LookJob
+
+__all__ = ["ForeignDirectory", "LockedError", "LogDirs"]
 
 log = logging.getLogger("kwire.storage")
-
-METADATA_LOG = ("__cluster_metadata", 0)
-LOGS_A_STEP = 200
-"""Of how many logs something is asked before others get their turn."""
 
 
 def _nothing() -> None:
     pass
 
 
-class _Open:
-    """A log that is open, and where."""
-
-    __slots__ = ("directory", "log", "topic_id")
-
-    def __init__(self, directory: LogDirectory, topic_id: UUID, opened: SegmentedLog) -> None:
-        self.directory = directory
-        self.topic_id = topic_id
-        self.log = opened
-
-
-class SealedFlush:
-    """The sealed segments of some logs, to be synced; `LogDirs.plan_flush` makes it."""
-
-    def __init__(self, plans: Sequence[tuple[SegmentedLog, FlushPlan]]) -> None:
-        self.plans = plans
-
-    def work(self) -> None:
-        for _, plan in self.plans:
-            plan.work()
-
-
 class LogDirs:
-    """The directories of one node. `LogDirectories` in engine.py says what the methods do.
+    """The directories of one node. `LogDirectories` says what the methods do.
 
     Opening raises LockedError, ForeignDirectory or StorageError; each says what to do. `cluster_id` None
     takes the one that is there, or a new one. Ids come from `new_uuid`.
@@ -111,8 +102,12 @@ class LogDirs:
             )
             for directory in self._directories
         }
-        self._open: dict[Partition, _Open] = {}
+        self._open: dict[Partition, Placed] = {}
         self._found: dict[Partition, LogDirectory] = {}
+        self._twice: dict[Partition, LogDirectory] = {}
+        """The other directory of a log that lies in two, until it is settled which of them counts."""
+        self.moves = LogMoves(self, self._shared, self._deletions, new_uuid)
+        self._checkpoints = LogCheckpoints(self._open, self._directories, self.moves.open_logs)
         self._directories.open(node_id, cluster_id, new_uuid, self._find)
         self.cluster_id = self._directories.cluster_id
 
@@ -131,6 +126,42 @@ class LogDirs:
         """Whether the metadata log lies in a directory that does not work."""
         home = self._found.get(METADATA_LOG)
         return home is not None and not home.is_online
+
+    def cordon(self, paths: Collection[str]) -> None:
+        every = {directory.path for directory in self._directories}
+        unknown = [path for path in paths if path not in every and path != EVERY_DIRECTORY]
+        if unknown:
+            log.warning(
+                "cordoned.log.dirs names %s, and the log directories are %s: what is none of them has no "
+                "effect",
+                ", ".join(unknown),
+                ", ".join(sorted(every)),
+            )
+        self._directories.cordoned = frozenset(every if EVERY_DIRECTORY in paths else every & set(paths))
+
+    @property
+    def cordoned(self) -> list[UUID]:
+        own = self._directories
+        return [each.directory_id for each in own.online if each.path in own.cordoned]
+
+    def plan_look(self, topic: str, partition: int) -> "LookJob | None":
+        key = topic, partition
+        directory = self._found.get(key)
+        if directory is None or not directory.is_online or key in self._open:
+            return None
+        from .dormant import LookJob  # serving does not need it to start
+
+        return LookJob(
+            directory.files,
+            directory.file(file_names.partition_directory(*key)),
+            directory.log_start_offsets.get(key),
+            directory.cleaner_offsets.get(key),
+        )
+
+    def refuse_new(self, why: str) -> None:
+        for directory in self._directories.online:
+            if not directory.logs:
+                directory.refuse(why)
 
     @property
     def files(self) -> Files:
@@ -155,14 +186,28 @@ class LogDirs:
                 self._deletions.add(directory.file(name), 0)
             partition = file_names.parse_partition_directory(name)
             if partition is None:
+                self.moves.note_found(directory, name)
                 continue
             other = self._found.get(partition)
-            if other is not None:
+            if other is not None and partition not in self._twice and may_be_one(partition, other, directory):
+                self._twice[partition] = directory
+            elif other is not None:
                 raise ForeignDirectory(
                     f"{other.file(name)} and {directory.file(name)} are both there: move one of them away"
                 )
-            self._found[partition] = directory
+            else:
+                self._found[partition] = directory
             directory.logs += 1
+
+    def settle(self, assigned: Callable[[UUID, int], UUID | None]) -> None:
+        for key, other in list(self._twice.items()):
+            self._found[key] = keep_one(key, self._found[key], other, assigned, self._new_uuid())
+            del self._twice[key]
+        for key, future in self.moves.abandoned(self._found):
+            if self.offline or future.topic_id is None:
+                continue  # the log may lie in a directory that nobody can read
+            if assigned(future.topic_id, key[1]) == future.directory.directory_id:
+                self._found[key] = self.moves.promote(key)
 
     # The logs
 
@@ -174,24 +219,12 @@ class LogDirs:
             opened = self._open.get((topic, partition))
             path = directory.file(file_names.partition_directory(topic, partition))
             try:
-                topic_id = opened.topic_id if opened is not None else self._topic_id(directory, path)
+                topic_id = opened.topic_id if opened is not None else topic_id_in(directory, path)
             except StorageError as error:
                 log.error("%s; it is left alone, and whoever asks for it hears KAFKA_STORAGE_ERROR", error)
                 continue
             logs.append(ExistingLog(topic, partition, topic_id, directory.directory_id))
         return logs
-
-    def _topic_id(self, directory: LogDirectory, path: str) -> UUID | None:
-        metadata = f"{path}/{file_names.PARTITION_METADATA}"
-        with storing("reading", metadata):
-            data = directory.files.read_file(metadata)
-        if data is None:
-            return None
-        try:
-            return checkpoints.decode_partition_metadata(data)
-        except BadCheckpoint as bad:
-            log.warning("%s is not readable: %s", metadata, bad)
-            return None
 
     def open(
         self,
@@ -211,24 +244,27 @@ class LogDirs:
                 opened.log.configure(config)
                 return opened.log
             raise ValueError(f"{topic}-{partition} is open for topic id {uuids.to_text(opened.topic_id)}")
+        if key in self._twice:
+            raise StorageError(f"{topic}-{partition} lies in two directories: move one of them away")
         directory = self._found.get(key)
         if directory is not None:
             directory.check_online()
             path = directory.file(file_names.partition_directory(topic, partition))
-            on_disk = self._topic_id(directory, path)
+            on_disk = topic_id_in(directory, path)
             if on_disk is None:
-                self._make(directory, path, topic_id)
+                make(directory, path, topic_id, self._shared[directory].alike)
             elif on_disk != topic_id:
                 self._set_aside(directory, key, path, on_disk)
                 directory = None
         if directory is None:
-            directory = self._home_for(key, directory_id)
+            self.moves.set_aside(key)
+            directory = self._home_for(key, self.moves.preferred(key) or directory_id)
             directory.logs += 1
             self._found[key] = directory
-            made = self._new_log(directory, key, topic_id, config)
+            made = self.new_log(directory, key, topic_id, config)
         else:
             made = self._load(directory, key, topic_id, config, now_ms)
-        self._open[key] = _Open(directory, topic_id, made)
+        self._open[key] = Placed(directory, topic_id, made)
         return made
 
     def _home_for(self, key: Partition, directory_id: UUID | None) -> LogDirectory:
@@ -256,7 +292,7 @@ class LogDirs:
             directory.files.rename(path, directory.file(name))
         self._forget(key)
 
-    def _new_log(
+    def new_log(
         self, directory: LogDirectory, key: Partition, topic_id: UUID, config: LogConfig
     ) -> SegmentedLog:
         path = directory.file(file_names.partition_directory(*key))
@@ -264,14 +300,47 @@ class LogDirs:
             path,
             config,
             self._shared[directory],
-            make_directory=lambda: self._make(directory, path, topic_id),
-            log_start_changed=lambda: self._log_start_changed(key),
-            recovery_point_fell=lambda: self._recovery_point_fell(key),
-            cleaned_to_changed=lambda offset: self._cleaned_to_changed(key, offset),
+            make_directory=lambda: make(directory, path, topic_id, self._shared[directory].alike),
+            log_start_changed=lambda: self._checkpoints.log_start_changed(key),
+            recovery_point_fell=lambda: self._checkpoints.recovery_point_fell(key),
+            cleaned_to_changed=lambda offset: self._checkpoints.cleaned_to_changed(key, offset),
         )
 
+    def placed(self, key: Partition) -> Placed | None:
+        """The log, if it is open."""
+        return self._open.get(key)
+
+    def directory_with(self, directory_id: UUID) -> LogDirectory | None:
+        """The directory of an id, if it works."""
+        return next((each for each in self._directories.online if each.directory_id == directory_id), None)
+
+    def find_directory(self, path: str) -> UUID | None:
+        for directory in self._directories:
+            if directory.path == path:
+                directory.check_online()
+                return directory.directory_id
+        return None
+
+    def put(self, key: Partition, directory: LogDirectory, topic_id: UUID, opened: SegmentedLog) -> None:
+        """The log of the partition is this one from now on, there."""
+        self._found[key] = directory
+        self._open[key] = Placed(directory, topic_id, opened)
+
+    def load_whole(
+        self, directory: LogDirectory, key: Partition, before: Placed, now_ms: int
+    ) -> SegmentedLog:
+        """The log in the place that it has been moved to, where all of its files are right."""
+        return self._load(directory, key, before.topic_id, before.log.config, now_ms, is_whole=True)
+
     def _load(
-        self, directory: LogDirectory, key: Partition, topic_id: UUID, config: LogConfig, now_ms: int
+        self,
+        directory: LogDirectory,
+        key: Partition,
+        topic_id: UUID,
+        config: LogConfig,
+        now_ms: int,
+        *,
+        is_whole: bool = False,
     ) -> SegmentedLog:
         path = directory.file(file_names.partition_directory(*key))
         recovery_point = directory.recovery_points.get(key)
@@ -280,7 +349,7 @@ class LogDirs:
             path,
             shared,
             config,
-            clean=directory.was_clean,
+            clean=directory.was_clean or is_whole,
             recovery_point=recovery_point,
             log_start_offset=directory.log_start_offsets.get(key),
             now_ms=now_ms,
@@ -290,39 +359,25 @@ class LogDirs:
                 path,
                 config,
                 shared,
-                make_directory=lambda: self._make(directory, path, topic_id),
+                make_directory=lambda: make(directory, path, topic_id, self._shared[directory].alike),
                 loaded=loaded,
-                clean=directory.was_clean,
+                clean=directory.was_clean and not is_whole,
                 recovery_point=recovery_point,
                 now_ms=now_ms,
-                log_start_changed=lambda: self._log_start_changed(key),
-                recovery_point_fell=lambda: self._recovery_point_fell(key),
+                log_start_changed=lambda: self._checkpoints.log_start_changed(key),
+                recovery_point_fell=lambda: self._checkpoints.recovery_point_fell(key),
                 cleaned_to=directory.cleaner_offsets.get(key),
-                cleaned_to_changed=lambda offset: self._cleaned_to_changed(key, offset),
+                cleaned_to_changed=lambda offset: self._checkpoints.cleaned_to_changed(key, offset),
             )
         except BaseException:
             loaded.close()
             raise
 
-    def _make(self, directory: LogDirectory, path: str, topic_id: UUID) -> None:
-        """Make a partition's directory and its `partition.metadata`, as far as they are missing."""
-        metadata = f"{path}/{file_names.PARTITION_METADATA}"
-        for checkpoint in (directory.recovery_points, directory.log_start_offsets, directory.cleaner_offsets):
-            if checkpoint.is_changed:  # it may say something of a log of this name that is gone
-                checkpoint.write(sync=False)
-        with storing("making", path):
-            try:
-                directory.files.mkdir(path)
-                is_nameless = True
-            except FileExistsError:
-                is_nameless = self._topic_id(directory, path) is None
-            if is_nameless:
-                alike = self._shared[directory].alike
-                alike.write(metadata, checkpoints.encode_partition_metadata(topic_id))
-
     def delete(self, topic: str, partition: int, *, delay_ms: int = 0) -> None:
         """Take a log away: its directory is renamed now, and removed by a sweep."""
         key = topic, partition
+        self.moves.cancel(*key)
+        self.moves.retire_now(key)
         directory = self._found.get(key)
         opened = self._open.pop(key, None)
         if opened is not None:
@@ -364,18 +419,19 @@ class LogDirs:
         for (topic, partition), opened in self._open.items():
             used = LogUsage(topic, partition, opened.topic_id, opened.log.size_bytes)
             logs[opened.directory].append(used)
-        return [self._usage_of(directory, logs[directory]) for directory in self._directories]
-
-    def _usage_of(self, directory: LogDirectory, logs: list[LogUsage]) -> DirectoryUsage:
-        try:
-            with storing("looking at", directory.path):
-                total, usable = directory.files.disk_space(directory.path)
-        except StorageError:
-            return DirectoryUsage(directory.path, -1, -1, [], is_offline=True)
-        return DirectoryUsage(directory.path, total, usable, logs)
+        futures: dict[LogDirectory, list[FutureUsage]] = {directory: [] for directory in self._directories}
+        for directory, future in self.moves.usage():
+            futures[directory].append(future)
+        return [
+            each.usage(logs[each], futures[each])._replace(
+                is_cordoned=each.path in self._directories.cordoned
+            )
+            for each in self._directories
+        ]
 
     def release(self) -> list[Partition]:
         """Let go of what is open in directories that are offline; gives the partitions that were."""
+        self.moves.release()
         gone = [key for key, opened in self._open.items() if not opened.directory.is_online]
         for key in gone:
             opened = self._open.pop(key)
@@ -388,69 +444,18 @@ class LogDirs:
 
     # Checkpoints
 
-    def _log_start_changed(self, key: Partition) -> None:
-        opened = self._open[key]
-        starts = opened.directory.log_start_offsets
-        if opened.log.log_start_offset > opened.log.first_segment_offset:
-            starts.put(key, opened.log.log_start_offset)
-        else:
-            starts.drop(key)
-
     def save_log_starts(self) -> None:
-        for directory in self._directories.online:
-            if directory.log_start_offsets.is_changed:
-                directory.log_start_offsets.write(sync=False)
-
-    def _recovery_point_fell(self, key: Partition) -> None:
-        opened = self._open[key]
-        opened.directory.recovery_points.put(key, opened.log.recovery_point)
-        opened.directory.recovery_points.write(sync=True)
-
-    def _cleaned_to_changed(self, key: Partition, offset: int) -> None:
-        cleaned = self._open[key].directory.cleaner_offsets
-        cleaned.put(key, offset)
-        try:
-            cleaned.write(sync=False)
-        except StorageError as error:
-            # Without it, or with an older one, what is clean is looked at once more: nothing is lost.
-            log.warning("%s", error)
+        self._checkpoints.save_log_starts()
 
     def checkpoint(self) -> None:
-        for _ in self.checkpoint_steps():
+        for _ in self._checkpoints.write_steps():
             pass
 
     def checkpoint_steps(self) -> Iterator[None]:
-        for count, (key, opened) in enumerate(list(self._open.items())):
-            if not count % LOGS_A_STEP:
-                yield
-            if self._open.get(key) is opened:
-                self._note(key, opened)
-        for directory in self._directories.online:
-            for checkpoint in directory.checkpoints:
-                yield from checkpoint.write_steps()
-            if directory.files.has_room_again():
-                log.warning("there is room in %s again", directory.path)
-
-    def _note(self, key: Partition, opened: _Open) -> None:
-        """What is to be written down of a log, in time."""
-        directory = opened.directory
-        directory.recovery_points.offsets[key] = opened.log.recovery_point
-        directory.high_watermarks.offsets[key] = opened.log.log_end_offset
-        if key in directory.log_start_offsets.offsets:
-            self._log_start_changed(key)
+        return self._checkpoints.write_steps()
 
     def plan_flushes(self) -> Iterator[SealedFlush | None]:
-        plans = []
-        for count, (key, opened) in enumerate(list(self._open.items()), 1):
-            if self._open.get(key) is opened and opened.directory.is_online:
-                plan = opened.log.plan_flush(sealed_only=True)
-                if plan is not None:
-                    plans.append((opened.log, plan))
-            if not count % LOGS_A_STEP:
-                yield SealedFlush(plans) if plans else None
-                plans = []
-        if plans:
-            yield SealedFlush(plans)
+        return plan_sealed(self._open, self.moves.open_logs())
 
     def commit_flush(self, job: FlushJob) -> None:
         if isinstance(job, SealedFlush):
@@ -459,35 +464,45 @@ class LogDirs:
 
     # The end
 
-    def close(self, *, clean: bool, broker_epoch: int = -1) -> None:
+    def close(self, *, clean: bool, broker_epoch: int = -1, together: Together = one_after_the_other) -> None:
         """Close every log; a directory in which all of that went well is marked as cleanly stopped."""
-        failed: set[LogDirectory] = set()
-        for key, opened in self._open.items():
-            try:
-                opened.log.close(clean=clean and opened.directory.is_online)
-            except StorageError as error:
-                log.error("%s", error)
-                failed.add(opened.directory)
-            else:
-                self._note(key, opened)
         if clean:
+            self.moves.retire_all()
+        failed = self.moves.close(clean=clean)
+        for directory in self._directories:
+            in_it = {key: opened for key, opened in self._open.items() if opened.directory is directory}
+            if not self._close_logs(directory, in_it, together if clean and directory.is_online else None):
+                failed.add(directory)
+        if clean:
+            epoch = broker_epoch if broker_epoch >= 0 else self.previous_broker_epoch
             for directory in self._directories.online:
                 try:
-                    for checkpoint in directory.checkpoints:
-                        if checkpoint.offsets or checkpoint.is_changed:
-                            checkpoint.write(sync=True)
+                    directory.save_checkpoints()
                     if directory not in failed:
-                        path = directory.file(file_names.CLEAN_SHUTDOWN)
-                        with storing("writing", path):
-                            epoch = broker_epoch if broker_epoch >= 0 else self.previous_broker_epoch
-                            data = checkpoints.encode_clean_shutdown(epoch)
-                            directory.files.write_file(path, data, sync=True)
+                        directory.mark_clean(epoch)
                 except StorageError as error:
                     log.error("%s", error)
         self._open.clear()
         if clean:
             self._deletions.all().work()
         self._directories.let_go()
+
+    def _close_logs(
+        self, directory: LogDirectory, logs: dict[Partition, Placed], together: Together | None
+    ) -> bool:
+        """Close the logs of one directory, cleanly with `together`; gives whether all went well."""
+        every = [opened.log for opened in logs.values()]
+        if together is not None:
+            refused = close_clean(every, directory.files, directory.path, directory.descriptor, together)
+        else:
+            refused = close_all(every)
+        for message in dict.fromkeys(refused.values()):
+            if message:
+                log.error("%s", message)
+        for key, opened in logs.items():
+            if opened.log not in refused:
+                self._checkpoints.note(key, opened)
+        return not refused
 
     def give_back(self) -> None:
         """Undo the opening, before any log was opened: each directory is as it was, and free."""

@@ -178,6 +178,16 @@ class MemoryLog:
         self._aborted.truncate(end)
         self.epochs.truncate_from_end(end)
 
+    def start_over_at(self, offset: int) -> None:
+        self.generation += 1
+        self._blocks = BatchBlocks()
+        self._log_start_offset = self._log_end_offset = offset
+        self._aborted = TransactionIndex()
+        self.sealing = Sealing()
+        self.epochs.clear()
+        for producers in (self.producers, self._producers_before):
+            producers.clear(offset)
+
     def advance_log_start(self, offset: int) -> None:
         if offset <= self._log_start_offset:
             return

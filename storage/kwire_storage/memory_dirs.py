@@ -1,13 +1,16 @@
 """The log directories of a node that keeps nothing (`--memory`): what `LogDirs` does, without a disk."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from uuid import UUID
 
-from .directories import DirectoryUsage, ExistingLog, LogUsage
+from .directories import DirectoryUsage, ExistingLog, LogUsage, Together, one_after_the_other
 from .engine import FlushJob, LogConfig
 from .folder import MemoryFolder
 from .memory import MemoryLog
 from .uuids import to_text, usable
+
+PATH = "memory"
+"""What the only directory is called."""
 
 
 class MemoryDirs:
@@ -31,6 +34,17 @@ class MemoryDirs:
 
     def release(self) -> list[tuple[str, int]]:
         return []
+
+    cordoned: Sequence[UUID] = ()
+
+    def cordon(self, paths: Collection[str]) -> None:
+        pass
+
+    def plan_look(self, topic: str, partition: int) -> None:
+        return None
+
+    def refuse_new(self, why: str) -> None:
+        pass
 
     def existing(self) -> list[ExistingLog]:
         """The logs there are."""
@@ -68,6 +82,16 @@ class MemoryDirs:
         """The id of the only directory."""
         return self.directory_ids[0]
 
+    def find_directory(self, path: str) -> UUID | None:
+        """The id of the only directory."""
+        return self.directory_ids[0] if path == PATH else None
+
+    moves = None
+    """There is only one directory."""
+
+    def settle(self, assigned: Callable[[UUID, int], UUID | None]) -> None:
+        """Nothing is ever left behind."""
+
     def beside(self, topic: str, partition: int) -> MemoryFolder:
         """The small files beside a log."""
         return self._folders.setdefault((topic, partition), MemoryFolder())
@@ -82,7 +106,7 @@ class MemoryDirs:
             LogUsage(topic, partition, topic_id, log.size_bytes)
             for (topic, partition), (topic_id, log) in self._logs.items()
         ]
-        return [DirectoryUsage("memory", -1, -1, logs)]
+        return [DirectoryUsage(PATH, -1, -1, logs)]
 
     def save_log_starts(self) -> None:
         pass
@@ -102,7 +126,7 @@ class MemoryDirs:
     def commit_flush(self, job: FlushJob) -> None:
         pass
 
-    def close(self, *, clean: bool, broker_epoch: int = -1) -> None:
+    def close(self, *, clean: bool, broker_epoch: int = -1, together: Together = one_after_the_other) -> None:
         """Let go of everything."""
         for _, log in self._logs.values():
             log.close(clean=clean)

@@ -12,9 +12,7 @@ Rules:
   whole set. Sets of magic 0 and 1 become one batch of magic 2.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
 
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
@@ -34,12 +32,11 @@ from kwire_codecs.records.corrupt import CorruptBatch, Reason
 from kwire_codecs.records.record import SMALLEST_RECORD
 
 from .engine import ValidBatch
+from .produce_rules import ProduceRules, Refusal
+from .record_checks import RecordChecks
 
 __all__ = [
     "Fields",
-    "ProduceRules",
-    "Refusal",
-    "ValidBatch",
     "accept_usual",
     "needs_records",
     "takes_long",
@@ -50,53 +47,10 @@ __all__ = [
 Fields = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int]
 """A `BatchHeader`'s, in their order."""
 
-INT64_MAX = 0x7FFFFFFFFFFFFFFF
 QUICK_BYTES = 64 * 1024
 QUICK_COMPRESSED_BYTES = 4 * 1024
 QUICK_RECORDS = 1000
 """Up to these a set is decoded on the loop."""
-
-MAX_RECORD_ERRORS = 10_000
-"""Kafka reports every record that it refuses; a million of them would outweigh the request many times."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProduceRules:
-    """What a Produce request of `version` must keep to on a topic; the other fields are topic configs.
-
-    `compression` is None for compression.type=producer, else the codec that is stored (NONE: uncompressed).
-    """
-
-    version: int = 13
-    max_message_bytes: int = 1_048_588
-    segment_bytes: int = 0x7FFFFFFF
-    compression: int | None = None
-    compression_level: int | None = None
-    compacted: bool = False
-    log_append_time: bool = False
-    timestamp_before_max_ms: int = INT64_MAX
-    timestamp_after_max_ms: int = 3_600_000
-    strict: bool = False
-    max_decompressed_bytes: int = 100 * 1024 * 1024
-    decodes_always: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        decodes = self.strict or self.compacted or self.timestamp_before_max_ms != INT64_MAX
-        object.__setattr__(self, "decodes_always", decodes)
-
-
-class Refusal(NamedTuple):
-    """Why nothing of the set may be appended.
-
-    `message` and `record_errors` (index in the batch, what is wrong) are for the response; Kafka gives them
-    only where records are at fault. `with_log_start_offset` is False where Kafka's answer has -1 for it.
-    """
-
-    error_code: ErrorCode
-    message: str | None = None
-    record_errors: Sequence[tuple[int, str | None]] = ()
-    with_log_start_offset: bool = True
-
 
 _INVALID = Refusal(ErrorCode.INVALID_RECORD)
 _INVALID_EARLY = Refusal(ErrorCode.INVALID_RECORD, with_log_start_offset=False)
@@ -342,7 +296,7 @@ def _validate_magic_2(
     rebuild = target != header.compression
     if rebuild or rules.decodes_always or _timestamps_suspect(header, rules, now_ms):
         data = record_batch.body(batch, 0, header, rules.max_decompressed_bytes)
-        checked = _Checked(rules, now_ms, header.timestamp_type)
+        checked = RecordChecks(rules, now_ms, header.timestamp_type)
         checked.see(record_batch.decode_body(data, header, check_offsets=False))
         if checked.errors:
             return checked.refusal()
@@ -411,7 +365,7 @@ def _validate_legacy(
     # Each uncompressed message is a batch of its own, the first refused of which settles the answer.
     batches: Iterable[Iterable[Record]] = [content()] if wrapper else ([record] for record in content())
     for message, records_of_batch in zip(messages, batches, strict=True):
-        checked = _Checked(rules, now_ms, message.timestamp_type)
+        checked = RecordChecks(rules, now_ms, message.timestamp_type)
         checked.see(records_of_batch)
         if checked.errors:
             return checked.refusal()
@@ -423,54 +377,3 @@ def _validate_legacy(
         append_time_ms=now_ms,
     )
     return _built(built, rules)
-
-
-class _Checked:
-    """What was found in the records of one batch, which `batch_type` says who timed."""
-
-    __slots__ = ("batch_type", "errors", "max_timestamp", "now_ms", "offsets_count_up", "rules", "wrong_time")
-
-    def __init__(self, rules: ProduceRules, now_ms: int, batch_type: TimestampType) -> None:
-        self.rules = rules
-        self.now_ms = now_ms
-        self.batch_type = batch_type
-        self.errors: list[tuple[int, str]] = []
-        self.max_timestamp = record_batch.NO_TIMESTAMP
-        self.offsets_count_up = True
-        self.wrong_time = False
-
-    def see(self, records: Iterable[Record]) -> None:
-        """Judge each of `records`: its key on a compacted topic, then its timestamp."""
-        rules = self.rules
-        earliest = self.now_ms - rules.timestamp_before_max_ms
-        latest = self.now_ms + rules.timestamp_after_max_ms
-        check_range = not rules.log_append_time
-        is_append_time = self.batch_type is TimestampType.LOG_APPEND_TIME
-        for index, record in enumerate(records):
-            timestamp = record.timestamp
-            if timestamp > self.max_timestamp:
-                self.max_timestamp = timestamp
-            if record.offset != index:
-                self.offsets_count_up = False
-            if rules.compacted and record.key is None:
-                self._error(index, "a compacted topic takes no record without a key")
-            elif check_range and timestamp != record_batch.NO_TIMESTAMP:
-                if not earliest <= timestamp <= latest:
-                    self.wrong_time = True
-                    self._error(index, f"timestamp {timestamp} is outside [{earliest}, {latest}]")
-            elif is_append_time:
-                self.wrong_time = True
-                self._error(index, "only the broker sets the timestamp type LogAppendTime")
-
-    def _error(self, index: int, message: str) -> None:
-        if len(self.errors) < MAX_RECORD_ERRORS:
-            self.errors.append((index, message))
-
-    def refusal(self) -> Refusal:
-        """The answer to the errors seen; one wrong timestamp among them settles its code."""
-        if self.wrong_time:
-            message = "one or more records have a timestamp that is refused"
-            return Refusal(ErrorCode.INVALID_TIMESTAMP, message, self.errors)
-        first = "; ".join(f"record {index}: {error}" for index, error in self.errors[:3])
-        message = f"{len(self.errors)} records are refused, the first three at most: {first}"
-        return Refusal(ErrorCode.INVALID_RECORD, message, self.errors)

@@ -17,7 +17,8 @@ from kwire_storage.files import Files
 from kwire_storage.memory import MemoryLog
 from kwire_storage.memory_dirs import MemoryDirs
 
-from kwire.broker.controller import ClusterError, Controller, Operation
+from kwire.broker.controller import Controller, Operation
+from kwire.broker.metadata_loading import ClusterError
 from kwire.broker.metadata_log import MetadataLog
 from kwire.broker.node import Endpoint, Node
 from kwire.config import BrokerConfig

@@ -17,6 +17,7 @@ import trio
 from kwire_codecs.apis.delete_records import DeleteRecords
 from kwire_codecs.apis.describe_log_dirs import DescribeLogDirs
 from kwire_codecs.apis.find_coordinator import FindCoordinator
+from kwire_codecs.apis.heartbeat import Heartbeat
 from kwire_codecs.apis.metadata import Metadata
 from kwire_codecs.errors import ErrorCode
 from kwire_storage.files import Files
@@ -244,6 +245,8 @@ async def test_a_group_whose_coordinator_s_disk_failed_hears_that_there_is_none(
             await made.produce(name, b"x")
         await made.until(lambda: bool(made.partition_image("__consumer_offsets").leader == -1))
         assert (await client.ask(request, 3)).error_code is ErrorCode.COORDINATOR_NOT_AVAILABLE
+        heartbeat = Heartbeat.Request(group_id="g", generation_id=1, member_id="m")
+        assert (await client.ask(heartbeat, 4)).error_code is ErrorCode.NOT_COORDINATOR
 
 
 # A disk that is full

@@ -96,7 +96,7 @@ async def test_what_a_session_is_told_of_ends_with_it_or_when_it_forgets_a_parti
         each = [running.cluster.partition("t", index) for index in range(2)]
 
         def waited_for() -> list[bool]:
-            return [partition is not None and bool(partition._waiters) for partition in each]
+            return [partition is not None and bool(partition.waiters) for partition in each]
 
         async def ask(session_id: int, epoch: int, **fields: Any) -> int:
             fields.setdefault("topics", [])

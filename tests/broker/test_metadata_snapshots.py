@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from random import Random
 from uuid import UUID
@@ -18,7 +19,8 @@ from kwire_storage.engine import StorageError
 from kwire_storage.files import Files
 from kwire_storage.log_dirs import LogDirs
 
-from kwire.broker.controller import ClusterError, Controller
+from kwire.broker.controller import Controller
+from kwire.broker.metadata_loading import ClusterError
 from kwire.broker.metadata_log import MetadataLog
 from kwire.broker.metadata_snapshots import (
     BOOTSTRAP,
@@ -36,7 +38,7 @@ from kwire.coordinators.metadata.replay import Replayer, image_records
 from tests.broker.test_controller import Home, create
 from tests.broker_client import connected, create_topic, serving
 from tests.runtime.stepped_time import SteppedTime, settle
-from tests.storage.disks import FailingAt, ForgetfulDisk
+from tests.storage.disks import FailingAt, ForgetfulDisk, uuids
 
 ID = SnapshotId(40, 3)
 ALICE = r.UserScramCredentialRecord(
@@ -291,6 +293,17 @@ async def test_what_only_old_snapshots_need_is_let_go_and_the_cluster_goes_on(tm
     assert again.offset > image.offset
 
 
+async def test_the_epoch_that_is_written_down_is_of_a_record_that_is_there(tmp_path: Path) -> None:
+    """A Kafka that opens the directory after a kill drops an epoch that begins where the log ends."""
+    home = OnDisk(tmp_path, {"metadata.max.retention.bytes": "0"})
+    controller = await home.start()
+    for name in ("first", "second"):
+        await create(controller, name)
+        await controller.snapshot()
+    [epoch] = (home.metadata / "leader-epoch-checkpoint").read_text().splitlines()[2:]
+    assert 0 < int(epoch.split()[1]) < controller.image.offset + 1
+
+
 async def test_without_the_snapshot_that_holds_the_beginning_nothing_is_guessed(tmp_path: Path) -> None:
     home = OnDisk(tmp_path, {"metadata.max.retention.bytes": "0"})
     controller = await home.start()
@@ -305,11 +318,94 @@ async def test_without_the_snapshot_that_holds_the_beginning_nothing_is_guessed(
         await home.start()
 
 
-async def test_a_snapshot_from_which_the_log_does_not_go_on_is_refused(tmp_path: Path) -> None:
+async def test_a_log_that_ends_before_its_snapshot_begins_again_behind_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     home = OnDisk(tmp_path)
     controller = await home.start()
+    await create(controller, "in-both")
+    short = {path.name: path.read_bytes() for path in home.metadata.glob("0*.log")}
+    await create(controller, "in-the-snapshot")
+    snapshot = await controller.snapshot()
+    assert snapshot is not None
+    epoch = controller.image.epoch
+    home.directories[1].close(clean=False)
+    for name, data in short.items():
+        (home.metadata / name).write_bytes(data)
+    home.open()
+    controller = await home.start()
+    assert "the snapshot counts, and the log begins again behind it" in caplog.text
+    assert {"in-both", "in-the-snapshot"} <= set(controller.image.topics)
+    assert controller.image.epoch > epoch
+    [segment] = home.metadata.glob("0*.log")
+    assert int(segment.stem) == snapshot.offset
+    assert len(list(home.metadata.glob("*.log.damaged"))) == len(short)
+    await create(controller, "behind-it")
+    image = controller.image
+    again = (await home.life()).image
+    assert {"in-both", "in-the-snapshot", "behind-it"} <= set(again.topics)
+    assert again.epoch > image.epoch
+    assert again.offset > image.offset
+
+
+async def test_an_end_of_an_earlier_epoch_than_the_snapshot_before_it_does_not_count(tmp_path: Path) -> None:
+    home = OnDisk(tmp_path)
+    controller = await home.start()
+    records = list(image_records(controller.image))
+    snapshot_id = SnapshotId(controller.image.offset + 1, 9)
+    await create(controller, "of-a-leader-that-had-lost")
+    batches = encode_snapshot(
+        snapshot_id, records, KRaftState(), metadata_version=33, timestamp_ms=1, now_ms=1
+    )
+    (home.metadata / snapshot_id.name).write_bytes(b"".join(batches))
+    again = (await home.life()).image
+    assert "of-a-leader-that-had-lost" not in again.topics
+    assert again.epoch == 10
+
+
+def test_a_kill_at_any_call_leaves_a_log_that_begins_again_behind_its_snapshot(tmp_path: Path) -> None:
+    def opened(path: Path, files: Files | None = None) -> tuple[LogDirs, MetadataLog]:
+        dirs = LogDirs([str(path)], node_id=1, new_uuid=uuids(), cluster_id="cluster", files=files)
+        return dirs, MetadataLog(dirs, segment_bytes=200, now_ms=0)
+
+    made = tmp_path / "made"
+    dirs, log = opened(made)
+    log.begin_epoch(1, UUID(int=1), 0)
+    for number in range(9):
+        log.append([m.topic_record(f"topic {number}", UUID(int=number + 1))], 33, 0)
+    dirs.close(clean=False)
+    (made / "__cluster_metadata-0" / ID.name).write_bytes(encoded([ALICE]))
+    at, is_done = 0, False
+    while not is_done:
+        copy = tmp_path / str(at)
+        shutil.copytree(made, copy)
+        files = FailingAt()
+        dirs, log = opened(copy, files)
+        files.left = at
+        try:
+            log.read_snapshot()
+            is_done = True
+        except StorageError:
+            files.left = None
+        dirs.close(clean=False)
+        for _ in range(2):
+            dirs, log = opened(copy)
+            assert log.read_snapshot() is not None
+            assert (log.next_offset, list(log.read(ID.offset))) == (ID.offset, [])
+            dirs.close(clean=False)
+        [segment] = (copy / "__cluster_metadata-0").glob("0*.log")
+        assert int(segment.stem) == ID.offset
+        at += 1
+    assert at > 10
+
+
+async def test_a_snapshot_that_is_of_another_log_is_refused(tmp_path: Path) -> None:
+    home = OnDisk(tmp_path)
+    await home.start()
+    controller = await home.life()
+    assert controller.image.epoch > 0
     (home.metadata / SnapshotId(controller.image.offset + 100, 0).name).write_bytes(encoded([]))
-    with pytest.raises(StorageError, match="before its snapshot"):
+    with pytest.raises(StorageError, match="they are not of one log"):
         await home.life()
 
 

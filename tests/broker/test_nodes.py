@@ -16,7 +16,7 @@ from kwire_codecs.apis.list_offsets import ListOffsets
 from kwire_codecs.apis.metadata import Metadata
 from kwire_codecs.errors import ErrorCode
 
-from kwire.partitions import partition as partition_module
+from kwire.partitions import appending
 from kwire.partitions.threads import decode_in_thread
 from kwire.server.launch import CannotStart, Running, Settings, run_broker
 from tests.broker_client import (
@@ -247,9 +247,9 @@ async def test_records_looked_at_in_a_thread_while_a_replica_goes_are_not_acknow
             await running.stop_node(2)
             return await decode_in_thread(*arguments)
 
-        monkeypatch.setattr(partition_module, "accept_usual", lambda *_: None)
-        monkeypatch.setattr(partition_module, "takes_long", lambda *_: True)
-        monkeypatch.setattr(partition_module, "decode_in_thread", decode_while_a_node_stops)
+        monkeypatch.setattr(appending, "accept_usual", lambda *_: None)
+        monkeypatch.setattr(appending, "takes_long", lambda *_: True)
+        monkeypatch.setattr(appending, "decode_in_thread", decode_while_a_node_stops)
         async with connected(running, 0) as client:
             assert await produced(client, "t", b"x") == ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND
             assert await values_at(client, "t") == []

@@ -104,10 +104,10 @@ async def index_interval_bytes(t: Trial) -> None:
     for _ in range(4):
         await t.produce()
     segment = t.log._segments[-1]
-    assert len(segment.offsets) == 0
+    assert len(segment.indexes.offsets) == 0
     await t.alter(index_interval_bytes="0")
     await t.produce()
-    assert len(segment.offsets) == 1
+    assert len(segment.indexes.offsets) == 1
 
 
 async def retention_ms(t: Trial) -> None:
@@ -186,6 +186,14 @@ async def message_timestamp_after_max_ms(t: Trial) -> None:
     assert await t.produce(age_ms=50) == ErrorCode.INVALID_TIMESTAMP
 
 
+async def preallocate(t: Trial) -> None:
+    await t.alter(preallocate="true", segment_bytes="1048576")
+    assert (t.path / "t-0" / f"{0:020d}.log").stat().st_size == t.log.size_bytes
+    t.log.roll(0)
+    await t.produce()
+    assert (t.path / "t-0" / f"{1:020d}.log").stat().st_size == 1 << 20
+
+
 TRIALS: list[Callable[[Trial], Coroutine[Any, Any, None]]] = [
     segment_bytes,
     segment_ms,
@@ -203,6 +211,7 @@ TRIALS: list[Callable[[Trial], Coroutine[Any, Any, None]]] = [
     message_timestamp_type,
     message_timestamp_before_max_ms,
     message_timestamp_after_max_ms,
+    preallocate,
 ]
 
 

@@ -25,7 +25,7 @@ from kwire_codecs.headers import read_response_header
 from kwire_codecs.wire import Struct
 
 from kwire.broker_settings import BROKER_SETTINGS
-from kwire.cli.effect import ACTED_ON
+from kwire.cli.effect import ACTED_ON, without_effect
 from kwire.coordinators.metadata.group_configs import LIMITS
 from tests.broker_client import fetch_request, one_partition, produce_request
 from tests.handlers.data import records, values_in
@@ -264,6 +264,16 @@ def test_settings_that_kwire_acts_on_are_read_somewhere() -> None:
     made = {name for kind in LIMITS.values() for name in kind[:3]}
     assert [name for name in ACTED_ON if f'"{name}"' not in code and name not in made] == []
     assert [name for name in ACTED_ON if name not in BROKER_SETTINGS] == []
+
+
+def test_settings_that_are_read_where_brokers_work_are_not_said_to_be_without_effect() -> None:
+    root = Path(__file__).parents[2] / "kwire"
+    rooms = ("broker", "handlers", "partitions", "runtime", "server")
+    code = "".join(path.read_text() for room in rooms for path in (root / room).rglob("*.py"))
+    asked_for = {name for name in BROKER_SETTINGS if f'"{name}"' in code}
+    assert without_effect(asked_for) == []
+    compaction = [name for name in BROKER_SETTINGS if name.startswith("log.cleaner.")]
+    assert without_effect(compaction) == []
 
 
 def test_settings_without_effect_are_taken_and_named(tmp_path: Path) -> None:

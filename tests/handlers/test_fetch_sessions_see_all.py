@@ -10,7 +10,7 @@ import trio
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kwire_codecs.apis.fetch import Fetch
-from kwire_storage.validation import ProduceRules
+from kwire_storage.produce_rules import ProduceRules
 
 from kwire.coordinators.metadata.records import remove_topic_record
 from kwire.coordinators.outcome import Outcome

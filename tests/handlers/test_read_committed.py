@@ -132,11 +132,11 @@ async def test_what_is_undecided_does_not_count_towards_min_bytes() -> None:
         await begin(partition, 8, b"x" * 5000)
         await client.send(fetch_request("t", 0, max_wait_ms=60_000, min_bytes=2000, **COMMITTED), 11)
         await trio.testing.wait_all_tasks_blocked(0.01)
-        who_waits = list(partition._waiters)
+        who_waits = list(partition.waiters)
         assert len(who_waits) == 1
         await begin(partition, 8, b"x" * 5000, sequence=1)
         await trio.testing.wait_all_tasks_blocked(0.01)
-        assert list(partition._waiters) == who_waits  # not even woken
+        assert list(partition.waiters) == who_waits  # not even woken
         end(partition, 8, commit=False)
         _, response = await client.receive(Fetch, 11)
         answer = one_partition(response)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kwire_codecs.errors import ErrorCode
-from kwire_storage.validation import ProduceRules
+from kwire_storage.produce_rules import ProduceRules
 
 from kwire.partitions.partition import Partition
 from kwire.server.launch import Running

@@ -22,7 +22,7 @@ from kwire_codecs.apis.offset_fetch import OffsetFetch
 from kwire_codecs.apis.produce import Produce
 from kwire_codecs.compile import decoder_at, encode_bytes
 from kwire_codecs.errors import ErrorCode, Malformed
-from kwire_storage.validation import ProduceRules
+from kwire_storage.produce_rules import ProduceRules
 
 from kwire.handlers import registry
 from kwire.handlers.context import CloseConnection, Context

@@ -15,7 +15,7 @@ from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import Record
 from kwire_storage.engine import LogConfig
 from kwire_storage.log_dirs import LogDirs
-from kwire_storage.validation import ProduceRules
+from kwire_storage.produce_rules import ProduceRules
 from kwire_storage.write_pressure import LARGE_BYTES
 
 from kwire.coordinators.metadata.image import PartitionImage

@@ -10,11 +10,12 @@ from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import Record
 from kwire_codecs.records.control import EndTransactionMarker, decode_marker, marker_batch
-from kwire_storage.engine import LogConfig, LogRead, StorageError
+from kwire_storage.engine import LogConfig, LogRead, StorageError, ValidBatch
 from kwire_storage.memory import MemoryLog
+from kwire_storage.produce_rules import ProduceRules
 from kwire_storage.producer_state import Origin, Verification
 from kwire_storage.transaction_index import AbortedTransaction
-from kwire_storage.validation import ProduceRules, ValidBatch, accept_usual, usual_fields
+from kwire_storage.validation import accept_usual, usual_fields
 
 from kwire.coordinators.metadata.image import NO_LEADER, PartitionImage
 from kwire.partitions.partition import AppendResult, Partition

@@ -11,7 +11,8 @@ from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import Record
 from kwire_storage.engine import LogConfig
 from kwire_storage.memory import MemoryLog
-from kwire_storage.validation import ProduceRules, accept_usual, usual_fields
+from kwire_storage.produce_rules import ProduceRules
+from kwire_storage.validation import accept_usual, usual_fields
 
 from kwire.coordinators.metadata.image import PartitionImage
 from kwire.partitions.partition import Partition

@@ -7,7 +7,8 @@ from typing import Any, cast
 
 import pytest
 from kwire_storage.engine import FileSlice
-from kwire_storage.files import Files, OpenFile, OpenFiles
+from kwire_storage.files import Files
+from kwire_storage.open_files import OpenFile, OpenFiles
 
 from kwire.server.outbox import FEW_BYTES, Outbox
 from kwire.server.transport import SocketTransport, Transport

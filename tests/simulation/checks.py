@@ -297,7 +297,10 @@ class History:
         if not self.counts(stamp):
             return
         if (producer_id, epoch) in self.producer_ids:
-            self.broken("producer-id-twice", "ids", f"{producer_id} epoch {epoch}")
+            if epoch:
+                self.broken("producer-epoch-twice", "ids", f"{producer_id} epoch {epoch}")
+            else:
+                self.broken("producer-id-twice", "ids", f"{producer_id}")
         self.producer_ids.add((producer_id, epoch))
 
     # -- groups

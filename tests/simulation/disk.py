@@ -241,7 +241,11 @@ class Disk:
         self._undo.append(lambda: _put_back(directory, name, before))
 
     def keep_names(self) -> None:
-        """All changes of names are durable."""
+        """A file was synced: all changes of names are durable."""
+        self._undo.clear()
+
+    def keep_all_names(self) -> None:
+        """The whole file system was synced."""
         self._undo.clear()
 
 
@@ -404,6 +408,13 @@ class ProcessFiles(Files):
             file.truncate(size)
             self.disk.trace.note(f"truncate {path} {size}")
 
+    def reserve(self, descriptor: int, size: int) -> None:
+        file, path = self._file(descriptor)
+        self._enter("pwritev", path)
+        if size > len(file.data):
+            file.truncate(size)
+            self.disk.trace.note(f"reserve {path} {size}")
+
     def size(self, descriptor: int) -> int:
         file, path = self._file(descriptor)
         self._enter("size", path)
@@ -430,6 +441,14 @@ class ProcessFiles(Files):
 
     def fsync(self, descriptor: int) -> None:
         self._sync("fsync", descriptor)
+
+    def sync_file_system(self, descriptor: int, directories: Sequence[str]) -> bool:
+        _, path = self._open[descriptor]
+        self._enter("sync_file_system", path)
+        for file in self.disk._files(self.disk.root):
+            file.sync()
+        self.disk.keep_all_names()
+        return True
 
     def _sync(self, operation: str, descriptor: int) -> None:
         entry, path = self._open[descriptor]

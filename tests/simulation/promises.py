@@ -24,7 +24,7 @@ PROMISES: Final = {
     "leader-epoch-back": "leader epochs only rise",
     "two-leaders": "an epoch has one leader",
     "broker-epoch-back": "a node that registers again has a higher epoch",
-    "producer-id-twice": "a producer id and epoch is handed out once",
+    "producer-id-twice": "a new producer id is handed out once",
     "topic-id-reused": "topic ids are never given again",
     "topic-back": "a topic that was deleted stays so",
     "topic-lost": "a topic that was created stays",
@@ -40,6 +40,7 @@ PROMISES: Final = {
     "commit-lost": "a fetched commit is the last acknowledged one, or one that may have come after it",
     # Transactions
     "producer-epoch-back": "each InitProducerId of a transactional id gives a higher epoch than those known",
+    "producer-epoch-twice": "an epoch of a producer id is handed out once",
     "zombie-accepted": "nothing is accepted from a producer after a newer one with its transactional id "
     "was given its epoch",
     "unverified-accepted": "a partition that is in no transaction takes no records of one from an old client",

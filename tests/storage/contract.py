@@ -197,6 +197,21 @@ class LogContract:
         fill(log, 1)
         assert offsets(log) == [(6, 6)]
 
+    def test_a_log_that_starts_over_knows_nothing_of_what_it_had(self, log: PartitionLog) -> None:
+        log.append([batch(0, 3, producer_id=7, producer_epoch=0, base_sequence=0, leader_epoch=2)], 0)
+        fill(log, 20, leader_epoch=3)
+        log.start_over_at(100)
+        assert (log.log_start_offset, log.log_end_offset, log.size_bytes) == (100, 100, 0)
+        assert log.read(100, 1000) == LogRead([], 0, 100)
+        with pytest.raises(OffsetOutOfRange):
+            log.read(22, 1000)
+        assert log.producers.get(7) is None
+        assert log.epochs.entries() == []
+        assert log.max_timestamp_offset() is None
+        log.append([batch(100, 2, leader_epoch=1)], 0)
+        assert offsets(log) == [(100, 101)]
+        assert [tuple(each) for each in log.epochs.entries()] == [(1, 100)]
+
     def test_truncation_in_a_gap_ends_the_log_at_its_last_batch(self, log: PartitionLog) -> None:
         log.append([batch(0, 5, value=b"x" * 100)], 0)
         log.append([batch(10, 5, value=b"x" * 100)], 0)

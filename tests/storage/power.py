@@ -56,6 +56,9 @@ class PowerDisk(Disk):
     def keep_names_of(self, directory: Directory) -> None:
         self._unsynced = [(changed, undo) for changed, undo in self._unsynced if changed is not directory]
 
+    def keep_all_names(self) -> None:
+        self._unsynced.clear()
+
     def lose_power(self) -> None:
         by_directory: dict[int, list[int]] = {}
         for at, (directory, _) in enumerate(self._unsynced):

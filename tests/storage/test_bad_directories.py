@@ -13,8 +13,11 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kwire_storage.engine import LogConfig
+from kwire_storage.cleaner.cleaning import clean
+from kwire_storage.engine import LogConfig, StorageError
+from kwire_storage.files import Files
 from kwire_storage.log_dirs import LogDirs
+from kwire_storage.segments.compaction import CleaningResources
 from kwire_storage.segments.log import SegmentedLog
 
 from tests.storage import disks
@@ -267,6 +270,103 @@ def test_two_segments_that_overlap_give_each_offset_once(
     assert f"{first} holds offset 5 at byte" in caplog.text
     [kept] = tmp_path.rglob("*.damaged")
     assert first.read_bytes() + kept.read_bytes() == whole
+    dirs.close(clean=True)
+
+
+def consumed(log: SegmentedLog, max_bytes: int) -> list[int]:
+    """The base offsets that a consumer gets who reads on from where it is."""
+    found: list[int] = []
+    at = log.log_start_offset
+    while at < log.log_end_offset:
+        batches = offsets(log, at, max_bytes)
+        found += [base for base, _ in batches]
+        at = batches[-1][1] + 1
+    return found
+
+
+def reach_into_the_next(folder: Path, batches: int = 2) -> tuple[Path, bytes]:
+    """The first segment has also the first batches of the second one; gives it, and its bytes then."""
+    first, second = folder / "00000000000000000000.log", folder / SEGMENT
+    first.write_bytes(first.read_bytes() + second.read_bytes()[: len(second.read_bytes()) * batches // 5])
+    return first, first.read_bytes()
+
+
+@pytest.mark.parametrize("indexes", ["kept", "missing", "for all of it"])
+@pytest.mark.parametrize("max_bytes", [1, 150, 1 << 20])
+@pytest.mark.parametrize("batches", [1, 2, 5])
+def test_after_a_clean_stop_an_overlap_is_named_and_each_offset_given_once(
+    tmp_path: Path, indexes: str, max_bytes: int, batches: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    make(tmp_path, clean=True)
+    first, whole = reach_into_the_next(tmp_path / "topic-0", batches)
+    if indexes == "missing":
+        for suffix in (".index", ".timeindex"):
+            first.with_suffix(suffix).unlink()
+    if indexes == "for all of it":
+        size = len(whole) // (5 + batches)
+        first.with_suffix(".index").write_bytes(struct.pack(">ii", 4 + batches, (4 + batches) * size))
+        first.with_suffix(".timeindex").write_bytes(struct.pack(">qi", 1004 + batches, 4 + batches))
+    for _ in range(2):
+        caplog.clear()
+        dirs = open_dirs(tmp_path)
+        log = open_log(dirs)
+        assert "holds offset" not in caplog.text  # it costs no look at a start
+        assert consumed(log, max_bytes) == list(range(20))
+        assert log.read(6, 1).first_base_offset == 6
+        position = len(whole) * 5 // (5 + batches)
+        told = f"{first} holds offset 5 at byte {position}, and the next segment begins at 5"
+        assert caplog.text.count(told) == 1
+        found = log.offset_for_timestamp(1005)
+        assert found is not None
+        assert found.offset == 5
+        dirs.close(clean=True)
+        assert first.read_bytes() == whole
+        assert list(tmp_path.rglob("*.damaged")) == []
+
+
+def test_a_log_that_is_cut_back_to_an_overlap_goes_on_behind_it(tmp_path: Path) -> None:
+    make(tmp_path, clean=True)
+    reach_into_the_next(tmp_path / "topic-0")
+    dirs = open_dirs(tmp_path)
+    log = open_log(dirs)
+    log.read(0, 1)
+    log.truncate_to(5)
+    dirs.close(clean=False)
+    dirs = open_dirs(tmp_path)
+    log = open_log(dirs)
+    assert log.log_end_offset == 5
+    fill(log, 2)
+    assert [base for base, _ in offsets(log)] == list(range(7))
+    dirs.close(clean=True)
+
+
+@pytest.mark.parametrize("is_read_before", [True, False])
+def test_segments_that_overlap_are_not_compacted(tmp_path: Path, is_read_before: bool) -> None:
+    make(tmp_path, clean=True)
+    first, whole = reach_into_the_next(tmp_path / "topic-0")
+    dirs = open_dirs(tmp_path)
+    log = open_log(dirs)
+    if is_read_before:
+        log.read(0, 1)
+        assert log.compaction.plan(20, 0, CleaningResources()) is None
+    else:
+        cleaning = log.compaction.plan(20, 0, CleaningResources())
+        assert cleaning is not None
+        with pytest.raises(StorageError, match=f"{first} holds offset 5, and the next segment begins at 5"):
+            clean(cleaning.job, Files())
+    dirs.close(clean=True)
+    assert first.read_bytes() == whole
+
+
+def test_after_a_clean_stop_reads_pass_over_a_gap(tmp_path: Path) -> None:
+    make(tmp_path, clean=True)
+    (tmp_path / "topic-0" / SEGMENT).unlink()
+    dirs = open_dirs(tmp_path)
+    log = open_log(dirs)
+    for at in range(20):
+        assert log.read(at, 1).first_base_offset == (at if not 5 <= at < 10 else 10)
+    for max_bytes in (1, 150, 1 << 20):
+        assert consumed(log, max_bytes) == [*range(5), *range(10, 20)]
     dirs.close(clean=True)
 
 

@@ -44,6 +44,10 @@ class TestSegmentsWithASmallTail(TestSegments):
         return LogDirs([str(path)], node_id=1, new_uuid=uuids(), tails=TailBudget(5000, 5000))
 
 
+class TestSegmentsWithReservedRoom(TestSegmentsWithoutATail):
+    config = LogConfig(segment_bytes=400, index_interval_bytes=60, preallocate=True)
+
+
 class TestOneLargeSegment(TestSegmentsWithoutATail):
     config = LogConfig(index_interval_bytes=0)
 

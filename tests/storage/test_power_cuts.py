@@ -18,7 +18,7 @@ from kwire_storage.tail import TailBudget
 
 from tests.storage.batches import batch, marker, read_all
 from tests.storage.disks import TOPIC_ID, sweep, uuids
-from tests.storage.power import PowerCut, PowerDisk
+from tests.storage.power import PowerCut, PowerDisk, contents
 
 CONFIG = LogConfig(segment_bytes=900, index_interval_bytes=100, file_delete_delay_ms=0, retention_ms=-1)
 ROOT = "/data"
@@ -56,6 +56,7 @@ class Run:
     """A log that lives through what a seed says, on a disk that may lose power at any call."""
 
     def __init__(self, seed: int, cut_at: int | None) -> None:
+        self.config = replace(CONFIG, preallocate=seed % 3 == 2)
         self.rng = random.Random(seed)
         self.disk = PowerDisk(seed * 1009 + (cut_at or 0))
         self.written = Written()
@@ -66,7 +67,7 @@ class Run:
     def open(self) -> tuple[LogDirs, SegmentedLog]:
         self.process = self.disk.process()
         dirs = LogDirs([ROOT], node_id=1, new_uuid=uuids(), files=self.process, tails=TailBudget(0, 0))
-        return dirs, dirs.open("topic", 0, TOPIC_ID, CONFIG)
+        return dirs, dirs.open("topic", 0, TOPIC_ID, self.config)
 
     def lose_power(self) -> None:
         """Whoever ran is dead, and so is what the disk had not been told to keep."""
@@ -278,3 +279,24 @@ def test_what_a_flush_promised_has_the_epoch_it_was_written_in() -> None:
         run.lose_power()
         _, log = run.open()
         assert [tuple(entry) for entry in log.epochs.entries()] == [(1, 0), (2, 1)], f"seed {seed}"
+
+
+def test_indexes_of_what_a_flush_promised_are_whole() -> None:
+    # The times fall: a time index that lost its end would look right, and the newest record would be missed.
+    for seed in range(20):
+        run = Run(seed, None)
+        _, log = run.open()
+        for offset in range(12):
+            log.append([batch(offset, timestamps=[5000 - offset if offset < 3 else 1000])], 0)
+            if seed % 2:
+                log.flush()
+        log.roll(0)
+        log.append([batch(12, timestamps=[1])], 0)
+        log.flush()
+        files = contents(run.disk)
+        run.process.die()
+        run.disk.lose_power()
+        indexes = {path: data for path, data in files.items() if path.endswith("index")}
+        assert len(indexes) > 1
+        kept = contents(run.disk)
+        assert indexes == {path: kept.get(path) for path in indexes}, f"seed {seed}"

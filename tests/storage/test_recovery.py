@@ -4,10 +4,6 @@ import errno
 import logging
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +24,7 @@ from tests.storage.disks import (
     UnreadableDisk,
     uuids,
 )
+from tests.storage.killed import kill_after
 
 SMALL = LogConfig(segment_bytes=400, index_interval_bytes=60)
 
@@ -651,20 +648,7 @@ KILLED = """
 @pytest.mark.slow
 @pytest.mark.parametrize("acknowledged", [1, 40, 300])
 def test_after_a_kill_every_acknowledged_record_is_there(tmp_path: Path, acknowledged: int) -> None:
-    root = Path(__file__).parents[2]
-    search = os.pathsep.join(str(root / name) for name in ("", "codecs", "storage"))
-    with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path)],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": search},
-        text=True,
-    ) as writer:
-        assert writer.stdout is not None
-        for _ in range(acknowledged):
-            end = int(writer.stdout.readline())
-        writer.send_signal(signal.SIGKILL)
-        rest = writer.stdout.read().split("\n")[:-1]
-        end = int(rest[-1]) if rest else end
+    end = kill_after(acknowledged, KILLED, tmp_path)
     dirs = open_dirs(tmp_path)
     assert not dirs.was_clean
     log = open_log(dirs)

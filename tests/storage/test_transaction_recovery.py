@@ -1,11 +1,6 @@
 """What a log knows of transactions comes back after a clean stop, a kill, a power cut and damaged files."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +13,7 @@ from kwire_storage.transaction_index import ENTRY_BYTES, AbortedTransaction
 
 from tests.storage.batches import batch, fill, marker
 from tests.storage.disks import TOPIC_ID, ForgetfulDisk, UnreadableDisk, uuids
+from tests.storage.killed import kill_after
 
 SMALL = LogConfig(segment_bytes=400, index_interval_bytes=60)
 LARGE = LogConfig()
@@ -188,6 +184,25 @@ def test_an_index_that_is_garbled_at_any_byte_is_built_again_after_a_kill(tmp_pa
 def test_an_index_of_foreign_bytes_is_built_again_after_a_clean_stop(tmp_path: Path, content: bytes) -> None:
     before, _ = each_last_index(tmp_path, clean=True)
     assert seen_with(tmp_path, content) == before
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_indexes_that_were_all_removed_are_built_again_with_the_aborted(tmp_path: Path, clean: bool) -> None:
+    dirs, log = open_log(tmp_path)
+    live(log, 12)
+    log.flush()
+    dirs.checkpoint()
+    before = seen(log)
+    dirs.close(clean=clean)
+    assert len(indexes(tmp_path)) > 2
+    for path in (tmp_path / "topic-0").glob("*index"):
+        path.unlink()
+    dirs, log = open_log(tmp_path)
+    assert seen(log) == before
+    dirs.close(clean=True)
+    dirs, log = open_log(tmp_path)
+    assert seen(log) == before
+    dirs.close(clean=False)
 
 
 def test_an_index_that_was_built_again_is_kept(tmp_path: Path) -> None:
@@ -376,20 +391,7 @@ KILLED = """
 def test_after_a_kill_every_abort_is_known_and_what_was_open_is_open(
     tmp_path: Path, acknowledged: int
 ) -> None:
-    root = Path(__file__).parents[2]
-    search = os.pathsep.join(str(root / name) for name in ("", "codecs", "storage"))
-    with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path)],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": search},
-        text=True,
-    ) as writer:
-        assert writer.stdout is not None
-        for _ in range(acknowledged):
-            behind = int(writer.stdout.readline())
-        writer.send_signal(signal.SIGKILL)
-        rest = writer.stdout.read().split("\n")[:-1]
-        behind = int(rest[-1]) if rest else behind
+    behind = kill_after(acknowledged, KILLED, tmp_path)
     dirs, log = open_log(tmp_path)
     assert not dirs.was_clean
     assert log.producers.first_undecided_offset == 0

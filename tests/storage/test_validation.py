@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch, legacy
 from kwire_codecs.records.batch import Compression, ReadableBuffer, Record, TimestampType
-from kwire_storage.validation import ProduceRules, Refusal, ValidBatch, needs_records, takes_long, validate
+from kwire_storage.engine import ValidBatch
+from kwire_storage.produce_rules import ProduceRules, Refusal
+from kwire_storage.validation import needs_records, takes_long, validate
 
 from tests.codecs.records import golden
 from tests.storage import produce_cases, stored

@@ -160,11 +160,11 @@ class BatchHeader(NamedTuple):
         return self.base_timestamp if self.attributes & DELETE_HORIZON else None
 
 
-def magic_at(buffer: ReadableBuffer, position: int = 0) -> int:
-    """The magic of the batch or message at `position`, whatever its format; at least 17 bytes are needed."""
-    if position < 0 or len(buffer) - position <= MAGIC_POSITION:
-        raise CorruptBatch(Reason.LENGTH, "too few bytes for a magic", position)
-    magic = buffer[position + MAGIC_POSITION]
+def magic_at(buffer: ReadableBuffer) -> int:
+    """The magic of the batch or message at the start, whatever its format; at least 17 bytes are needed."""
+    if len(buffer) <= MAGIC_POSITION:
+        raise CorruptBatch(Reason.LENGTH, "too few bytes for a magic", 0)
+    magic = buffer[MAGIC_POSITION]
     return magic if magic < 128 else magic - 256
 
 

@@ -6,6 +6,7 @@ from . import (
     config_resources,
     configs,
     consumer_groups,
+    directories,
     features,
     fetch,
     group_admin,
@@ -30,6 +31,7 @@ TABLES = [
     config_resources.CASES,
     configs.CASES,
     consumer_groups.CASES,
+    directories.CASES,
     features.CASES,
     fetch.CASES,
     group_admin.CASES,
@@ -50,6 +52,7 @@ TABLES = [
 ]
 CASES: list[Case] = [case for table in TABLES for case in table]
 TRIALS: list[Trial] = sorted(
-    (trial for case in CASES for trial in case.trials()), key=lambda trial: trial.case.broker
+    (trial for case in CASES for trial in case.trials()),
+    key=lambda trial: (trial.case.broker, trial.case.broker and trial.oracle),
 )
 """In the order of the tables; those that want other brokers come last, one kind after the other."""

@@ -62,11 +62,7 @@ def validate_commit(group: Group | None, request: CommitRequest, settings: Group
         return commit_error(group, request, limit, is_transactional=False)
     generation_id = request.generation_id
     if group is None:
-        if generation_id < 0:
-            return _NONE
-        if request.knows_group_id_not_found:
-            return ErrorCode.GROUP_ID_NOT_FOUND
-        return ErrorCode.ILLEGAL_GENERATION
+        return _error_without_group(request)
     if group.state is _EMPTY and generation_id < 0:
         return _NONE
     if generation_id < 0 and not request.member_id and request.group_instance_id is None:
@@ -80,6 +76,15 @@ def validate_commit(group: Group | None, request: CommitRequest, settings: Group
     if group.state is _COMPLETING_REBALANCE:
         return ErrorCode.REBALANCE_IN_PROGRESS
     return _NONE
+
+
+def _error_without_group(request: CommitRequest) -> ErrorCode:
+    """Who names no generation may begin a group by committing."""
+    if request.generation_id < 0:
+        return _NONE
+    if request.knows_group_id_not_found:
+        return ErrorCode.GROUP_ID_NOT_FOUND
+    return ErrorCode.ILLEGAL_GENERATION
 
 
 def commit(
@@ -111,11 +116,7 @@ def validate_transactional_commit(
         return commit_error(group, request, limit, is_transactional=True)
     generation_id = request.generation_id
     if group is None:
-        if generation_id < 0:
-            return _NONE
-        if request.knows_group_id_not_found:
-            return ErrorCode.GROUP_ID_NOT_FOUND
-        return ErrorCode.ILLEGAL_GENERATION
+        return _error_without_group(request)
     if generation_id < 0 and (
         group.state is _EMPTY or (not request.member_id and request.group_instance_id is None)
     ):

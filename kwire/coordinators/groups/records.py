@@ -17,7 +17,6 @@ from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
-from kwire_codecs.errors import Malformed
 from kwire_codecs.internal import group_records as codec
 from kwire_codecs.internal.coordinator import encode_key, encode_value
 from kwire_codecs.wire import Message
@@ -25,6 +24,7 @@ from kwire_codecs.wire import Message
 from kwire.coordinators.groups.consumer import records as consumer
 from kwire.coordinators.groups.consumer.records import CONSUMER_KEYS, ConsumerKey, ConsumerValue
 from kwire.coordinators.groups.values import NO_LEADER_EPOCH, NO_TIMESTAMP, ZERO_UUID
+from kwire.coordinators.known_records import known_record
 from kwire.coordinators.outcome import CoordinatorRecord
 
 
@@ -173,11 +173,8 @@ class GroupsFormat:
         usual = _usual_offset(key, value)
         if usual is not None:
             return usual
-        try:
-            found = codec.decode_record(key, value)
-        except Malformed as error:
-            raise ValueError(str(error)) from error
-        if isinstance(found, codec.UnknownRecord):
+        found = known_record(codec.decode_record, key, value)
+        if found is None:
             return None
         return _typed(found.key, found.value)
 

@@ -243,5 +243,6 @@ class ImageBuilder:
             next_producer_id=self._next_producer_id,
             kept=base.kept if self._kept is None else self._kept,
             changed_topics=tuple(self._changed_topics),
+            changed_configs=tuple(self._own_values),
             memo=base.memo if self._configs is None else {},
         )

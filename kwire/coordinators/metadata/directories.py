@@ -15,6 +15,7 @@ from . import records as m
 from .image import UNASSIGNED_DIRECTORY, BrokerImage, ClusterImage, PartitionImage, TopicImage
 
 MIGRATING_DIRECTORY = UUID(int=0)
+LOST_DIRECTORY = UUID(int=2)
 
 Located = Callable[[str, int], UUID | None]
 """In which directory the log of a topic's partition lies; None where there is no log."""
@@ -79,3 +80,23 @@ def assigned(
             directories[at] = there
             changes.append(m.partition_change_record(topic.id, partition.index, directories=directories))
     return changes
+
+
+def unaccounted(
+    image: ClusterImage, broker_id: int, log_dirs: Collection[UUID], located: Located
+) -> list[tuple[str, int]]:
+    """The partitions of a broker that lie in a directory which it has not got, and have no log elsewhere; not
+    those of a directory of which some log is there: it goes by another id now, or was emptied into others.
+    """
+    found: dict[UUID, list[tuple[str, int]]] = {}
+    here: set[UUID] = {UNASSIGNED_DIRECTORY, MIGRATING_DIRECTORY, LOST_DIRECTORY, *log_dirs}
+    for topic in image.topics.values():
+        for partition in topic.partitions:
+            known = directory_of(partition, broker_id)
+            if known in here:
+                continue
+            if located(topic.name, partition.index) is None:
+                found.setdefault(known, []).append((topic.name, partition.index))
+            else:
+                here.add(known)
+    return [key for known, partitions in found.items() if known not in here for key in partitions]

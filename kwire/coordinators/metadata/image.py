@@ -86,6 +86,11 @@ class BrokerImage(NamedTuple):
         """Whether it may lead and be in an ISR."""
         return not self.fenced and not self.in_controlled_shutdown
 
+    @property
+    def has_uncordoned_dirs(self) -> bool:
+        """Whether it may get new replicas (KIP-1066)."""
+        return not self.cordoned_log_dirs or not set(self.log_dirs) <= set(self.cordoned_log_dirs)
+
     def endpoint(self, listener_name: str) -> Endpoint | None:
         """The advertised address of the listener of that name."""
         return next((endpoint for endpoint in self.endpoints if endpoint.name == listener_name), None)
@@ -159,6 +164,8 @@ class ClusterImage:
     """The topics that were made, changed or deleted between the image that this one was made from and this
     one, each once: whoever follows the images need not look through all of them.
     """
+    changed_configs: tuple[ResourceKey, ...] = field(default=(), compare=False, repr=False)
+    """What had a config set or taken away between these two, likewise; but for topics that were deleted."""
     memo: dict[Hashable, object] = field(default_factory=dict, compare=False, repr=False)
     """Values derived from `configs` alone; shared by images for as long as `configs` is the same mapping."""
 

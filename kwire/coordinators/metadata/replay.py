@@ -103,6 +103,19 @@ def apply(builder: ImageBuilder, record: m.Record) -> None:
         builder.keep(("type", type(record).__name__), record)
 
 
+def _endpoints(record: r.RegisterBrokerRecord | r.RegisterControllerRecord) -> tuple[Endpoint, ...]:
+    return tuple(
+        Endpoint(point.name, point.host, point.port, point.security_protocol) for point in record.end_points
+    )
+
+
+def _features(record: r.RegisterBrokerRecord | r.RegisterControllerRecord) -> tuple[FeatureRange, ...]:
+    return tuple(
+        FeatureRange(feature.name, feature.min_supported_version, feature.max_supported_version)
+        for feature in record.features
+    )
+
+
 def _register_broker(builder: ImageBuilder, record: r.RegisterBrokerRecord) -> None:
     cordoned = record.cordoned_log_dirs
     builder.set_broker(
@@ -110,14 +123,8 @@ def _register_broker(builder: ImageBuilder, record: r.RegisterBrokerRecord) -> N
             id=record.broker_id,
             epoch=record.broker_epoch,
             incarnation_id=record.incarnation_id,
-            endpoints=tuple(
-                Endpoint(point.name, point.host, point.port, point.security_protocol)
-                for point in record.end_points
-            ),
-            features=tuple(
-                FeatureRange(feature.name, feature.min_supported_version, feature.max_supported_version)
-                for feature in record.features
-            ),
+            endpoints=_endpoints(record),
+            features=_features(record),
             rack=record.rack,
             fenced=record.fenced,
             in_controlled_shutdown=record.in_controlled_shutdown,
@@ -171,14 +178,8 @@ def _register_controller(builder: ImageBuilder, record: r.RegisterControllerReco
         ControllerImage(
             id=record.controller_id,
             incarnation_id=record.incarnation_id,
-            endpoints=tuple(
-                Endpoint(point.name, point.host, point.port, point.security_protocol)
-                for point in record.end_points
-            ),
-            features=tuple(
-                FeatureRange(feature.name, feature.min_supported_version, feature.max_supported_version)
-                for feature in record.features
-            ),
+            endpoints=_endpoints(record),
+            features=_features(record),
             zk_migration_ready=record.zk_migration_ready,
         )
     )

@@ -14,11 +14,11 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
-from kwire_codecs.errors import Malformed
 from kwire_codecs.internal import transaction_records as codec
 from kwire_codecs.internal.coordinator import encode_value
 from kwire_codecs.runtime import Bad, long_uvarint, put_uvarint
 
+from kwire.coordinators.known_records import known_record
 from kwire.coordinators.outcome import CoordinatorRecord
 from kwire.coordinators.transactions.state import (
     EMPTY,
@@ -78,11 +78,8 @@ class TransactionsFormat:
         usual = _usual(key, value)
         if usual is not None:
             return usual
-        try:
-            found = codec.decode_record(key, value)
-        except Malformed as error:
-            raise ValueError(str(error)) from error
-        if isinstance(found, codec.UnknownRecord):
+        found = known_record(codec.decode_record, key, value)
+        if found is None:
             return None
         assert isinstance(found.key, codec.TransactionLogKey)
         if found.value is None:

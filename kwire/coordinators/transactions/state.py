@@ -93,10 +93,6 @@ Partitions = Mapping[TopicPartition, None]
 NO_PARTITIONS: Final[Partitions] = {}
 
 
-def partition_set(partitions: Iterable[TopicPartition]) -> Partitions:
-    return dict.fromkeys(partitions)
-
-
 class TransactionMetadata(NamedTuple):
     """What is known of one transactional id. Timestamps in milliseconds since the epoch.
 

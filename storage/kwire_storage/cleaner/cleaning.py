@@ -51,7 +51,13 @@ class _Cleaning:
         with storing("opening", path):
             descriptor = self.files.open(path, os.O_RDONLY)
         try:
-            yield from self._batches(path, descriptor, segment.size)
+            for buffer, header in self._batches(path, descriptor, segment.size):
+                if header.next_offset > segment.end_offset:
+                    raise StorageError(
+                        f"{path} holds offset {header.last_offset}, and the next segment begins at "
+                        f"{segment.end_offset}: move one of them away while the broker is stopped"
+                    )
+                yield buffer, header
         finally:
             self.files.close(descriptor)
 
@@ -144,6 +150,32 @@ class _Cleaning:
                     sizes.append(0)
         return SegmentSizes(segment.base_offset, segment.end_offset, segment.size, *sizes)
 
+    def sync(self, groups: list[CleanedGroup]) -> None:
+        """Nothing may be replaced before this: new names, and the old segments that were dirty, are on the
+        device. Else a loss of power, when only some groups are in place, or where a segment stays as it is,
+        could take the newer record of a key whose older one has gone.
+        """
+        try:
+            self._sync_sources()
+            with storing("syncing", self.job.directory):
+                self.files.sync_directory(self.job.directory)
+        except BaseException:
+            for made in groups:
+                remove_cleaned(self.job.directory, made.base_offsets[0], self.files)
+            raise
+
+    def _sync_sources(self) -> None:
+        for segment in self.job.segments:
+            if segment.end_offset <= self.job.dirty_offset:
+                continue
+            path = self.path(segment.base_offset, file_names.LOG)
+            with storing("syncing", path):
+                descriptor = self.files.open(path, os.O_RDONLY)
+                try:
+                    self.files.fdatasync(descriptor)
+                finally:
+                    self.files.close(descriptor)
+
     def _copy_group(
         self, members: list[SegmentSizes], rewriter: Rewriter, transactions: CleanedTransactions
     ) -> CleanedGroup | None:
@@ -197,8 +229,7 @@ def clean(job: CleaningJob, files: Files, pause: Pause = _no_pause) -> CleaningR
     cleaning.map_keys()
     groups = cleaning.copy()
     if groups:
-        with storing("syncing", job.directory):
-            files.sync_directory(job.directory)
+        cleaning.sync(groups)
     return CleaningResult(
         dirty_offset=cleaning.newest.end_offset,
         groups=groups,

@@ -4,8 +4,7 @@ import os
 
 from ..files import Files, storing
 from ..segments import file_names
-from ..segments.offset_index import OffsetIndex
-from ..segments.time_index import NO_TIMESTAMP, TimeIndex
+from ..segments.indexes import Indexes
 from ..transaction_index import AbortedTransaction, TransactionIndex
 
 GATHERED_BYTES = 1 << 20
@@ -21,11 +20,8 @@ class CleanedSegment:
         self._base_offset = base_offset
         self._files = files
         self._index_interval_bytes = index_interval_bytes
-        self._offsets = OffsetIndex(base_offset)
-        self._times = TimeIndex(base_offset)
+        self._indexes = Indexes.empty(base_offset)
         self._transactions = TransactionIndex()
-        self._max_timestamp, self._max_timestamp_offset = NO_TIMESTAMP, base_offset
-        self._unindexed_bytes = 0
         self._gathered = bytearray()
         self._written = 0
         self.size = 0
@@ -45,13 +41,7 @@ class CleanedSegment:
 
     def append(self, batch: memoryview | bytearray, last_offset: int, max_timestamp: int) -> None:
         """Add a batch; its bytes are copied."""
-        if max_timestamp > self._max_timestamp:
-            self._max_timestamp, self._max_timestamp_offset = max_timestamp, last_offset
-        if self._unindexed_bytes > self._index_interval_bytes:
-            self._offsets.append(last_offset, self.size)
-            self._times.maybe_append(self._max_timestamp, self._max_timestamp_offset)
-            self._unindexed_bytes = 0
-        self._unindexed_bytes += len(batch)
+        self._indexes.add(self.size, len(batch), last_offset, max_timestamp, self._index_interval_bytes)
         self.size += len(batch)
         self.end_offset = last_offset + 1
         self._gathered += batch
@@ -72,11 +62,8 @@ class CleanedSegment:
         """Everything is on the device when this returns, the log as if last written at `modified_ms`."""
         self._write()
         files = self._files
-        self._times.maybe_append(self._max_timestamp, self._max_timestamp_offset)
-        indexes = [
-            (file_names.OFFSET_INDEX, self._offsets.encode()),
-            (file_names.TIME_INDEX, self._times.encode()),
-        ]
+        self._indexes.end()
+        indexes = self._indexes.files()
         if self.has_aborted:
             indexes.append((file_names.TRANSACTION_INDEX, self._transactions.encode()))
         for suffix, data in indexes:

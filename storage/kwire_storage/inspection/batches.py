@@ -21,7 +21,9 @@ _CRC_FROM = {0: 16, 1: 16, 2: record_batch.ATTRIBUTES_POSITION}
 
 
 class HalfBatch(Unreadable):
-    """The file ends before its last batch does: an append was interrupted, or is under way."""
+    """The file ends before its last batch does, or with zeros: an append was interrupted, or is under way, or
+    room is reserved for more.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,10 @@ def _at(source: Source, position: int) -> Batch:
     start = source.view(position, HEADER_SIZE)
     if len(start) < _SMALLEST:
         raise _cut_off(source, position, left)
+    if not any(start) and _are_zeros(source, position):
+        raise HalfBatch(
+            source.path, f"no batch, but {left} bytes of zeros, as preallocate reserves them", position
+        )
     size, magic = record_batch.size_at(start), record_batch.magic_at(start)
     if magic not in (0, 1, 2):
         raise Unreadable(source.path, f"no batch: its magic is {magic}, not 0, 1 or 2", position)
@@ -107,6 +113,17 @@ def _at(source: Source, position: int) -> Batch:
     crc_is_valid = _checksum(source, position, size, magic) == message.crc
     offset, timestamp = message.offset, message.timestamp
     return Batch(source, position, size, magic, offset, offset, timestamp, crc_is_valid, None, message)
+
+
+def _are_zeros(source: Source, position: int) -> bool:
+    while position < source.size:
+        part = source.view(position, min(CHUNK_BYTES, source.size - position))
+        if not part:
+            break
+        if part != bytes(len(part)):
+            return False
+        position += len(part)
+    return True
 
 
 def _cut_off(source: Source, position: int, left: int, size: int = 0) -> HalfBatch:

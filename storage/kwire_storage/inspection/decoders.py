@@ -107,4 +107,5 @@ _BY_TOPIC = {
 def decoder_for(directory_name: str) -> str:
     """The name of the decoder for what lies in a partition's directory."""
     partition = file_names.parse_partition_directory(directory_name)
+    partition = partition or file_names.parse_future_directory(directory_name)
     return _BY_TOPIC.get(partition[0], "none") if partition else "none"

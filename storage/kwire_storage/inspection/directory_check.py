@@ -69,6 +69,8 @@ class DirectoryCheck:
                 yield from self._counted(self._file(path))
             elif _is_partition(path) and not self._has_identity(path):
                 yield from self._counted(self._partition(path, was_clean=False))
+            elif _is_future(path):
+                yield from self._counted(self._partition(path, was_clean=False, is_future=True))
             else:
                 yield from self._counted(self._directory(path))
         yield from self._counted(self._ids())
@@ -103,7 +105,7 @@ class DirectoryCheck:
         except Unreadable as wrong:
             yield Finding(wrong.path, wrong.reason, wrong.position)
 
-    def _partition(self, path: str, *, was_clean: bool) -> Iterator[Finding]:
+    def _partition(self, path: str, *, was_clean: bool, is_future: bool = False) -> Iterator[Finding]:
         check = PartitionCheck(path, self._files, was_clean=was_clean, records=self._records)
         for finding in check.run():
             if was_clean or not self._is_gone(finding.path):
@@ -112,6 +114,8 @@ class DirectoryCheck:
         self.summary.partitions += 1
         self.summary.batches += checked.batches
         self.summary.bytes += checked.bytes
+        if is_future:
+            return  # there is another one, which counts
         if checked.topic == "__cluster_metadata":
             self._topic_ids = dict(checked.topic_ids)
         known = self._checked.setdefault((self._node, checked.topic, checked.partition), checked)
@@ -165,6 +169,8 @@ class DirectoryCheck:
                 yield Finding(
                     full, _SET_ASIDE.get(suffix or "", "no partition; it is left alone"), is_note=True
                 )
+                if _is_future(full):
+                    yield from self._partition(full, was_clean=was_clean, is_future=True)
         for file, found in offsets.items():
             yield from self._bounds(file, found, path, was_clean=was_clean)
 
@@ -235,3 +241,7 @@ class DirectoryCheck:
 
 def _is_partition(path: str) -> bool:
     return file_names.parse_partition_directory(os.path.basename(path.rstrip("/"))) is not None
+
+
+def _is_future(path: str) -> bool:
+    return file_names.parse_future_directory(os.path.basename(path.rstrip("/"))) is not None

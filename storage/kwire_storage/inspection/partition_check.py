@@ -59,7 +59,8 @@ class PartitionCheck:
 
     def __init__(self, path: str, files: Files, *, was_clean: bool, records: bool = False) -> None:
         self.checked = Checked(path)
-        parsed = file_names.parse_partition_directory(os.path.basename(path))
+        name = os.path.basename(path)
+        parsed = file_names.parse_partition_directory(name) or file_names.parse_future_directory(name)
         if parsed is not None:
             self.checked.topic, self.checked.partition = parsed
         self._path = path

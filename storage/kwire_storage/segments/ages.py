@@ -9,7 +9,8 @@ older than it is. Where either does not fit, all batches are looked at.
 from typing import TYPE_CHECKING
 
 from ..engine import StorageError
-from ..files import Files, OpenFile, storing
+from ..files import Files, storing
+from ..open_files import OpenFile
 from . import file_names, offset_index, time_index
 from .places import walk
 from .time_index import NO_TIMESTAMP
@@ -27,8 +28,7 @@ def find_newest_ms(files: Files, segment: "Segment", file: OpenFile, descriptor:
     if newest_ms is None:
         newest_ms = _newest(segment, file, 0, descriptor)
     if newest_ms < 0:
-        with storing("looking at", file.path):
-            newest_ms = files.modified_ms(file.path)
+        newest_ms = segment.modified_ms()
     return newest_ms
 
 

@@ -15,6 +15,7 @@ from kwire_codecs.records.batch import HEADER_SIZE, MAGIC_POSITION, CorruptBatch
 
 from ..files import Files, storing
 from . import file_names
+from .removal import remove_empty
 from .segment import Segment
 
 log = logging.getLogger("kwire.storage")
@@ -26,13 +27,16 @@ MOST_TRIES = 200
 
 
 def set_aside(segment: Segment, files: Files, why: str) -> None:
-    """Take a segment out of its log, and keep its batches. Raises StorageError."""
+    """Take a segment out of its log, and keep its batches if it has any. Raises StorageError."""
     path = segment.log_path
+    if not segment.size:
+        remove_empty(segment, files)
+        return
     kept = _unused(path + file_names.DAMAGED, files)
     with storing("setting aside", path):
         files.rename(path, kept)
     log.warning("%s %s; kept as %s, which is not served: remove it if nobody misses it", path, why, kept)
-    segment.remove_empty()
+    remove_empty(segment, files)
 
 
 def keep_tail(segment: Segment, position: int, files: Files) -> None:

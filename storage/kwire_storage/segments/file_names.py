@@ -5,6 +5,7 @@
                               leader-epoch-checkpoint  partition.metadata
 <log dir>/<topic>-<partition>.<32 hex digits>-delete    about to be removed
 <log dir>/<topic>-<partition>.<32 hex digits>-stray     set aside: nobody knows whose it is
+<log dir>/<topic>-<partition>.<32 hex digits>-future    on its way to this directory
 """
 
 import re
@@ -40,6 +41,7 @@ LONGEST_NAME = 255
 
 _SEGMENT_FILE = re.compile(r"(\d{20})(\.log|\.index|\.timeindex|\.txnindex|\.snapshot)")
 _PARTITION = re.compile(r"([A-Za-z0-9._-]{1,249})-(0|[1-9][0-9]{0,9})")
+_FUTURE = re.compile(r"(.+)\.[0-9a-f]{32}-future")
 
 
 def segment_file(base_offset: int, suffix: str) -> str:
@@ -83,3 +85,17 @@ def set_aside_directory(topic: str, partition: int, suffix: str, unique: UUID) -
     """The name that a partition's directory gets before it is removed, or because it belongs to nobody."""
     tail = f"-{partition}.{unique.hex}{suffix}"
     return topic[: LONGEST_NAME - len(tail)] + tail
+
+
+def future_directory(topic: str, partition: int, unique: UUID) -> str:
+    """The name of a partition's directory while it is on its way; ValueError where that is too long."""
+    name = f"{topic}-{partition}.{unique.hex}{FUTURE_DIRECTORY}"
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"{name} is longer than {LONGEST_NAME} characters")
+    return name
+
+
+def parse_future_directory(name: str) -> tuple[str, int] | None:
+    """Topic and partition of a log on its way, None for any other name."""
+    match = _FUTURE.fullmatch(name)
+    return parse_partition_directory(match[1]) if match is not None else None

@@ -92,6 +92,16 @@ class Durability:
         self.recovery_point = min(self.recovery_point, offset)
         return fell
 
+    def is_behind(self, end_offset: int) -> bool:
+        """Whether anything below `end_offset`, or a small file, is not known to be on the device."""
+        return self.recovery_point < end_offset or bool(self._changed)
+
+    def all_is_synced(self, end_offset: int) -> None:
+        """Everything that was written is on the device: the log up to `end_offset`, files and names."""
+        self._names_synced = self._names_version
+        self._changed.clear()
+        self.recovery_point = max(self.recovery_point, end_offset)
+
     def plan(self, segments: SegmentList, end_offset: int, *, small_files: bool) -> FlushPlan | None:
         """What must be synced for all below `end_offset` to be on the device; None when it is.
 

@@ -28,7 +28,7 @@ def ends_agree(segment: "Segment") -> bool:
     """Whether the newest entries of both indexes are of batches that are there, and no batch behind them is
     newer.
     """
-    timestamp, offset = segment.times.last
+    timestamp, offset = segment.indexes.times.last
     try:
         newest = max((place.max_timestamp for place in tail_places(segment)), default=NO_TIMESTAMP)
         return newest <= timestamp and has_time(segment, timestamp, offset)
@@ -38,9 +38,9 @@ def ends_agree(segment: "Segment") -> bool:
 
 def tail_places(segment: "Segment") -> Iterator[Place]:
     """Each batch from the newest entry of the offset index on. StorageError where none begins there."""
-    position = segment.offsets.last[1]
+    position = segment.indexes.offsets.last[1]
     for place in segment.places(position):
-        if place.position == position > 0 and not segment.offsets.agrees(position, place.base_offset):
+        if place.position == position > 0 and not segment.indexes.offsets.agrees(position, place.base_offset):
             raise StorageError(f"{segment.path(file_names.OFFSET_INDEX)} is not the index of its log")
         yield place
 
@@ -51,7 +51,7 @@ def has_time(segment: "Segment", timestamp: int, offset: int) -> bool:
     """
     if timestamp < 0:
         return True
-    for place in segment.places(segment.offsets.lookup(offset)):
+    for place in segment.places(segment.indexes.offsets.lookup(offset)):
         if place.last_offset >= offset:
             return place.base_offset <= offset and place.max_timestamp == timestamp
     return False
@@ -69,7 +69,7 @@ def places_at(segment: "Segment", position: int) -> Iterator[Place] | None:
     except StorageError:
         _distrust(segment)
         return None
-    if segment.offsets.agrees(position, first.base_offset):
+    if segment.indexes.offsets.agrees(position, first.base_offset):
         return chain((first,), places)
     _distrust(segment)
     return None
@@ -77,15 +77,15 @@ def places_at(segment: "Segment", position: int) -> Iterator[Place] | None:
 
 def places_from(segment: "Segment", offset: int) -> Iterator[Place]:
     """Each batch from one on that the offset index finds at or before `offset`."""
-    places = places_at(segment, segment.offsets.lookup(offset))
-    return segment.places(segment.offsets.lookup(offset)) if places is None else places
+    places = places_at(segment, segment.indexes.offsets.lookup(offset))
+    return segment.places(segment.indexes.offsets.lookup(offset)) if places is None else places
 
 
 def older_than(segment: "Segment", timestamp_ms: int) -> int:
     """An offset up to which all batches are older than `timestamp_ms`, by the time index; the segment's base
     when none is known.
     """
-    entry = segment.times.last_before(timestamp_ms)
+    entry = segment.indexes.times.last_before(timestamp_ms)
     if entry is not None:
         try:
             is_right = has_time(segment, *entry)
@@ -93,7 +93,7 @@ def older_than(segment: "Segment", timestamp_ms: int) -> int:
             is_right = False
         if not is_right:
             _distrust(segment)
-            entry = segment.times.last_before(timestamp_ms)
+            entry = segment.indexes.times.last_before(timestamp_ms)
     return segment.base_offset if entry is None else entry[1]
 
 

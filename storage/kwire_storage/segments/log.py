@@ -12,41 +12,36 @@ Rules
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from zlib import crc32
 
 from ..batch_blocks import BatchBlocks
 from ..engine import (
-    AppendJob,
     DiskFull,
     FileSlice,
     FlushJob,
     LogConfig,
     LogRead,
     OffsetOutOfRange,
-    Overtaken,
     Slice,
     TimestampOffset,
-    ValidBatch,
 )
 from ..files import storing
 from ..producer_state import ProducerState
-from ..timestamps import check_ascending
 from ..transaction_index import AbortedTransaction
-from ..write_pressure import LARGE_BYTES
-from . import file_names, lookups
+from . import appending, file_names, lookups, removal
 from .append_job import SegmentAppend
 from .compaction import LogCompaction
+from .damaged import set_aside
 from .epoch_file import EpochFile
 from .flush import Durability, FlushPlan
-from .offset_index import MAX_RELATIVE_OFFSET
 from .producer_replay import build, rebuild
 from .reading import read_files
 from .recovery import LoadedLog
 from .retention import MOST_AT_ONCE, AgesJob, segments_to_delete, unknown_ages
-from .segment import Placed, Room, Segment, Shared
+from .rolling import Room
 from .segment_list import SegmentList
+from .shared import Shared
 from .snapshots import Snapshots
 
 log = logging.getLogger("kwire.storage")
@@ -89,6 +84,10 @@ class SegmentedLog:
         self.log_start_offset = loaded.log_start_offset
         self.log_end_offset = loaded.log_end_offset
         self._size_bytes = self._segments.size_bytes
+        self.lowest_end_offset = self.log_end_offset
+        """The lowest that `truncate_to` has brought the end to since whoever copies the log set this."""
+        self.is_left = False
+        """Whether its files are somebody else's business now: its directory is removed, or moved."""
         self._tail = BatchBlocks()
         self._tails = shared.tails
         self._room: Room | None = None
@@ -135,6 +134,11 @@ class SegmentedLog:
         return self._size_bytes
 
     @property
+    def is_on_disk(self) -> bool:
+        """Whether its directory has been made."""
+        return self._on_disk
+
+    @property
     def recovery_point(self) -> int:
         """Everything below is on the device."""
         return self._durability.recovery_point
@@ -150,167 +154,31 @@ class SegmentedLog:
         return list(self._segments.bases)
 
     def segment_starts(self) -> list[tuple[int, int]]:
-        starts = []
-        for segment in self._segments:
-            path = segment.path(file_names.LOG)
-            with storing("looking at", path):
-                modified_ms = self._shared.files.modified_ms(path)
-            starts.append((modified_ms, max(segment.base_offset, self.log_start_offset)))
-        return starts
+        return [
+            (segment.modified_ms(), max(segment.base_offset, self.log_start_offset))
+            for segment in self._segments
+        ]
 
-    # Appending
+    # Appending: see `appending.py`
 
-    def append(self, batches: Sequence[ValidBatch], now_ms: int) -> None:
-        if not batches:
-            return
-        segment, placed, size, end = self._place(batches, now_ms)
-        if size < LARGE_BYTES:
-            segment.append(placed)
-        else:
-            files = self._shared.files
-            began = files.now()
-            segment.append(placed)
-            self._shared.pressure.wrote(size, files.now() - began)
-        self._take_in(placed, size, end)
-
-    def _place(
-        self, batches: Sequence[ValidBatch], now_ms: int
-    ) -> tuple[Segment, Sequence[Placed], int, int]:
-        """The segment that batches go to, made ready; their places, their size, and the log's end then."""
-        if self._job is not None:
-            self._stop_job()
-        end, size, newest_timestamp, epoch, last_offset = self.log_end_offset, 0, -1, 0, -1
-        placed: list[Placed] = []
-        for buffer, header in batches:
-            base_offset, _, epoch, _, _, _, delta, _, max_timestamp, _, _, _, _ = header
-            if base_offset < end:
-                check_ascending(batches, self.log_end_offset)
-            last_offset = base_offset + delta
-            end = last_offset + 1
-            batch_size = len(buffer)
-            size += batch_size
-            if max_timestamp > newest_timestamp:
-                newest_timestamp = max_timestamp
-            placed.append((buffer, batch_size, base_offset, last_offset, max_timestamp, header))
-        room = self._room
-        if (
-            room is not None
-            and room.segment.size + size <= room.size
-            and end - 1 <= room.last_offset
-            and newest_timestamp <= room.timestamp
-        ):
-            segment = room.segment
-        else:
-            segment = self._segment_for(size, end - 1, newest_timestamp, now_ms)
-        # Epochs come first, as in Kafka: an epoch without a record does no harm, a record without its epoch
-        # does.
-        if epoch > self.epochs.latest:
-            for _, header in batches:
-                if header.partition_leader_epoch > self.epochs.latest:
-                    self.epochs.assign(header.partition_leader_epoch, header.base_offset)
-        if not self._epoch_file.is_saved:
-            self._save_epochs()
-        return segment, placed, size, end
-
-    def _take_in(self, placed: Sequence[Placed], size: int, end: int) -> None:
-        """The last segment has taken batches in: from now on they can be read."""
-        self._size_bytes += size
-        self.log_end_offset = end
-        tail, producers = self._tail, self.producers
-        for buffer, _, base_offset, last_offset, _, header in placed:
-            tail.append(base_offset, last_offset, buffer)
-            done = producers.append(header, buffer)
-            if done is not None and (aborted := done.aborted) is not None:
-                self._segments[-1].transactions.append(aborted, end)
-                self.has_aborted = True
-        self._tails.grown(tail)
+    append = appending.append
+    _place = appending.place
+    _take_in = appending.take_in
+    plan_append = appending.plan_append
+    commit_append = appending.commit_append
+    _stop_job = appending.stop_job
+    _segment_for = appending.segment_for
+    roll = appending.roll
+    _roll = appending.begin_segment
 
     @property
     def waits_for_disk(self) -> bool:
         return self._shared.pressure.is_high
 
-    def plan_append(self, batches: Sequence[ValidBatch], now_ms: int) -> SegmentAppend:
-        segment, placed, size, end = self._place(batches, now_ms)
-        self._job = SegmentAppend(self._shared.files, segment, placed, size, end)
-        return self._job
-
-    def commit_append(self, job: AppendJob, *, keep: bool = True) -> None:
-        assert isinstance(job, SegmentAppend)
-        job.stop()
-        is_void = self._job is not job
-        if not is_void:
-            self._job = None
-            if keep and job.is_done and job.error is None:
-                self._shared.pressure.wrote(job.size, job.seconds)
-                job.segment.take_in(job.placed)
-                self._take_in(job.placed, job.size, job.end_offset)
-                return
-            job.segment.forget_what_lies_behind()
-        if keep:
-            if job.error is not None:
-                raise job.segment.append_failed(job.error) from job.error
-            raise Overtaken(f"{self.directory} was changed while batches were written to it")
-
-    def _stop_job(self) -> None:
-        """The log's end is about to change: an append that is being written does not count."""
-        job, self._job = self._job, None
-        if job is not None:
-            job.stop()
-            job.segment.forget_what_lies_behind()
-
-    def _segment_for(self, size: int, last_offset: int, newest_timestamp: int, now_ms: int) -> Segment:
-        """The segment that an append beyond the `_room` goes to, a new one if the last is full or old (Kafka:
-        UnifiedLog.maybeRoll).
-        """
-        if not self._segments:
-            return self._roll(max(self.log_end_offset, last_offset - MAX_RELATIVE_OFFSET), now_ms)
-        active, config = self._segments[-1], self.config
-        if active.has_room(size, last_offset, config.segment_bytes, config.segment_index_bytes):
-            waited_ms = active.waited_ms(now_ms, newest_timestamp) if active.size else 0
-            most_ms = config.roll_ms - self._jitter_ms(active)
-            if waited_ms <= most_ms:
-                self._room = active.room(most_ms, config.segment_bytes, config.segment_index_bytes)
-                return active
-        return self._roll(max(self.log_end_offset, last_offset - MAX_RELATIVE_OFFSET), now_ms)
-
-    def _jitter_ms(self, segment: Segment) -> int:
-        # Kafka draws a random number. One made from the name spreads the rolls of many partitions as well,
-        # and is the same again after a restart.
-        limit = min(self.config.segment_jitter_ms, self.config.roll_ms)
-        return crc32(segment.log_path.encode()) % limit if limit > 0 else 0
-
-    def roll(self, now_ms: int) -> None:
-        """Seal the last segment, if it holds anything, and begin a new one."""
-        if self._segments and self._segments[-1].size:
-            self._roll(self.log_end_offset, now_ms)
-
-    def _roll(self, base_offset: int, now_ms: int) -> Segment:
-        self._stop_job()
-        self._room = None
-        if not self._on_disk:
-            self._make_directory()
-            self._on_disk = True
-            self._durability.file_changed(f"{self.directory}/{file_names.PARTITION_METADATA}")
-        if self._segments:
-            last = self._segments[-1]
-            if last.size:
-                last.save_indexes()
-                last.end_offset = max(last.end_offset, self.log_end_offset)
-                snapshot = self._snapshots.take(self.producers)
-                if snapshot is not None:
-                    self._durability.file_changed(snapshot)
-            else:
-                self._segments.drop_empty()
-        segment = Segment.new(
-            self.directory,
-            base_offset,
-            self._shared,
-            index_interval_bytes=self.config.index_interval_bytes,
-            now_ms=now_ms,
-        )
-        self._segments.add(segment)
-        self._durability.name_added()
-        return segment
+    def _take_snapshot(self) -> None:
+        snapshot = self._snapshots.take(self.producers)
+        if snapshot is not None:
+            self._durability.file_changed(snapshot)
 
     # Reading
 
@@ -381,6 +249,7 @@ class SegmentedLog:
         self._size_bytes = self._segments.size_bytes
         end = self._segments[-1].end_offset if self._size_bytes else 0
         self.log_end_offset = max(end, self.log_start_offset)
+        self.lowest_end_offset = min(self.lowest_end_offset, self.log_end_offset)
         if self._durability.cut(self.log_end_offset):  # a batch that held the offset went too
             self._recovery_point_fell()
         if self._on_disk:
@@ -393,6 +262,32 @@ class SegmentedLog:
         self.epochs.truncate_from_end(self.log_end_offset)
         self._save_epochs()
         self._rebuild_producers(0, trust_absence=False)
+
+    def start_over_at(self, offset: int) -> None:
+        """See `PartitionLog`. What the log had is kept aside, the newest first: a crash leaves a shorter log,
+        with which the same is to be done.
+        """
+        self._stop_job()
+        self._room = None
+        if self._durability.cut(0):
+            self._recovery_point_fell()
+        self._snapshots.drop_above(-1)
+        self._tail.clear()
+        self._shared.tails.shrunk(self._tail)
+        why = f"is of no use to a log that begins at offset {offset}"
+        for segment in self._segments.take_out():
+            set_aside(segment, self._shared.files, why)
+        self._size_bytes = 0
+        self.log_start_offset = self.log_end_offset = offset
+        self.epochs.clear()
+        self.producers.clear(offset)
+        self.has_aborted = False
+        self.compaction.truncated()
+        self._roll(offset, 0).make_file()
+        self._save_epochs()
+        with storing("syncing", self.directory):
+            self._shared.files.sync_directory(self.directory)
+        self._log_start_changed()
 
     def advance_log_start(self, offset: int) -> None:
         if offset <= self.log_start_offset:
@@ -461,7 +356,8 @@ class SegmentedLog:
 
     def _drop(self, at: int) -> None:
         self._room = None
-        self._segments.drop(at, self.config.file_delete_delay_ms)
+        removal.remove(self._segments[at], self._shared, self.config.file_delete_delay_ms)
+        self._segments.drop(at)
 
     def _rebuild_producers(self, now_ms: int, *, trust_absence: bool) -> None:
         rebuild(
@@ -508,24 +404,75 @@ class SegmentedLog:
         plan.work()
         self.commit_flush(plan)
 
+    def save(self) -> bool:
+        """Write to files, unsynced, what only memory holds: what is needed for the log to be believed when it
+        is opened again. Gives whether there is anything to sync.
+        """
+        self._stop_job()
+        if not self._segments:
+            return False
+        self._save_epochs()
+        if self._segments[-1].trim():
+            self._durability.file_changed(self._segments[-1].log_path)
+        for segment in self._segments:
+            for path in segment.save_indexes():
+                self._durability.file_changed(path)
+        if len(self.producers) or len(self._snapshots):
+            self._take_snapshot()
+        return self._durability.is_behind(self.log_end_offset)
+
+    def all_is_synced(self) -> None:
+        """Everything that was written to any file of the log is on the device."""
+        self._durability.all_is_synced(self.log_end_offset)
+
     def close(self, *, clean: bool) -> None:
         self._stop_job()
         try:
-            if clean and self._segments:
-                self._save_epochs()
+            if clean and self.save():
                 self.flush()
-                for segment in self._segments:
-                    segment.save_indexes(sync=True)
-                if len(self.producers) or len(self._snapshots):
-                    self._snapshots.take(self.producers, sync=True)
         finally:
             for segment in self._segments:
                 segment.close()
             self._shared.tails.forget(self._tail)
             self._tail.clear()
 
+    def skip_to(self, offset: int, now_ms: int) -> None:
+        """The log ends at `offset`, with nothing from its last batch up to there, as where compaction has
+        taken what was written last.
+        """
+        if offset < self.log_end_offset:
+            raise ValueError(f"{self.directory} ends at {self.log_end_offset} already, not at {offset}")
+        self.log_end_offset = offset
+        self._roll(offset, now_ms)
+        self._segments[-1].make_file()
+
+    def take_over(self, other: "SegmentedLog") -> None:
+        """What is known of the producers and epochs of a log that has the same batches, and may know more
+        than these say. Both have the producers now.
+        """
+        self.producers = other.producers
+        self.epochs.clear()
+        for entry in other.epochs.entries():
+            self.epochs.assign(*entry)
+
+    def park(self, now_ms: int) -> None:
+        """Write down, unsynced, what a clean stop does, and let go of files: the directory is about to get
+        another name.
+        """
+        self._stop_job()
+        try:
+            if not self._segments and self.log_end_offset:
+                self.skip_to(self.log_end_offset, now_ms)  # where it begins must be written on the disk
+            self._save_epochs()
+            for segment in self._segments:
+                segment.save_indexes()
+            self._snapshots.take(self.producers)
+        finally:
+            self.remove_files()
+
     def remove_files(self) -> None:
         """Let go of all files, without writing anything more: the directory is about to be removed."""
+        self.is_left = True
         if self._job is not None:
             self._job.stop()
             self._job = None

@@ -22,7 +22,7 @@ def first_at_or_after(
 ) -> TimestampOffset | None:
     """The first record from `start_offset` on whose timestamp is at least `timestamp_ms`."""
     for segment in segments:
-        if not segment.size or segment.load_max_timestamp() < timestamp_ms:
+        if not segment.size or segment.indexes.max_timestamp < timestamp_ms:
             continue
         for place in _places_from(segment, max(index_use.older_than(segment, timestamp_ms), start_offset)):
             if place.max_timestamp >= timestamp_ms and place.last_offset >= start_offset:
@@ -40,7 +40,7 @@ def first_newest(segments: Iterable[Segment], start_offset: int) -> TimestampOff
         if not segment.size:
             continue
         if segment.base_offset >= start_offset:
-            timestamp = segment.load_max_timestamp()
+            timestamp = segment.indexes.max_timestamp
         else:
             timestamp = _newest_from(segment, start_offset)
         if timestamp > newest:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from kwire_codecs.records.batch import HEADER_SIZE, LOG_OVERHEAD
 
 from ..engine import StorageError
-from ..files import OpenFile
+from ..open_files import OpenFile
 from .offset_index import MAX_RELATIVE_OFFSET
 
 SCAN_BYTES = 8192

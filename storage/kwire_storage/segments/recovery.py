@@ -18,14 +18,17 @@ from kwire_codecs.records.batch import HEADER_SIZE, BatchHeader, CorruptBatch, R
 
 from ..checkpoints import BadCheckpoint, decode_epochs
 from ..engine import LogConfig, StorageError
-from ..files import OpenFile, storing
+from ..files import storing
 from ..leader_epochs import UNDEFINED_EPOCH, EpochEntry, LeaderEpochs
+from ..open_files import OpenFile
 from . import file_names
 from .damaged import holds_a_batch, keep_tail, set_aside
 from .offset_index import MAX_RELATIVE_OFFSET
 from .places import Place, walk
+from .removal import remove_empty
 from .replacing import finish_swaps
-from .segment import Segment, Shared
+from .segment import Segment
+from .shared import Shared
 from .snapshots import Snapshots
 
 READ_BYTES = 1 << 20
@@ -74,6 +77,9 @@ def load(
     bases = sorted(found.get(file_names.LOG, []))
     _remove_orphans(directory, shared, found, set(bases))
     with_aborted = set(found.get(file_names.TRANSACTION_INDEX, []))
+    # Where the indexes went, that of aborted transactions may have gone too (Kafka: LogLoader recovers a
+    # segment without an offset index, after a clean stop as well).
+    with_aborted.update(set(bases).difference(found.get(file_names.OFFSET_INDEX, [])))
     segments = [
         Segment(
             directory,
@@ -122,7 +128,7 @@ def _look(
                 start = loaded.log_start_offset
                 set_aside(segment, shared.files, f"lies below the log start offset {start}, where nothing is")
             else:
-                segment.remove_empty()
+                remove_empty(segment, shared.files)
         loaded.log_end_offset = loaded.log_start_offset
     epochs.truncate_from_end(loaded.log_end_offset)
     epochs.truncate_from_start(loaded.log_start_offset)
@@ -255,6 +261,7 @@ def _recover(
     )
     for at in range(first, len(segments)):
         segment = segments[at]
+        segment.take_whole()
         following = segments[at + 1] if at + 1 < len(segments) else None
         checked = _Checked(segment, epochs, following.base_offset if following is not None else None)
         loaded.truncated_bytes += _recover_segment(segment, checked, shared, recovery_point)
@@ -266,7 +273,7 @@ def _recover(
                 if later.size:
                     set_aside(later, shared.files, "comes after a segment that was cut off")
                 else:
-                    later.remove_empty()
+                    remove_empty(later, shared.files)
                 segments.pop()
             return
         if not compacts and segment.end_offset < following.base_offset:
@@ -288,9 +295,17 @@ def _recover_segment(segment: Segment, checked: "_Checked", shared: Shared, reco
     segment.rebuild_indexes(iter(checked))
     cut = segment.size - checked.end
     if cut:
-        log.warning("segment %s %s; truncated", segment.log_path, checked.why)
-        if checked.end_offset < recovery_point or holds_a_batch(segment, checked.end):
-            keep_tail(segment, checked.end, shared.files)
+        # Fewer may be the beginning of a batch.
+        are_zeros = cut >= HEADER_SIZE and segment.are_zeros_behind(checked.end)
+        if are_zeros and checked.is_complete:
+            log.info(
+                "segment %s ends at byte %d; zeros behind that are cut off", segment.log_path, checked.end
+            )
+            cut, checked.why = 0, ""
+        else:
+            log.warning("segment %s %s; truncated", segment.log_path, checked.why)
+            if not are_zeros and (checked.end_offset < recovery_point or holds_a_batch(segment, checked.end)):
+                keep_tail(segment, checked.end, shared.files)
         segment.cut(checked.end)
     segment.end_offset = checked.end_offset
     if checked.has_control:
@@ -314,6 +329,13 @@ class _Checked:
         self.why = ""
         self.has_control = False
         """Whether there is a control batch among them."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the next segment, if there is one, goes on where this one ended: where zeros lie between,
+        they are no batches that were lost.
+        """
+        return self._end_at in (MAX_OFFSET, self.end_offset)
 
     def __iter__(self) -> Iterator[Place]:
         segment = self._segment

@@ -10,20 +10,25 @@ order of such changes over a loss of power, as those with a journal do.
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from ..cleaner.job import CleanedGroup
 from ..engine import LogConfig, StorageError
 from ..files import Files, storing
 from . import file_names
-from .segment import Segment, Shared
+from .removal import remove
+from .segment import Segment
 from .segment_list import SegmentList
+from .shared import Shared
+
+if TYPE_CHECKING:
+    from ..cleaner.job import CleanedGroup
 
 EndOf = Callable[[str, int], int]
 
 
 def put_in_place(
     directory: str,
-    group: CleanedGroup,
+    group: "CleanedGroup",
     old: Sequence[Segment],
     segments: SegmentList,
     shared: Shared,
@@ -49,7 +54,7 @@ def put_in_place(
                 shared.files.remove(path + file_names.CLEANED)
         raise
     for segment in old:
-        segment.remove(config.file_delete_delay_ms)
+        remove(segment, shared, config.file_delete_delay_ms)
     for path in reversed(paths):
         with storing("putting in place", path):
             shared.files.rename(path + file_names.SWAP, path)

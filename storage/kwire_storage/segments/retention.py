@@ -40,9 +40,8 @@ def segments_to_delete(
     limit: int,
     log_start_offset: int = 0,
     deletes: bool = True,
-    most: int = MOST_AT_ONCE,
 ) -> int:
-    """How many segments, counted from the oldest, may go now; at most `most`.
+    """How many segments, counted from the oldest, may go now; at most `MOST_AT_ONCE`.
 
     :param limit: the high watermark.
     :param deletes: whether cleanup.policy has `delete`: if not, only what lies below the log start goes.
@@ -51,7 +50,7 @@ def segments_to_delete(
     if deletes and config.retention_bytes >= 0:
         excess = sum(segment.size for segment in segments) - config.retention_bytes
     last = len(segments) - 1
-    for at, segment in enumerate(segments[:most]):
+    for at, segment in enumerate(segments[:MOST_AT_ONCE]):
         if segment.end_offset > limit or (at == last and not segment.size):
             return at
         excess -= segment.size
@@ -59,7 +58,7 @@ def segments_to_delete(
             continue
         if not (deletes and 0 <= config.retention_ms < now_ms - segment.newest_ms()):
             return at
-    return min(len(segments), most)
+    return min(len(segments), MOST_AT_ONCE)
 
 
 class AgesJob:

@@ -10,65 +10,24 @@ Rules
 """
 
 import logging
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from kwire_codecs.records import batch as record_batch
-from kwire_codecs.records.batch import HEADER_SIZE, BatchHeader, CorruptBatch
+from kwire_codecs.records.batch import BatchHeader, CorruptBatch
 
-from ..alike import AlikeFiles
-from ..deletions import Deletions
 from ..engine import FileSlice, StorageError
-from ..files import Files, OpenFile, OpenFiles, storage_error, storing
-from ..tail import TailBudget
-from ..write_pressure import WritePressure
-from . import ages, file_names, index_use, offset_index, time_index
-from .offset_index import MAX_RELATIVE_OFFSET, OffsetIndex
+from ..files import storage_error, storing
+from ..open_files import OpenFile
+from . import ages, file_names, index_use
+from .indexes import Indexes
+from .overlap import size_before_next
 from .places import Place, read, walk
-from .time_index import NO_TIMESTAMP, TimeIndex
+from .shared import Shared
+from .time_index import NO_TIMESTAMP
 from .transaction_file import TransactionFile
-
-LARGEST_SEGMENT_BYTES = 0x7FFFFFFF  # positions in an index are 32 bits
-READERS_REMEMBERED = 16
-"""Of so many reads it is kept where the next one begins: of readers who go on from where they were."""
-
-_LOG_FIRST = (
-    file_names.LOG,
-    file_names.OFFSET_INDEX,
-    file_names.TIME_INDEX,
-    file_names.TRANSACTION_INDEX,
-)
-"""An index without a log is known to be left over; a log without its transaction index would look as if
-nothing in it had been aborted.
-"""
+from .zeros import are_zeros
 
 log = logging.getLogger("kwire.storage")
-
-
-class Shared(NamedTuple):
-    """What the logs of one node share."""
-
-    files: Files
-    open_files: OpenFiles
-    tails: TailBudget
-    alike: AlikeFiles
-    pressure: WritePressure
-    deletions: Deletions
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """An append is within it if it leaves `segment` no larger than `size`, up to `last_offset`, with no
-    timestamp above `timestamp`.
-    """
-
-    segment: "Segment"
-    size: int
-    last_offset: int
-    timestamp: int
 
 
 Placed = tuple[memoryview, int, int, int, int, BatchHeader]
@@ -91,6 +50,7 @@ class Segment:
         size: int = 0,
         end_offset: int | None = None,
         has_aborted: bool = False,
+        reserved_bytes: int = 0,
     ) -> None:
         self.base_offset = base_offset
         self.end_offset = base_offset if end_offset is None else end_offset
@@ -98,41 +58,48 @@ class Segment:
         self.size = size
         self.created_ms = created_ms
         self.index_interval_bytes = index_interval_bytes
-        self.max_timestamp = NO_TIMESTAMP
-        """The largest timestamp, and the last offset of the first batch that has it; see
-        `load_max_timestamp`.
-        """
-        self.max_timestamp_offset = base_offset
         self._directory = directory
         self._shared = shared
         self._files = shared.files
         self._file = OpenFile(self.path(file_names.LOG), shared.open_files)
-        self._offsets: OffsetIndex | None = None
-        self._times: TimeIndex | None = None
+        self._indexes: Indexes | None = None
         self.transactions = TransactionFile(
             self.path(file_names.TRANSACTION_INDEX), base_offset, shared.files, exists=has_aborted
         )
-        self._unsaved = False
         self._torn = False
-        self._max_timestamp_known = False
+        self._reserved_bytes = reserved_bytes
+        """How long its file is made before the first append; zeros behind `size` until it is trimmed."""
+        self._end_is_known = end_offset is None
+        """Whether it is known that `size` ends before the next segment begins."""
+        self.overlaps = False
+        """Whether its file has batches with offsets of the next segment, which `size` leaves out."""
         self._newest: tuple[int, int] | None = None
         """What `newest_ms` found, and the size that the segment had then."""
         self._first_timestamp: int | None = None
-        self._unindexed_bytes = 0
-        self._following: dict[int, Place] = {}
+        self.following: dict[int, Place] = {}
         """What some reads came upon and had no room for, by the base offset: what readers ask for next."""
 
     @classmethod
     def new(
-        cls, directory: str, base_offset: int, shared: Shared, *, index_interval_bytes: int, now_ms: int
+        cls,
+        directory: str,
+        base_offset: int,
+        shared: Shared,
+        *,
+        index_interval_bytes: int,
+        now_ms: int,
+        reserved_bytes: int = 0,
     ) -> "Segment":
-        """A segment that begins empty; its file is made at the first append."""
+        """A segment that begins empty; its file is made at the first append, `reserved_bytes` long."""
         segment = cls(
-            directory, base_offset, shared, index_interval_bytes=index_interval_bytes, created_ms=now_ms
+            directory,
+            base_offset,
+            shared,
+            index_interval_bytes=index_interval_bytes,
+            created_ms=now_ms,
+            reserved_bytes=reserved_bytes,
         )
-        segment._offsets = OffsetIndex(base_offset)
-        segment._times = TimeIndex(base_offset)
-        segment._max_timestamp_known = True
+        segment._indexes = Indexes.empty(base_offset)
         segment._torn = True  # whatever a file of that name holds does not count
         return segment
 
@@ -148,82 +115,50 @@ class Segment:
     # Indexes
 
     @property
-    def offsets(self) -> OffsetIndex:
-        """The offset index, loaded or, when it is missing or wrong, built again."""
-        if self._offsets is None:
-            self._load_indexes()
-            assert self._offsets is not None
-        return self._offsets
-
-    @property
-    def times(self) -> TimeIndex:
-        """The time index, likewise."""
-        if self._times is None:
-            self._load_indexes()
-            assert self._times is not None
-        return self._times
-
-    def _load_indexes(self) -> None:
-        if not self.indexes_look_right() or not index_use.ends_agree(self):
-            log.info("the indexes of %s are missing or wrong; built again", self.log_path)
-            self.rebuild_indexes(self.places(0))
+    def indexes(self) -> Indexes:
+        """The indexes, loaded or, where one is missing or wrong, built again."""
+        if self._indexes is None:
+            self._end_before_next()
+            if not self.indexes_look_right() or not index_use.ends_agree(self):
+                log.info("the indexes of %s are missing or wrong; built again", self.log_path)
+                self.rebuild_indexes(self.places(0))
+            assert self._indexes is not None
+        return self._indexes
 
     def indexes_look_right(self) -> bool:
         """Load the indexes from their files, if they are there and can be right."""
-        files = self._shared.files
         with storing("reading the indexes of", self.log_path):
-            offsets = files.read_file(self.path(file_names.OFFSET_INDEX))
-            times = files.read_file(self.path(file_names.TIME_INDEX))
-        if offsets is None or times is None:
-            return False
-        self._offsets = OffsetIndex.decode(offsets, self.base_offset, self.size)
-        self._times = TimeIndex.decode(times, self.base_offset, self.size)
-        return self._offsets is not None and self._times is not None
+            offsets = self._files.read_file(self.path(file_names.OFFSET_INDEX))
+            times = self._files.read_file(self.path(file_names.TIME_INDEX))
+        if offsets is not None and times is not None:
+            self._indexes = Indexes.decode(offsets, times, self.base_offset, self.size)
+        return self._indexes is not None
 
     def rebuild_indexes(self, places: Iterator[Place]) -> None:
-        """Build both indexes, and what goes with them, from the segment's batches."""
-        self._offsets, self._times = OffsetIndex(self.base_offset), TimeIndex(self.base_offset)
-        self.max_timestamp, self.max_timestamp_offset = NO_TIMESTAMP, self.base_offset
-        self._max_timestamp_known = True
-        self._unindexed_bytes = 0
+        """Build both indexes from the segment's batches."""
+        indexes = self._indexes = Indexes.empty(self.base_offset, is_saved=False)
         for place in places:
-            self._take_in(place.position, place.size, place.last_offset, place.max_timestamp)
-        self._times.maybe_append(self.max_timestamp, self.max_timestamp_offset)
-        self._unsaved = True
+            self._index(indexes, place)
+        indexes.end()
 
-    def _take_in(self, position: int, size: int, last_offset: int, max_timestamp: int) -> None:
-        if max_timestamp > self.max_timestamp:
-            self.max_timestamp, self.max_timestamp_offset = max_timestamp, last_offset
-        if self._unindexed_bytes > self.index_interval_bytes:
-            self._add_entries(last_offset, position)
-        self._unindexed_bytes += size
-
-    def _add_entries(self, last_offset: int, position: int) -> None:
-        self.offsets.append(last_offset, position)
-        self.times.maybe_append(self.max_timestamp, self.max_timestamp_offset)
-        self._unsaved = True
-        self._unindexed_bytes = 0
-
-    def load_max_timestamp(self) -> int:
-        """Make sure that `max_timestamp` and its offset are known, and give the first of them."""
-        if not self._max_timestamp_known:
-            self.max_timestamp, self.max_timestamp_offset = self.times.last
-            self._max_timestamp_known = True
-        return self.max_timestamp
+    def _index(self, indexes: Indexes, place: Place) -> None:
+        indexes.add(
+            place.position, place.size, place.last_offset, place.max_timestamp, self.index_interval_bytes
+        )
 
     @property
     def knows_newest_ms(self) -> bool:
         """Whether `newest_ms` gives an answer without a look at a file."""
         if self._newest is not None and self._newest[0] == self.size:
             return True
-        return self._max_timestamp_known and self.max_timestamp >= 0
+        return self._indexes is not None and self._indexes.max_timestamp >= 0
 
     def newest_ms(self) -> int:
         """How new the segment is: the largest timestamp of its records, or where these have none, when the
         file was last written to (Kafka: LogSegment.largestTimestamp).
         """
-        if self._max_timestamp_known and self.max_timestamp >= 0:
-            return self.max_timestamp
+        if self._indexes is not None and self._indexes.max_timestamp >= 0:
+            return self._indexes.max_timestamp
         found = self._newest
         if found is None or found[0] != self.size:
             found = self._newest = self.size, self.find_newest_ms(None)
@@ -239,82 +174,57 @@ class Segment:
         """
         return ages.find_newest_ms(self._files, self, self._file, descriptor)
 
+    def modified_ms(self) -> int:
+        """When the file was last written to."""
+        with storing("looking at", self.log_path):
+            return self._files.modified_ms(self.log_path)
+
     def resume(self) -> None:
         """Become the segment that is appended to: take in the batches behind the last index entry.
 
         StorageError when there is something that is no batch, or that the indexes do not fit.
         """
-        if self.size == 0:
-            self._offsets, self._times = OffsetIndex(self.base_offset), TimeIndex(self.base_offset)
-        self.load_max_timestamp()
-        timestamp, offset = self.times.last
+        if self._indexes is None and not self.size:
+            self._indexes = Indexes.empty(self.base_offset)
+        indexes = self.indexes
+        timestamp, offset = indexes.times.last
         has_time = None
         self.end_offset = self.base_offset
         for place in index_use.tail_places(self):
             if place.base_offset <= offset <= place.last_offset:
                 has_time = place.max_timestamp == timestamp
             try:
-                self._take_in(place.position, place.size, place.last_offset, place.max_timestamp)
+                self._index(indexes, place)
             except ValueError as wrong:
                 raise StorageError(f"{self.path(file_names.OFFSET_INDEX)} can't go on: {wrong}") from wrong
             self.end_offset = place.last_offset + 1
-        if len(self.offsets) and self.offsets.last[0] >= self.end_offset:
+        if len(indexes.offsets) and indexes.offsets.last[0] >= self.end_offset:
             raise StorageError(f"{self.path(file_names.OFFSET_INDEX)} goes beyond its log")
         if timestamp >= 0 and not (
             index_use.has_time(self, timestamp, offset) if has_time is None else has_time
         ):
             raise StorageError(f"{self.path(file_names.TIME_INDEX)} is not the index of its log")
 
-    def save_indexes(self, *, sync: bool = False) -> None:
-        """Write the indexes to their files, the largest timestamp included, if they have changed."""
-        self.transactions.save(sync=sync)
-        if self._offsets is None or self._times is None or not (self._unsaved or self._unindexed_bytes):
-            return
-        self._times.maybe_append(self.max_timestamp, self.max_timestamp_offset)
+    def save_indexes(self) -> list[str]:
+        """Write the indexes to their files, the largest timestamp included, if they have changed; gives the
+        files that were written, which must be synced before nobody looks at the segment any more.
+        """
+        saved = [self.transactions.path] if self.transactions.save() else []
+        indexes = self._indexes
+        if indexes is None or not indexes.has_changed:
+            return saved
+        indexes.end()
         with storing("writing the indexes of", self._file.path):
-            for suffix, data in (
-                (file_names.OFFSET_INDEX, self._offsets.encode()),
-                (file_names.TIME_INDEX, self._times.encode()),
-            ):
+            for suffix, data in indexes.files():
                 # In place: an index that a crash leaves half written is seen to be wrong, and is built again.
-                self._files.write_in_place(self.path(suffix), data, sync=sync)
-        self._unsaved = False
+                # But one that lacks whole entries at its end may look right.
+                path = self.path(suffix)
+                self._files.write_in_place(path, data, sync=False)
+                saved.append(path)
+        indexes.is_saved = True
+        return saved
 
     # Appending
-
-    def has_room(self, size: int, last_offset: int, max_bytes: int, max_index_bytes: int) -> bool:
-        """Whether an append of `size` bytes up to `last_offset` may still go into this segment."""
-        if last_offset - self.base_offset > MAX_RELATIVE_OFFSET or self.size + size > LARGEST_SEGMENT_BYTES:
-            return False
-        if not self.size:
-            return True
-        if self.size > max_bytes - size:
-            return False
-        # The time index keeps room for the entry that it gets when the segment is sealed.
-        offsets_full = len(self.offsets) >= max_index_bytes // offset_index.ENTRY_BYTES
-        times_full = len(self.times) >= max_index_bytes // time_index.ENTRY_BYTES - 1
-        return not (offsets_full or times_full)
-
-    def room(self, most_ms: int, max_bytes: int, max_index_bytes: int) -> Room | None:
-        """Where `has_room` and `waited_ms` need not be asked: a part of what they allow. None when that
-        depends on the clock.
-        """
-        if not self.size or self._first_timestamp is None or self._first_timestamp < 0:
-            return None
-        entries = max_index_bytes // time_index.ENTRY_BYTES - 2 - max(len(self.offsets), len(self.times))
-        size = min(max_bytes, LARGEST_SEGMENT_BYTES, self.size + entries * HEADER_SIZE)
-        return Room(self, size, self.base_offset + MAX_RELATIVE_OFFSET, self._first_timestamp + most_ms)
-
-    def waited_ms(self, now_ms: int, newest_timestamp: int) -> int:
-        """How long this segment has been in use, by the records' time: from its first batch to
-        `newest_timestamp`.
-
-        By the broker's time when its records have none. Kafka: LogSegment.timeWaitedForRoll.
-        """
-        first_timestamp = self.first_timestamp()
-        if first_timestamp >= 0:
-            return newest_timestamp - first_timestamp
-        return now_ms - self.created_ms
 
     def first_timestamp(self) -> int:
         """The largest timestamp of the first batch, -1 if there is none."""
@@ -341,9 +251,10 @@ class Segment:
         self.take_in(batches)
 
     def make_file(self) -> None:
-        """Make the segment's file now, though there is nothing in it yet."""
+        """Make the segment's file now, though there is nothing in it yet, nor room reserved for it."""
         if self._torn:
-            self._cut_back()
+            self._cut_back(reserve=False)
+            self._torn = self._reserved_bytes > 0
 
     def writable(self) -> FileSlice:
         """The file, held open for a write behind the segment's end; nothing lies there."""
@@ -369,26 +280,46 @@ class Segment:
         """Batches have been written at the end: from now on they count."""
         position = self.size
         last_offset = self.end_offset
+        indexes = self._indexes or self.indexes
         if position == 0:
             self._first_timestamp = max(placed[4] for placed in batches)
+            indexes.is_saved = False
         for _, size, _, last_offset, max_timestamp, _ in batches:
-            # As `_take_in`, without the call.
-            if max_timestamp > self.max_timestamp:
-                self.max_timestamp, self.max_timestamp_offset = max_timestamp, last_offset
-            if self._unindexed_bytes > self.index_interval_bytes:
-                self._add_entries(last_offset, position)
-            self._unindexed_bytes += size
+            # As `Indexes.add`, without the call.
+            if max_timestamp > indexes.max_timestamp:
+                indexes.max_timestamp, indexes.max_timestamp_offset = max_timestamp, last_offset
+            if indexes.unindexed_bytes > self.index_interval_bytes:
+                indexes.add_entries(last_offset, position)
+            indexes.unindexed_bytes += size
             position += size
         self.size = position
         self.end_offset = last_offset + 1
 
-    def _cut_back(self) -> None:
-        with storing("cutting back", self._file.path):
-            if self.size or self._file.is_open:
-                self._shared.files.truncate(self._file.descriptor(create=True), self.size)
+    def _cut_back(self, *, reserve: bool = True) -> None:
+        files, file = self._shared.files, self._file
+        with storing("cutting back", file.path):
+            if self.size or file.is_open:
+                files.truncate(file.descriptor(create=True), self.size)
             else:
-                self._file.open_empty()
+                file.open_empty()
+        if reserve and self._reserved_bytes > self.size:
+            with storing("reserving room for", file.path):
+                try:
+                    files.reserve(file.descriptor(), self._reserved_bytes)
+                except OSError:
+                    files.truncate(file.descriptor(), self.size)
+                    raise
         self._torn = False
+
+    def trim(self) -> bool:
+        """Give room back that was reserved and not used: nothing is appended any more. Whether there was any
+        (Kafka: FileRecords.trim).
+        """
+        reserved, self._reserved_bytes = self._reserved_bytes, 0
+        if not reserved or (self._torn and not self.size):  # perhaps it has no file yet
+            return False
+        self._cut_back()
+        return True
 
     # Reading
 
@@ -402,7 +333,32 @@ class Segment:
             yield place, self._header(chunk, at, place)
 
     def _walk(self, position: int) -> Iterator[tuple[memoryview, int, Place]]:
+        if not self._end_is_known:
+            self._end_before_next()
         return walk(self._file, position, self.size, self.base_offset)
+
+    def _end_before_next(self) -> None:
+        """Before its first use: a segment that was found sealed may reach into the next one."""
+        if self._end_is_known:
+            return
+        self._end_is_known = True
+        if self.size:
+            size, self.overlaps = size_before_next(self._files, self, self._file)
+            if size < self.size:
+                self.size = size
+                self._torn = True  # if it should come to be appended to
+
+    def are_zeros_behind(self, position: int) -> bool:
+        """Whether nothing but zeros lies from `position` on."""
+        return are_zeros(self._file, position, self.size)
+
+    def take_whole(self) -> None:
+        """The whole file counts, whatever the next segment has: recovery is about to decide."""
+        self._end_is_known = True
+        if self.overlaps:
+            with storing("looking at", self.log_path):
+                self.size = self._files.path_size(self.log_path)
+            self.overlaps = self._torn = False
 
     def read(self, position: int, size: int) -> memoryview:
         """At most `size` bytes of the file, fewer at its end."""
@@ -415,48 +371,6 @@ class Segment:
         places = index_use.places_from(self, offset)
         return next((place for place in places if place.last_offset >= offset), None)
 
-    def extent(self, offset: int, max_bytes: int, limit: int) -> tuple[Place, int] | None:
-        """The first batch that ends at or after `offset`, and where whole batches from it on end that take
-        at most `max_bytes` and lie below the offset `limit`: the batch's own position when it does not fit
-        itself.
-
-        None when the segment has no such batch.
-        """
-        if offset >= self.end_offset:
-            return None
-        first = self._following.get(offset)
-        if first is not None:
-            places = self.places(first.end)
-        else:
-            places = index_use.places_from(self, offset)
-            first = next((place for place in places if place.last_offset >= offset), None)
-            if first is None:
-                return None
-        farthest = first.position + max_bytes
-        end = first.position
-        if first.last_offset >= limit or first.end > farthest:
-            return first, end
-        if farthest >= self.size and limit >= self.end_offset:
-            return first, self.size
-        end = first.end
-        # An index entry below both bounds says where to go on looking.
-        known = min(self.offsets.position_at_or_before(farthest), self.offsets.lookup(limit))
-        if known > end and (behind := index_use.places_at(self, known)) is not None:
-            end = known
-            places = behind
-        for place in places:
-            if place.last_offset >= limit or place.end > farthest:
-                self._remember(place)
-                break
-            end = place.end
-        return first, end
-
-    def _remember(self, place: Place) -> None:
-        following = self._following
-        if len(following) == READERS_REMEMBERED and place.base_offset not in following:
-            del following[next(iter(following))]
-        following[place.base_offset] = place
-
     def bound_behind(self, part: FileSlice) -> int | None:
         """The offset of the first entry of the offset index behind a part of this file; None where there is
         none, -1 for a part of another file.
@@ -464,11 +378,11 @@ class Segment:
         if part.file is not self._file:
             return -1
         end = part.position + part.size
-        return index_use.checked(self, lambda: self.offsets.first_from_position(end))
+        return index_use.checked(self, lambda: self.indexes.offsets.first_from_position(end))
 
     def bound_from(self, offset: int) -> int | None:
         """The first offset in the offset index that is not below `offset`; None where there is none."""
-        return index_use.checked(self, lambda: self.offsets.first_from(offset))
+        return index_use.checked(self, lambda: self.indexes.offsets.first_from(offset))
 
     def slice(self, position: int, size: int) -> FileSlice:
         """A part of the file, held open."""
@@ -491,74 +405,31 @@ class Segment:
                 f"{self.log_path} has no batch at byte {place.position}: {corrupt.detail}"
             ) from corrupt
 
-    # Cutting and removing
+    # Cutting, syncing, closing
 
     def truncate(self, place: Place | None) -> None:
         """Cut off from where `place`'s batch begins (None: nowhere), and become the one appended to."""
-        self._following.clear()
+        self.following.clear()
         self._newest = None
+        self._reserved_bytes = 0
+        indexes = self.indexes
+        if place is None and self.overlaps:
+            self._cut_back()
+        self.overlaps = False
         if place is not None:
-            if self._file.pinned:
-                self._replace_with_prefix(place.position)
-            else:
-                with storing("truncating", self.log_path):
-                    self._shared.files.truncate(self._file.descriptor(), place.position)
+            self._file = self._file.cut(place.position)
             self.transactions.truncate(place.base_offset, self.end_offset)
-            self.offsets.truncate(place.base_offset)
-            self.times.truncate(place.base_offset)
+            indexes.truncate(place.base_offset)
             self.size = place.position
             self._torn = False
             self._first_timestamp = None
-            self._unsaved = True
-        self.max_timestamp, self.max_timestamp_offset = self.times.last
-        self._max_timestamp_known = True
-        self._unindexed_bytes = 0
+        indexes.go_back()
         self.resume()
-
-    def _replace_with_prefix(self, size: int) -> None:
-        # Bytes are on their way to a reader: the old file stays as it is for them, under no name.
-        files, path = self._shared.files, self._file.path
-        with storing("truncating", path):
-            copy = files.open(path + file_names.TEMPORARY, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-            try:
-                position = 0
-                while position < size:
-                    chunk = self._file.read(position, min(1 << 20, size - position))
-                    position += files.write_all(copy, [chunk], position)
-            finally:
-                files.close(copy)
-            files.rename(path + file_names.TEMPORARY, path)
-        self._file.close()
-        self._file = OpenFile(path, self._shared.open_files)
 
     def cut(self, size: int) -> None:
         """Keep the first `size` bytes, up to which the indexes have been built. Nobody reads yet."""
-        self.size = size
+        self.size, self._reserved_bytes = size, 0
         self._cut_back()
-
-    def remove(self, delay_ms: int) -> None:
-        """Take the segment's files away: they are renamed now, and unlinked by a sweep `delay_ms` later;
-        parts of them that are being sent stay readable. On StorageError the segment is as it was.
-        """
-        files, deletions = self._files, self._shared.deletions
-        for suffix in _LOG_FIRST:
-            path = self.path(suffix)
-            try:
-                with storing("removing", path), suppress(FileNotFoundError):
-                    files.rename(path, path + file_names.DELETED)
-                    deletions.add(path + file_names.DELETED, delay_ms)
-            except StorageError as error:
-                if suffix is file_names.LOG:
-                    raise
-                log.warning("%s; the next start removes it", error)
-        self._file.close()
-
-    def remove_empty(self) -> None:
-        """Remove the files of a segment that nothing was ever read from."""
-        with storing("removing", self._file.path):
-            for suffix in _LOG_FIRST:
-                self._files.remove(self.path(suffix))
-        self._file.close()
 
     def sync(self) -> None:
         """The batches are on the device when this returns, and nothing else."""

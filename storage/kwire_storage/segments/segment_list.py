@@ -9,7 +9,7 @@ from .segment import Segment
 
 
 class SegmentList:
-    """The segments of one log, oldest first. It does not close them; `drop` removes files."""
+    """The segments of one log, oldest first. It touches none of their files."""
 
     __slots__ = ("_bases", "_segments")
 
@@ -61,12 +61,12 @@ class SegmentList:
         self._segments[at : at + len(old)] = [new]
         self._bases[at : at + len(old)] = [new.base_offset]
 
-    def drop(self, at: int, delay_ms: int) -> None:
-        """Remove a segment; its files are unlinked after `delay_ms`. On StorageError it stays."""
-        self._segments[at].remove(delay_ms)
-        del self._segments[at], self._bases[at]
+    def take_out(self) -> Iterator[Segment]:
+        """Every one, newest first; it is out of the list when the next is asked for."""
+        while self._segments:
+            yield self._segments[-1]
+            del self._segments[-1], self._bases[-1]
 
-    def drop_empty(self) -> None:
-        """Remove the last segment, which is empty. On StorageError it stays."""
-        self._segments[-1].remove_empty()
-        del self._segments[-1], self._bases[-1]
+    def drop(self, at: int) -> None:
+        """Without the segment in that place."""
+        del self._segments[at], self._bases[at]

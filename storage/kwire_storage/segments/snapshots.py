@@ -38,14 +38,14 @@ class Snapshots:
         """The files, oldest first."""
         return [self._path(offset) for offset in self._offsets]
 
-    def take(self, producers: ProducerState, *, sync: bool = False) -> str | None:
-        """Write the producers down, if that has not been done at their offset; gives the file."""
+    def take(self, producers: ProducerState) -> str | None:
+        """Write the producers down, if that has not been done at their offset; gives the file, unsynced."""
         offset = producers.end_offset
         if offset in self._offsets:
             return None
         path = self._path(offset)
         with storing("writing", path):
-            self._files.write_file(path, producers.encode_snapshot(), sync=sync)
+            self._files.write_file(path, producers.encode_snapshot(), sync=False)
         self._offsets.append(offset)
         return path
 

@@ -5,7 +5,8 @@ Rules
   sealed, flushed or closed: before anything says that the segment need not be looked at again. A segment that
   recovery looks at gets its index anew, whatever the file holds.
 - What can't be right is not known (`entries` gives None): `producer_replay.py` builds it again from the log.
-- A segment in which nothing was aborted has no file.
+- A segment in which nothing was aborted has no file: that a file is gone can't be seen (nor in Kafka), but
+  where the offset index is gone too.
 """
 
 import logging
@@ -85,13 +86,14 @@ class TransactionFile:
         if index is not None and index.truncate(offset):
             self._unsaved = True
 
-    def save(self, *, sync: bool = False) -> None:
-        """Write it to its file, if it has changed."""
+    def save(self) -> bool:
+        """Write it to its file, if it has changed; gives whether it had."""
         if not self._unsaved or self._index is None:
-            return
+            return False
         with storing("writing", self.path):
             if len(self._index):
-                self._files.write_in_place(self.path, self._index.encode(), sync=sync)
+                self._files.write_in_place(self.path, self._index.encode(), sync=False)
             else:
                 self._files.remove(self.path)
         self._unsaved = False
+        return True

@@ -144,9 +144,14 @@ class Caller:
         if answer is None:
             await self.drop(node)
             raise Lost
-        if getattr(answer, "error_code", 0) == ErrorCode.UNKNOWN_SERVER_ERROR:
+        code = getattr(answer, "error_code", 0)
+        if code == ErrorCode.UNKNOWN_SERVER_ERROR and not self.may_be_refused(request):
             self.history.broken("server-error", self.name, f"{declared.__name__} v{version} of {self.name}")
         return answer
+
+    def may_be_refused(self, request: w.Struct) -> bool:
+        """Whether Kafka has no other answer to this than that it does not know what went wrong."""
+        return False
 
     async def ask(self, node: int, request: w.Struct, version: int) -> tuple[Any, int]:
         """The answer, and the stamp of its connection; -1 when power was lost since the asker took its

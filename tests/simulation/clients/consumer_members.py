@@ -6,6 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import trio
+from kwire_codecs import wire as w
 from kwire_codecs.apis.consumer_group_heartbeat import ConsumerGroupHeartbeat
 from kwire_codecs.apis.offset_commit import OffsetCommit
 from kwire_codecs.errors import ErrorCode
@@ -199,6 +200,14 @@ class ConsumerMember(Caller):
             sure_seconds = min(SESSION_TIMEOUT_SECONDS, REBALANCE_TIMEOUT_MS / 1000)
             holdings.owns(self.group, self.owner, assigned, sent, sure_seconds)
         history.note(self.group, f"{self.owner} at {self.epoch} owns {sorted(assigned)}")
+
+    def may_be_refused(self, request: w.Struct) -> bool:
+        """A member that comes to a classic group before its first generation: `conversion.to_consumer`."""
+        return (
+            isinstance(request, ConsumerGroupHeartbeat.Request)
+            and request.member_epoch == JOINS
+            and self.group.startswith("m")
+        )
 
     async def _take(self, assignment: Any) -> None:
         assigned = set()

@@ -1,0 +1,44 @@
+"""A log that lies in two directories, because a move was interrupted: which of them counts."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from .engine import StorageError
+from .log_directory import METADATA_LOG, LogDirectory, Partition
+from .partition_directory import set_aside, topic_id_in
+from .segments import file_names
+
+
+def may_be_one(key: Partition, one: LogDirectory, other: LogDirectory) -> bool:
+    """Whether an interrupted move may have left a log in two directories."""
+    if key == METADATA_LOG:
+        return False
+    name = file_names.partition_directory(*key)
+    topic_id = topic_id_in(one, one.file(name))
+    return topic_id is not None and topic_id == topic_id_in(other, other.file(name))
+
+
+def keep_one(
+    key: Partition,
+    one: LogDirectory,
+    other: LogDirectory,
+    assigned: Callable[[UUID, int], UUID | None],
+    unique: UUID,
+) -> LogDirectory:
+    """The directory in which the log counts, as the metadata have it `assigned`; what lies in the other is
+    set aside. StorageError where they name neither.
+    """
+    name = file_names.partition_directory(*key)
+    topic_id = topic_id_in(one, one.file(name))
+    where = None if topic_id is None else assigned(topic_id, key[1])
+    if where not in (one.directory_id, other.directory_id):
+        raise StorageError(
+            f"{one.file(name)} and {other.file(name)} are both there, and the metadata name neither: "
+            "move one of them away"
+        )
+    chosen, left = (one, other) if where == one.directory_id else (other, one)
+    set_aside(key, left, left.file(name), unique)
+    left.logs -= 1
+    for checkpoint in left.checkpoints:
+        checkpoint.drop(key)
+    return chosen
