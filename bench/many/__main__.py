@@ -4,7 +4,10 @@ Told are the seconds from its start to the first answer, its memory then and onc
 written to, what that is a partition, and how long the first Produce, Fetch and DeleteRecords of a partition
 take at the median and at worst. `--gigabytes` makes the logs large, by batches whose bodies are holes in the
 files: a start after a clean stop reads none of it. `--kill` ends the broker by SIGKILL, so that each log is
-looked at. The exit code is 2 where the start took longer than `--limit`.
+looked at. With several numbers of partitions each has its run, and what a partition costs in one is compared
+with what it costs in the run with the fewest: of the start, of memory then and of memory used, without what
+a broker with hardly any partitions takes. The exit code is 2 where a start took longer than `--limit`, or a
+partition costs more than `--flat` times as much as in the smallest run.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ import struct
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -38,49 +43,115 @@ LOG_OVERHEAD = 12
 STOP_SECONDS = 600
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One run: seconds, bytes, and the seconds of each first request by its kind."""
+
+    partitions: int
+    stop_s: float
+    start_s: float
+    filled: int
+    started: int
+    touched: int
+    opened: int
+    first: dict[str, list[float]]
+
+    @property
+    def costs(self) -> dict[str, float]:
+        """What is to grow with the partitions, and no faster."""
+        return {"start": self.start_s, "memory at the start": self.started, "memory used": self.touched}
+
+
 def main() -> int:
     options = _options()
+    sizes = sorted(options.partitions)
+    try:
+        hardly_any = _measure(options, TOPICS) if len(sizes) > 1 else None
+        runs = []
+        for size in sizes:
+            runs.append(_measure(options, size))
+            _tell(options, runs[-1])
+    except (BrokerError, TimeoutError) as failure:
+        print(f"bench.many: {failure}", file=sys.stderr)
+        return 1
+    is_slow = any(run.start_s > options.limit for run in runs)
+    is_flat = hardly_any is None or _tell_growth(hardly_any, runs) <= options.flat
+    return 2 if is_slow or not is_flat else 0
+
+
+def _measure(options: argparse.Namespace, partitions: int) -> Measured:
+    """One run: fill, stop, start as often as is asked for, use."""
     broker = Kwire(tree=options.tree)
     with tempfile.TemporaryDirectory(prefix="kwire-many-", dir=options.directory) as directory:
         try:
             broker.build()
             broker.start(Path(directory))
-            _fill(broker.address, options.partitions // TOPICS)
+            _fill(broker.address, partitions // TOPICS)
             filled = _memory(broker)
-            stopped_s = _end(broker, kill=options.kill)
+            stop_s = _end(broker, kill=options.kill)
             if options.gigabytes:
-                _grow(Path(directory) / "data", options.gigabytes * 10**9 // options.partitions)
-            began = time.perf_counter()
-            broker.start(Path(directory))
-            started_s = time.perf_counter() - began
+                _grow(Path(directory) / "data", options.gigabytes * 10**9 // partitions)
+            start_s = _start(broker, Path(directory))
+            for _ in range(options.starts - 1):
+                _end(broker, kill=options.kill)
+                start_s = min(start_s, _start(broker, Path(directory)))
             started = _memory(broker)
-            first = _touch(broker.address, options.partitions // TOPICS)
+            first = _touch(broker.address, partitions // TOPICS)
             touched = _memory(broker)
-        except (BrokerError, TimeoutError) as failure:
-            print(f"bench.many: {failure}", file=sys.stderr)
-            return 1
         finally:
             broker.stop()
-    count = options.partitions
+    return Measured(partitions, stop_s, start_s, filled, started, touched, first.pop("opened"), first)
+
+
+def _start(broker: Kwire, directory: Path) -> float:
+    began = time.perf_counter()
+    broker.start(directory)
+    return time.perf_counter() - began
+
+
+def _tell(options: argparse.Namespace, run: Measured) -> None:
+    count = run.partitions
     print(
         f"{count:,} partitions{f' of {options.gigabytes} GB' if options.gigabytes else ''}"
-        f"{', after a kill' if options.kill else ''}: stop {stopped_s:.1f} s, "
-        f"start {started_s:.2f} s (limit {options.limit:.1f}); "
-        f"memory {started / 1e6:.0f} MB at the start ({started / count / 1e3:.1f} KB a partition), "
-        f"{touched / 1e6:.0f} MB with all of them used "
-        f"({(touched - started) / first['opened'] / 1e3:.1f} KB each), "
-        f"{filled / 1e6:.0f} MB when all had been made"
+        f"{', after a kill' if options.kill else ''}: stop {run.stop_s:.1f} s, "
+        f"start {run.start_s:.2f} s (limit {options.limit:.1f}); "
+        f"memory {run.started / 1e6:.0f} MB at the start ({run.started / count / 1e3:.1f} KB a partition), "
+        f"{run.touched / 1e6:.0f} MB with all of them used "
+        f"({(run.touched - run.started) / run.opened / 1e3:.1f} KB each), "
+        f"{run.filled / 1e6:.0f} MB when all had been made"
     )
-    for what in ("produce", "fetch", "delete"):
-        times = first[what]
+    for what, times in run.first.items():
         print(f"first {what}: median {median(times) * 1e3:.2f} ms, longest {max(times) * 1e3:.1f} ms")
-    return 2 if started_s > options.limit else 0
+
+
+def _tell_growth(hardly_any: Measured, runs: Sequence[Measured]) -> float:
+    """What a partition costs in each run; gives the largest multiple of what it costs in the smallest."""
+    worst = 0.0
+    for what, before in hardly_any.costs.items():
+        each = [max(run.costs[what] - before, 0.0) / (run.partitions - hardly_any.partitions) for run in runs]
+        growth = max(each) / each[0] if each[0] else float("inf")
+        worst = max(worst, growth)
+        unit = "us" if what == "start" else "KB"
+        scale = 1e6 if what == "start" else 1e-3
+        costs = ", ".join(
+            f"{cost * scale:.1f} {unit} of {run.partitions:,}" for run, cost in zip(runs, each, strict=True)
+        )
+        print(f"{what}, a partition: {costs}; at most {growth:.2f} times the first")
+    return worst
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.many", description=__doc__)
     parser.add_argument("--tree", type=Path, default=ROOT, help="kwire of this checkout instead of ours")
-    parser.add_argument("--partitions", type=int, default=20_000, help=f"a multiple of {TOPICS}")
+    parser.add_argument(
+        "--partitions",
+        type=int,
+        nargs="+",
+        default=[20_000],
+        help=f"multiples of {TOPICS}; several are compared, each a hundred or more",
+    )
+    parser.add_argument("--starts", type=int, default=1, help="of how many starts the quickest counts")
+    parser.add_argument("--flat", type=float, default=1.5, help="how many times as much a partition may cost")
     parser.add_argument("--gigabytes", type=int, default=0, help="bytes of log, nearly all of them holes")
     parser.add_argument("--kill", action="store_true", help="end the broker by SIGKILL")
     parser.add_argument("--limit", type=float, default=3.0, help="how long the start may take, in seconds")

@@ -64,7 +64,7 @@ Records = Buffer | Chunks
 
 
 class Encoded:
-    """The value of an array whose elements were encoded before (`compile.encode_element`), in the version of
+    """The value of an array whose elements were encoded before (`compile.element_encoder`), in the version of
     the message that they go into. Only for arrays that are declared `reusable`.
     """
 

@@ -29,11 +29,17 @@ class CleanerSettings:
         return int(self._number("log.cleaner.backoff.ms"))
 
     @property
+    def threads(self) -> int:
+        """How many logs may be cleaned at a time, each by a process."""
+        return int(self._number("log.cleaner.threads"))
+
+    @property
     def resources(self) -> CleaningResources:
-        """What a cleaning may use."""
+        """What one cleaning may use: its part of what all may use at the same time."""
+        threads = max(1, self.threads)
         return CleaningResources(
-            memory_bytes=int(self._number("log.cleaner.dedupe.buffer.size")),
+            memory_bytes=int(self._number("log.cleaner.dedupe.buffer.size")) // threads,
             load_factor=self._number("log.cleaner.io.buffer.load.factor"),
-            io_buffer_bytes=max(1 << 16, int(self._number("log.cleaner.io.buffer.size"))),
-            max_bytes_per_second=self._number("log.cleaner.io.max.bytes.per.second"),
+            io_buffer_bytes=max(1 << 16, int(self._number("log.cleaner.io.buffer.size")) // threads),
+            max_bytes_per_second=self._number("log.cleaner.io.max.bytes.per.second") / threads,
         )

@@ -1,4 +1,5 @@
-"""Compaction of a cluster's logs: the dirtiest first, one at a time (Kafka: LogCleaner, LogCleanerManager).
+"""Compaction of a cluster's logs: the dirtiest first, as many at a time as `log.cleaner.threads` says (Kafka:
+LogCleaner, LogCleanerManager).
 
 Rules: a log is due when the share of its dirty bytes is above min.cleanable.dirty.ratio, or a dirty record
 is older than max.compaction.lag.ms. When none is due, the next look is after `log.cleaner.backoff.ms` of
@@ -12,13 +13,11 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import trio
-from kwire_storage.cleaner.job import CleaningResult
 from kwire_storage.compaction import Compaction
 from kwire_storage.engine import StorageError
-from kwire_storage.memory_compaction import CleaningInMemory
 from kwire_storage.segments.compaction import CleaningResources
 
 from kwire.coordinators.metadata.topic_configs import TopicConfig
@@ -27,6 +26,9 @@ from kwire.partitions.partition import Partition
 from kwire.partitions.threads import run_in_thread
 
 from .cleaning_process import CleaningFailed, CleaningWorker
+
+if TYPE_CHECKING:
+    from kwire_storage.cleaner.job import CleaningResult
 
 logger = logging.getLogger("kwire.broker")
 
@@ -51,6 +53,11 @@ class CleaningSettings(Protocol):
     @property
     def backoff_ms(self) -> int: ...
 
+    @property
+    def threads(self) -> int:
+        """How many logs may be cleaned at a time."""
+        ...
+
 
 class LogCleaner:
     """The compaction of one cluster; `run` goes on until it is cancelled.
@@ -68,7 +75,7 @@ class LogCleaner:
         is_moving: Callable[[Partition], bool],
         topic_config: Callable[[str], TopicConfig],
         settings: CleaningSettings,
-        worker: CleaningWorker,
+        new_worker: Callable[[], CleaningWorker],
     ) -> None:
         self._clock = clock
         self._partitions = partitions
@@ -76,7 +83,11 @@ class LogCleaner:
         self._is_moving = is_moving
         self._topic_config = topic_config
         self._settings = settings
-        self._worker = worker
+        self._new_worker = new_worker
+        self._workers = [new_worker()]
+        self._choosing = trio.Lock()
+        self._busy: set[Partition] = set()
+        """Those that are being cleaned."""
         self._failed: dict[Partition, _Failed] = {}
 
     @property
@@ -86,29 +97,54 @@ class LogCleaner:
 
     async def close(self) -> None:
         """Nothing is cleaned any more."""
-        await self._worker.rest()
+        for worker in self._workers:
+            await worker.rest()
 
     async def run(self) -> None:
-        """Cleans what is due, for ever."""
+        """Cleans what is due, for ever: as many logs at a time as the settings say at that moment."""
         try:
-            while True:
-                if not await self.clean_dirtiest():
-                    await self._worker.rest()
-                    await self._clock.sleep(max(1, self._settings.backoff_ms))
+            async with trio.open_nursery() as nursery:
+                begun = 0
+                while True:
+                    for number in range(begun, self._settings.threads):
+                        nursery.start_soon(self._go_on, number)
+                        begun = number + 1
+                    await self._wait()
         finally:
-            await self._worker.rest()
+            await self.close()
 
-    async def clean_dirtiest(self) -> bool:
-        """Clean the dirtiest log that is due; False where there is none, or it is as dirty as before."""
-        partition = await self._dirtiest()
-        if partition is None:
-            return False
+    async def _go_on(self, number: int) -> None:
+        """One of those who clean; it waits where there are to be fewer."""
+        while True:
+            if number >= self._settings.threads or not await self.clean_dirtiest(number):
+                await self._worker(number).rest()
+                await self._wait()
+
+    async def _wait(self) -> None:
+        await self._clock.sleep(max(1, self._settings.backoff_ms))
+
+    def _worker(self, number: int) -> CleaningWorker:
+        while len(self._workers) <= number:
+            self._workers.append(self._new_worker())
+        return self._workers[number]
+
+    async def clean_dirtiest(self, number: int = 0) -> bool:
+        """Clean the dirtiest log that is due and that nobody else cleans; False where there is none, or it is
+        as dirty as before.
+        """
+        async with self._choosing:
+            partition = await self._dirtiest()
+            if partition is None:
+                return False
+            self._busy.add(partition)
         try:
-            done = await self._clean(partition)
+            done = await self._clean(partition, self._worker(number))
         except (CleaningFailed, StorageError) as error:
             if self._is_open(partition):
                 self._note_failure(partition, error)
             return True
+        finally:
+            self._busy.discard(partition)
         self._failed.pop(partition, None)
         return done
 
@@ -121,7 +157,7 @@ class LogCleaner:
             if position % PARTITIONS_A_TURN == PARTITIONS_A_TURN - 1:
                 await trio.lowlevel.checkpoint()
             config = self._topic_config(partition.topic)
-            if not config.compacts or not self._may_clean(partition):
+            if not config.compacts or partition in self._busy or not self._may_clean(partition):
                 continue
             failed = self._failed.get(partition)
             if failed is not None and now_ms < failed.until_ms:
@@ -138,7 +174,7 @@ class LogCleaner:
                 found, most = partition, dirt.ratio
         return found
 
-    async def _clean(self, partition: Partition) -> bool:
+    async def _clean(self, partition: Partition, worker: CleaningWorker) -> bool:
         """Clean one log; whether more of it is clean than before. What it needs memory or time for is the
         worker's, the rest is planned and committed here.
         """
@@ -147,12 +183,14 @@ class LogCleaner:
         cleaning = compaction.plan(limit, now_ms, self._settings.resources)
         if cleaning is None:
             return False
+        from kwire_storage.memory_compaction import CleaningInMemory  # late: a start cleans nothing
+
         if isinstance(cleaning, CleaningInMemory):
             await run_in_thread(cleaning.work)
             return cleaning.commit()
         start = partition.log_start_offset
         try:
-            result = await self._worker.clean(cleaning.job)
+            result = await worker.clean(cleaning.job)
         except CleaningFailed:
             if partition.log_start_offset > start and self._is_open(partition):
                 return True  # retention took segments before they were read; the others are planned anew

@@ -8,14 +8,16 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import trio
-from kwire_storage.cleaner.job import CleaningJob, CleaningResult
 from kwire_storage.engine import StorageError
 from kwire_storage.files import Files
 
 from kwire.partitions.threads import run_in_thread
+
+if TYPE_CHECKING:
+    from kwire_storage.cleaner.job import CleaningJob, CleaningResult
 
 LARGEST_ANSWER_BYTES = 64 << 20
 
@@ -97,6 +99,8 @@ class CleaningProcess:
         answer = json.loads(line)
         if "error" in answer:
             raise CleaningFailed(answer["error"])
+        from kwire_storage.cleaner.job import CleaningResult
+
         return CleaningResult.decode(json.dumps(answer["result"]))
 
     async def rest(self) -> None:

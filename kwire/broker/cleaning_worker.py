@@ -19,8 +19,9 @@ import time
 from typing import Final
 
 from kwire_storage.cleaner.cleaning import Pause, clean
-from kwire_storage.cleaner.job import UNLIMITED, CleaningJob
+from kwire_storage.cleaner.job import CleaningJob
 from kwire_storage.cleaner.throttle import Throttle
+from kwire_storage.compaction import UNLIMITED
 from kwire_storage.engine import StorageError
 from kwire_storage.files import Files
 

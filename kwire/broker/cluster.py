@@ -51,6 +51,8 @@ from kwire.runtime.transaction_host import retries, transaction_settings
 from kwire.runtime.transactions import TransactionCoordinatorService
 
 if TYPE_CHECKING:
+    from kwire_storage.dormant import LookJob
+
     from kwire.config import BrokerConfig
 
 logger = logging.getLogger("kwire.broker")
@@ -101,6 +103,7 @@ class Cluster:
             lambda topic: self.topic_config(topic).deletes,
         )
         self.moving = MovingLogs(self)
+        self.housekeeping.wake_due = self._wake_due
         self.reconfiguring = Reconfiguring(config, lambda: self.image, self._known, self._reconfigure)
         self.cleaner = self._cleaner()
 
@@ -281,7 +284,7 @@ class Cluster:
             lambda partition: self.moving.is_moving(partition.topic, partition.index),
             self.topic_config,
             CleanerSettings(lambda: self.controller.image, self.config),
-            CleaningProcess() if is_real else CleaningHere(own[0]),
+            CleaningProcess if is_real else partial(CleaningHere, own[0]),
         )
 
     async def _recover(self) -> None:
@@ -324,6 +327,23 @@ class Cluster:
         self.failed_directories.opened(home, topic, state)
         return partition
 
+    async def _wake_due(self) -> None:
+        """Opens what nobody has asked for and is to be retained or compacted."""
+        from kwire.broker.dormant_logs import DormantLogs
+
+        dormant = DormantLogs(
+            self.clock,
+            lambda: [key for key in self._homes if key not in self._partitions],
+            self._plan_look,
+            lambda topic: (config := self.topic_config(topic), log_config(config, self.config)),
+            self.partition,
+        )
+        await dormant.wake_due()
+
+    def _plan_look(self, topic: str, index: int) -> LookJob | None:
+        home = self._homes.get((topic, index))
+        return None if home is None else self.directories[home].plan_look(topic, index)
+
     def _lose(self, partitions: list[tuple[str, int]]) -> None:
         """Their directory has failed: they are out of reach until the next start."""
         for key in partitions:
@@ -343,6 +363,7 @@ class Cluster:
         if old.configs is not new.configs:
             self._rules.clear()
             self.reconfiguring.image_changed(old, new)
+            self.failed_directories.settings_changed()
         if old.topics is new.topics:
             return
         for name in new.changed_topics:

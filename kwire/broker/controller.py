@@ -31,6 +31,7 @@ from kwire.broker.registration import registration
 from kwire.broker.surroundings import ClusterNode, Surroundings
 from kwire.coordinators.metadata import brokers, directories, features, internal_topics, producer_ids
 from kwire.coordinators.metadata import records as m
+from kwire.coordinators.metadata.broker_configs import broker_value
 from kwire.coordinators.metadata.image import (
     METADATA_VERSION_FEATURE,
     ClusterImage,
@@ -159,6 +160,26 @@ class Controller:
         if all(directory in working for directory in self.image.brokers[node_id].log_dirs):
             return
         await self._change_broker(lambda image: directories.left(image.brokers[node_id], working))
+
+    def _cordoned(self, node_id: int) -> Sequence[UUID]:
+        """Have a node cordon the log directories that its settings say; those of them that are told of."""
+        paths = broker_value(self.image, self._cluster.config, node_id, "cordoned.log.dirs")
+        assert isinstance(paths, list)
+        opened = self._cluster.directories[node_id]
+        opened.cordon(paths)
+        level = self.image.features.get(METADATA_VERSION_FEATURE, 0)
+        return opened.cordoned if level >= m.CORDONED_LEVEL else ()
+
+    async def cordon(self, node_id: int) -> None:
+        """Settings have changed, perhaps those of which log directories of a node are cordoned.
+
+        :raises StorageError: it could not be written down; asking again is safe.
+        """
+        cordoned = set(self._cordoned(node_id))
+        broker = self.image.brokers[node_id]
+        if cordoned != set(broker.cordoned_log_dirs or ()):
+            change = m.broker_change_record(node_id, broker.epoch, cordoned_log_dirs=sorted(cordoned))
+            await self.submit(lambda image: Outcome(None, [change]))
 
     async def assign_directories(self, node_id: int, partitions: Sequence[tuple[str, int]]) -> None:
         """Logs have been made in directories of a node: write down in which.
@@ -397,7 +418,8 @@ class Controller:
         log = self._log
         assert log is not None
         epoch = log.next_offset
-        broker = registration(node, epoch, self.new_uuid(), self._cluster.directories[node.id].directory_ids)
+        directory_ids = self._cluster.directories[node.id].directory_ids
+        broker = registration(node, epoch, self.new_uuid(), directory_ids, self._cordoned(node.id))
         self._commit([m.register_broker_record(broker)])
         node.epoch = epoch
         if not fenced:

@@ -17,7 +17,6 @@ from pathlib import Path
 from kwire_storage.directories import LogDirectories
 from kwire_storage.files import Files
 from kwire_storage.log_dirs import ForeignDirectory, LogDirs
-from kwire_storage.memory_dirs import MemoryDirs
 
 logger = logging.getLogger("kwire.broker")
 
@@ -50,6 +49,8 @@ def open_directories(
         for node_id in node_ids:
             directories: LogDirectories
             if data is None:
+                from kwire_storage.memory_dirs import MemoryDirs  # of no use to who has directories
+
                 directories = MemoryDirs(node_id=node_id, new_uuid=new_uuid, cluster_id=cluster_id)
             else:
                 paths = [str(path / f"broker-{node_id}" if len(node_ids) > 1 else path) for path in data]

@@ -81,15 +81,24 @@ class FailedDirectories:
         """
         known = directory_of(state, node_id)
         directories = self._directories[node_id]
-        if not directories.offline or directories.directory_of(topic.name, state.index) is not None:
+        if directories.directory_of(topic.name, state.index) is not None:
             return known
-        if known in directories.directory_ids:
+        self._check_others(node_id, topic, state)
+        if not directories.offline or known in directories.directory_ids:
             return known
         if topic.id in self._unsure or known != UNASSIGNED_DIRECTORY:
-            raise DirectoryOffline(
-                f"{topic.name}-{state.index} may lie in {' or '.join(directories.offline)}, which is offline"
-            )
+            raise _may_lie_in(directories.offline, topic, state)
         return None
+
+    def _check_others(self, node_id: int, topic: TopicImage, state: PartitionImage) -> None:
+        """A partition has one log, which may be another node's: that of whoever led when it was begun."""
+        if topic.id not in self._unsure:
+            return
+        for other_id, directories in self._directories.items():
+            if other_id == node_id or not directories.offline:
+                continue
+            if directory_of(state, other_id) not in directories.directory_ids:
+                raise _may_lie_in(directories.offline, topic, state)
 
     def opened(self, node_id: int, topic: TopicImage, state: PartitionImage) -> None:
         """A log has been opened, or begun: where it lies is written down if that is news."""
@@ -97,6 +106,10 @@ class FailedDirectories:
         if node_id in state.replicas and state.directories and found != directory_of(state, node_id):
             self._made.setdefault(node_id, {})[topic.name, state.index] = None
             self._something_new.set()
+
+    def settings_changed(self) -> None:
+        """Other directories may be cordoned now."""
+        self._something_new.set()
 
     async def watch(self) -> None:
         """Follows what fails and what is made."""
@@ -131,5 +144,10 @@ class FailedDirectories:
             await self._controller.assign_directories(node_id, some)
             for key in some:
                 made.pop(key, None)
+        await self._controller.cordon(node_id)
         # Those that have failed meanwhile come next: nobody is without a leader before he is out of reach.
         await self._controller.directories_failed(node_id, working)
+
+
+def _may_lie_in(offline: list[str], topic: TopicImage, state: PartitionImage) -> DirectoryOffline:
+    return DirectoryOffline(f"{topic.name}-{state.index} may lie in {' or '.join(offline)}, which is offline")

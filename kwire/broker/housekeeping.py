@@ -9,7 +9,7 @@ from the last clean stop on.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import trio
 from kwire_storage.directories import LogDirectories
@@ -44,6 +44,8 @@ class Housekeeping:
         self._directories = directories
         self._partitions = partitions
         self._deletes_old = deletes_old
+        self.wake_due: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
+        """Opens partitions that nobody has asked for and in which something is to be done."""
         self.timed: dict[tuple[str, int], Partition] = {}
         """The open partitions that are to be synced as time goes by."""
 
@@ -95,7 +97,8 @@ class Housekeeping:
             await self.retain()
 
     async def retain(self) -> None:
-        """One round over all open partitions, a few at a time."""
+        """One round over all partitions, a few at a time."""
+        await self.wake_due()
         now_ms = self._clock.now_ms()
         for position, partition in enumerate(list(self._partitions())):
             if position % PARTITIONS_A_TURN == PARTITIONS_A_TURN - 1:

@@ -89,8 +89,9 @@ class MovingLogs:
         there already.
 
         INVALID_TOPIC_EXCEPTION for a name too long for a directory on its way, LOG_DIR_NOT_FOUND,
-        KAFKA_STORAGE_ERROR, UNKNOWN_TOPIC_OR_PARTITION, REPLICA_NOT_AVAILABLE where the node has none: a
-        partition that is made later is made there.
+        INVALID_REPLICA_ASSIGNMENT for a directory that is cordoned, KAFKA_STORAGE_ERROR,
+        UNKNOWN_TOPIC_OR_PARTITION, REPLICA_NOT_AVAILABLE where the node has none: a partition that is made
+        later is made there.
         """
         if len(f"{topic}-{index}") + UNIQUE_CHARACTERS > LONGEST_NAME:
             return ErrorCode.INVALID_TOPIC_EXCEPTION
@@ -101,6 +102,8 @@ class MovingLogs:
             return ErrorCode.KAFKA_STORAGE_ERROR
         if directory_id is None:
             return ErrorCode.LOG_DIR_NOT_FOUND
+        if directory_id in directories.cordoned:
+            return ErrorCode.INVALID_REPLICA_ASSIGNMENT
         state = self._cluster.image.partition(topic, index)
         if state is None or node_id not in state.replicas:
             if directories.moves is not None:

@@ -11,7 +11,11 @@ from kwire.coordinators.metadata.image import BrokerImage, Endpoint, SecurityPro
 
 
 def registration(
-    node: ClusterNode, epoch: int, incarnation_id: UUID, directory_ids: Iterable[UUID]
+    node: ClusterNode,
+    epoch: int,
+    incarnation_id: UUID,
+    directory_ids: Iterable[UUID],
+    cordoned: Iterable[UUID] = (),
 ) -> BrokerImage:
     """The broker that a node is from this registration on."""
     return BrokerImage(
@@ -22,6 +26,7 @@ def registration(
         features=features.supported_ranges(),
         rack=node.rack,
         log_dirs=tuple(sorted(directory_ids)),
+        cordoned_log_dirs=tuple(sorted(cordoned)) or None,
     )
 
 

@@ -19,6 +19,8 @@ from kwire_codecs.errors import ErrorCode
 from kwire_storage.directories import DirectoryUsage
 
 from kwire.coordinators.metadata.directories import directory_of
+from kwire.coordinators.metadata.image import METADATA_VERSION_FEATURE
+from kwire.coordinators.metadata.records import CORDONED_LEVEL
 from kwire.handlers.context import Context
 from kwire.handlers.turns import check_size
 
@@ -49,11 +51,14 @@ async def handle(ctx: Context, request: DescribeLogDirs.Request) -> DescribeLogD
             kept[number] |= {key for key in followed if _is_wanted_in(ctx, key, directory)}
     followed -= set().union(*kept)
     results = []
+    level = ctx.cluster.image.features.get(METADATA_VERSION_FEATURE, 0)
+    tells_of_cordoned = level >= CORDONED_LEVEL
     for number, directory in enumerate(directories):
         here = kept[number]
         if not directory.is_offline:
             here, followed = here | followed, set()
-        results.append(_told(directory, {key: size for key, size in sizes.items() if key in here}, sizes))
+        held = {key: size for key, size in sizes.items() if key in here}
+        results.append(_told(directory, held, sizes, tells_of_cordoned))
     return DescribeLogDirs.Response(results=results)
 
 
@@ -64,7 +69,9 @@ def _is_wanted_in(ctx: Context, key: Key, directory: DirectoryUsage) -> bool:
     return wanted == ctx.cluster.directories[ctx.node.id].find_directory(directory.path)
 
 
-def _told(directory: DirectoryUsage, sizes: dict[Key, int], asked: Container[Key]) -> Result:
+def _told(
+    directory: DirectoryUsage, sizes: dict[Key, int], asked: Container[Key], tells_of_cordoned: bool
+) -> Result:
     if directory.is_offline:
         return Result(error_code=ErrorCode.KAFKA_STORAGE_ERROR, log_dir=directory.path, topics=[])
     topics: dict[str, list[Result.Topic.Partition]] = {}
@@ -93,6 +100,7 @@ def _told(directory: DirectoryUsage, sizes: dict[Key, int], asked: Container[Key
         topics=[Result.Topic(name=name, partitions=partitions) for name, partitions in topics.items()],
         total_bytes=directory.total_bytes,
         usable_bytes=directory.usable_bytes,
+        is_cordoned=directory.is_cordoned and tells_of_cordoned,
     )
 
 

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from .segments.compaction import Cleaning, CleaningResources, Dirt
 
 
+UNLIMITED = 1.7976931348623157e308
+"""Bytes a second: no bound."""
+
+
 class Compaction(Protocol):
     """The compaction of one log. `limit` is everywhere the last stable offset, of what is replicated."""
 

@@ -4,7 +4,7 @@
 raises `StorageError`, and a directory that has failed is let go of by `release`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import UUID
 
@@ -12,9 +12,13 @@ from .engine import FlushJob, LogConfig, PartitionLog
 
 if TYPE_CHECKING:
     from .deletions import SweepJob
+    from .dormant import LookJob
     from .folder import Folder
     from .log_moves import LogMoves
 
+
+EVERY_DIRECTORY = "*"
+"""What stands for all of them in `cordoned.log.dirs`."""
 
 Together = Callable[[Sequence[Callable[[], None]]], None]
 """Does some things that wait for the disk and raise nothing, in threads if it has any."""
@@ -66,6 +70,8 @@ class DirectoryUsage(NamedTuple):
     """It has failed: nothing is known of what it holds."""
     futures: Sequence[FutureUsage] = ()
     """The logs that are on their way here."""
+    is_cordoned: bool = False
+    """It gets no new logs while there are others."""
 
 
 class LogDirectories(Protocol):
@@ -94,6 +100,21 @@ class LogDirectories(Protocol):
 
     def release(self) -> list[tuple[str, int]]:
         """Let go of the logs that are open in directories that have failed; gives their partitions."""
+        ...
+
+    def cordon(self, paths: Collection[str]) -> None:
+        """These directories, or with EVERY_DIRECTORY all, and no others get no new logs while there are
+        others.
+        """
+        ...
+
+    @property
+    def cordoned(self) -> Sequence[UUID]:
+        """The ids of the cordoned ones that work."""
+        ...
+
+    def plan_look(self, topic: str, partition: int) -> "LookJob | None":
+        """A look at a log from outside; None where it is open, or out of reach, or not on a disk."""
         ...
 
     def refuse_new(self, why: str) -> None:

@@ -23,6 +23,8 @@ class DirectorySet:
     def __init__(self, paths: Sequence[str], files: Files, failed: Callable[[], None]) -> None:
         self._all = [LogDirectory(path, files, failed) for path in paths]
         self.cluster_id = ""
+        self.cordoned: frozenset[str] = frozenset()
+        """The paths of those that get no new logs while there are others (KIP-1066)."""
 
     def __iter__(self) -> Iterator[LogDirectory]:
         return iter(self._all)
@@ -105,8 +107,8 @@ class DirectorySet:
         return epochs.pop() if len(epochs) == 1 else -1
 
     def emptiest(self, wanted: UUID | None) -> LogDirectory:
-        """The directory of that id, if it works, else the one with the fewest logs. DirectoryOffline where
-        none works.
+        """The directory of that id, if it works, else the one with the fewest logs of those that are not
+        cordoned, if there are any (Kafka: LogManager.nextLogDirs). DirectoryOffline where none works.
         """
         online = self.online
         if not online:
@@ -114,7 +116,8 @@ class DirectorySet:
         for directory in online:
             if directory.directory_id == wanted:
                 return directory
-        return min(online, key=lambda directory: directory.logs)
+        open_ones = [directory for directory in online if directory.path not in self.cordoned]
+        return min(open_ones or online[:1], key=lambda directory: directory.logs)
 
     def give_back(self) -> None:
         """Undo the opening, before any log was opened: each directory is as it was, and free."""

@@ -12,8 +12,7 @@ Rules
   for an offset that is not there raises `OffsetOutOfRange`. Any other exception is a bug.
 - Long work never runs on the loop. It is three steps: `plan` (on the loop: decides, and holds what it needs
   open), `work` (in a thread: touches sealed files only), `commit` (on the loop: takes the result, or throws
-  it away if the log has changed). `SegmentedLog.plan_flush` is the first of that shape; compaction and
-  retention follow it.
+  it away if the log has changed). Flushing, large appends and compaction have that shape.
 """
 
 from collections.abc import Iterable, Sequence

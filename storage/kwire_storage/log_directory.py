@@ -14,13 +14,14 @@ from collections.abc import Callable
 from uuid import UUID
 
 from . import checkpoints, uuids
+from .directories import DirectoryUsage, FutureUsage, LogUsage
 from .directory_files import DirectoryFiles
 from .engine import DirectoryOffline, StorageError
 from .files import Files, storing
 from .offset_checkpoints import OffsetCheckpoint, Partition
 from .segments import file_names
 
-__all__ = ["ForeignDirectory", "LockedError", "LogDirectory", "Partition"]
+__all__ = ["METADATA_LOG", "ForeignDirectory", "LockedError", "LogDirectory", "Partition"]
 
 log = logging.getLogger("kwire.storage")
 
@@ -161,8 +162,7 @@ class LogDirectory:
             if self._named:
                 self.files.remove(self.file(file_names.META_PROPERTIES))
             if self.was_clean:
-                marker = checkpoints.encode_clean_shutdown(self.previous_broker_epoch)
-                self.files.write_file(self.file(file_names.CLEAN_SHUTDOWN), marker, sync=True)
+                self.mark_clean(self.previous_broker_epoch)
             if self._made:
                 self.files.remove(self.file(file_names.LOCK))
                 self.files.rmdir(self.path)
@@ -214,3 +214,24 @@ class LogDirectory:
                 self.files.sync_directory(self.path)
         for checkpoint in self.checkpoints:
             checkpoint.load()
+
+    def save_checkpoints(self) -> None:
+        """Write those that have anything to say, to the device."""
+        for checkpoint in self.checkpoints:
+            if checkpoint.offsets or checkpoint.is_changed:
+                checkpoint.write(sync=True)
+
+    def mark_clean(self, broker_epoch: int) -> None:
+        """All that was written is on the device: the next start need not look."""
+        path = self.file(file_names.CLEAN_SHUTDOWN)
+        with storing("writing", path):
+            self.files.write_file(path, checkpoints.encode_clean_shutdown(broker_epoch), sync=True)
+
+    def usage(self, logs: list[LogUsage], futures: list[FutureUsage]) -> DirectoryUsage:
+        """What is told of the directory, beside what lies in it."""
+        try:
+            with storing("looking at", self.path):
+                total, usable = self.files.disk_space(self.path)
+        except StorageError:
+            return DirectoryUsage(self.path, -1, -1, [], is_offline=True)
+        return DirectoryUsage(self.path, total, usable, logs, futures=futures)

@@ -16,14 +16,16 @@ Rules
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from . import checkpoints, uuids
+from . import uuids
 from .alike import AlikeFiles
 from .closing import close_all, close_clean
 from .deletions import Deletions, SweepJob
 from .directories import (
+    EVERY_DIRECTORY,
     DirectoryUsage,
     ExistingLog,
     FutureUsage,
@@ -48,6 +50,9 @@ from .segments.shared import Shared
 from .tail import TailBudget
 from .write_pressure import WritePressure
 
+if TYPE_CHECKING:
+    from .dormant import LookJob
+
 __all__ = ["ForeignDirectory", "LockedError", "LogDirs"]
 
 log = logging.getLogger("kwire.storage")
@@ -58,7 +63,7 @@ def _nothing() -> None:
 
 
 class LogDirs:
-    """The directories of one node. `LogDirectories` in engine.py says what the methods do.
+    """The directories of one node. `LogDirectories` says what the methods do.
 
     Opening raises LockedError, ForeignDirectory or StorageError; each says what to do. `cluster_id` None
     takes the one that is there, or a new one. Ids come from `new_uuid`.
@@ -121,6 +126,37 @@ class LogDirs:
         """Whether the metadata log lies in a directory that does not work."""
         home = self._found.get(METADATA_LOG)
         return home is not None and not home.is_online
+
+    def cordon(self, paths: Collection[str]) -> None:
+        every = {directory.path for directory in self._directories}
+        unknown = [path for path in paths if path not in every and path != EVERY_DIRECTORY]
+        if unknown:
+            log.warning(
+                "cordoned.log.dirs names %s, and the log directories are %s: what is none of them has no "
+                "effect",
+                ", ".join(unknown),
+                ", ".join(sorted(every)),
+            )
+        self._directories.cordoned = frozenset(every if EVERY_DIRECTORY in paths else every & set(paths))
+
+    @property
+    def cordoned(self) -> list[UUID]:
+        own = self._directories
+        return [each.directory_id for each in own.online if each.path in own.cordoned]
+
+    def plan_look(self, topic: str, partition: int) -> "LookJob | None":
+        key = topic, partition
+        directory = self._found.get(key)
+        if directory is None or not directory.is_online or key in self._open:
+            return None
+        from .dormant import LookJob  # serving does not need it to start
+
+        return LookJob(
+            directory.files,
+            directory.file(file_names.partition_directory(*key)),
+            directory.log_start_offsets.get(key),
+            directory.cleaner_offsets.get(key),
+        )
 
     def refuse_new(self, why: str) -> None:
         for directory in self._directories.online:
@@ -386,17 +422,12 @@ class LogDirs:
         futures: dict[LogDirectory, list[FutureUsage]] = {directory: [] for directory in self._directories}
         for directory, future in self.moves.usage():
             futures[directory].append(future)
-        return [self._usage_of(each, logs[each], futures[each]) for each in self._directories]
-
-    def _usage_of(
-        self, directory: LogDirectory, logs: list[LogUsage], futures: list[FutureUsage]
-    ) -> DirectoryUsage:
-        try:
-            with storing("looking at", directory.path):
-                total, usable = directory.files.disk_space(directory.path)
-        except StorageError:
-            return DirectoryUsage(directory.path, -1, -1, [], is_offline=True)
-        return DirectoryUsage(directory.path, total, usable, logs, futures=futures)
+        return [
+            each.usage(logs[each], futures[each])._replace(
+                is_cordoned=each.path in self._directories.cordoned
+            )
+            for each in self._directories
+        ]
 
     def release(self) -> list[Partition]:
         """Let go of what is open in directories that are offline; gives the partitions that were."""
@@ -443,17 +474,12 @@ class LogDirs:
             if not self._close_logs(directory, in_it, together if clean and directory.is_online else None):
                 failed.add(directory)
         if clean:
+            epoch = broker_epoch if broker_epoch >= 0 else self.previous_broker_epoch
             for directory in self._directories.online:
                 try:
-                    for checkpoint in directory.checkpoints:
-                        if checkpoint.offsets or checkpoint.is_changed:
-                            checkpoint.write(sync=True)
+                    directory.save_checkpoints()
                     if directory not in failed:
-                        path = directory.file(file_names.CLEAN_SHUTDOWN)
-                        with storing("writing", path):
-                            epoch = broker_epoch if broker_epoch >= 0 else self.previous_broker_epoch
-                            data = checkpoints.encode_clean_shutdown(epoch)
-                            directory.files.write_file(path, data, sync=True)
+                        directory.mark_clean(epoch)
                 except StorageError as error:
                     log.error("%s", error)
         self._open.clear()

@@ -6,11 +6,10 @@ was appended meanwhile is kept, and a log that was cut meanwhile stays as it is.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kwire_codecs.records.batch import BatchHeader, CorruptBatch
 
-from .cleaner.job import CleanedGroup
 from .cleaner.mapping import map_batch
 from .cleaner.offset_map import OffsetMap
 from .cleaner.rewriting import Rewriter
@@ -19,6 +18,9 @@ from .engine import LogConfig, StorageError
 from .producer_state import ProducerState
 from .segments.compaction import NEVER_MS, Cleaning, CleaningResources, Dirt, active_producers
 from .transaction_index import AbortedTransaction
+
+if TYPE_CHECKING:
+    from .cleaner.job import CleanedGroup
 
 
 class Kept(NamedTuple):
@@ -180,10 +182,10 @@ class MemoryCompaction:
 
     # There are no files.
 
-    def commit(self, cleaning: Cleaning, group: CleanedGroup, now_ms: int) -> bool:
+    def commit(self, cleaning: Cleaning, group: "CleanedGroup", now_ms: int) -> bool:
         return False
 
-    def throw_away(self, group: CleanedGroup) -> None:
+    def throw_away(self, group: "CleanedGroup") -> None:
         pass
 
     def sync(self) -> None:

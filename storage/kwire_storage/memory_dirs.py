@@ -1,6 +1,6 @@
 """The log directories of a node that keeps nothing (`--memory`): what `LogDirs` does, without a disk."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from uuid import UUID
 
 from .directories import DirectoryUsage, ExistingLog, LogUsage, Together, one_after_the_other
@@ -34,6 +34,14 @@ class MemoryDirs:
 
     def release(self) -> list[tuple[str, int]]:
         return []
+
+    cordoned: Sequence[UUID] = ()
+
+    def cordon(self, paths: Collection[str]) -> None:
+        pass
+
+    def plan_look(self, topic: str, partition: int) -> None:
+        return None
 
     def refuse_new(self, why: str) -> None:
         pass

@@ -22,8 +22,11 @@ from kwire_codecs.records.record import Record
 from kwire_storage.cleaner.job import CleaningJob, SealedSegment
 
 from kwire.broker import cleaning_worker
+from kwire.broker.cleaner_settings import CleanerSettings
 from kwire.broker.cleaning_process import CleaningFailed, CleaningProcess
-from kwire.coordinators.metadata.image import ResourceType
+from kwire.config import BrokerConfig
+from kwire.coordinators.metadata.config_changes import Change, alter_incrementally
+from kwire.coordinators.metadata.image import ClusterImage, ResourceType
 from kwire.coordinators.metadata.topics import TopicToDelete, delete_topics
 from kwire.server.launch import Running
 from tests.broker_client import (
@@ -220,14 +223,14 @@ async def test_a_topic_that_is_deleted_meanwhile_stays_deleted(tmp_path: Path) -
         await create_topic(running, "t", configs=COMPACTED)
         await dirty(client, "t")
         cleaner = running.cluster.cleaner
-        clean = cleaner._worker.clean
+        clean = cleaner._workers[0].clean
 
         async def slow(job: CleaningJob) -> Any:
             result = await clean(job)
             await delete(running, "t")
             return result
 
-        cleaner._worker.clean = slow  # type: ignore[method-assign]
+        cleaner._workers[0].clean = slow  # type: ignore[method-assign]
         assert not await cleaner.clean_dirtiest()
         assert running.cluster.opened("t", 0) is None
         assert not (tmp_path / "t-0").exists()
@@ -240,16 +243,82 @@ async def test_retention_that_is_faster_is_no_failure_of_compaction(tmp_path: Pa
         await dirty(client, "t")
         await produce(client, "t", (b"c", b"2"), age_ms=6000)
         cleaner = running.cluster.cleaner
-        clean = cleaner._worker.clean
+        clean = cleaner._workers[0].clean
 
         async def slow(job: CleaningJob) -> Any:
             await alter(client, "t", "retention.bytes", "200")
             await running.cluster.housekeeping.retain()
             return await clean(job)
 
-        cleaner._worker.clean = slow  # type: ignore[method-assign]
+        cleaner._workers[0].clean = slow  # type: ignore[method-assign]
         assert await cleaner.clean_dirtiest()
         assert cleaner.uncleanable == []
+
+
+async def test_as_many_logs_are_cleaned_at_a_time_as_there_are_threads(tmp_path: Path) -> None:
+    async with broker(tmp_path, SteppedTime(), **{"log.cleaner.threads": "2"}) as (running, client):
+        cleaner = running.cluster.cleaner
+        for topic in ("t", "u"):
+            await create_topic(running, topic, configs=COMPACTED)
+            await dirty(client, topic)
+        at_work: list[str] = []
+        both = trio.Event()
+
+        async def together(number: int) -> None:
+            worker = cleaner._worker(number)
+            clean = worker.clean
+
+            async def waiting(job: CleaningJob) -> Any:
+                at_work.append(Path(job.directory).name)
+                if len(at_work) == 2:
+                    both.set()
+                await both.wait()
+                return await clean(job)
+
+            worker.clean = waiting  # type: ignore[method-assign]
+            assert await cleaner.clean_dirtiest(number)
+
+        with trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(together, 0)
+                nursery.start_soon(together, 1)
+        assert sorted(at_work) == ["t-0", "u-0"]
+        for topic in ("t", "u"):
+            assert len(await consume(client, topic)) == 3
+        assert not await cleaner.clean_dirtiest(1)
+
+
+async def test_the_number_of_those_who_clean_may_be_altered(tmp_path: Path) -> None:
+    time = SteppedTime()
+    given = {"log.cleaner.enable": "true", "log.cleaner.threads": "0"}
+    async with broker(tmp_path, time, **given) as (running, client):
+        await create_topic(running, "t", configs=COMPACTED)
+        await dirty(client, "t")
+        for _ in range(3):
+            await time.step(20_000)
+        assert len(await consume(client, "t")) == 4
+        cluster = running.cluster
+        await cluster.controller.submit(
+            lambda image: alter_incrementally(
+                image,
+                [((ResourceType.BROKER, ""), [Change("log.cleaner.threads", 0, "2")])],
+                config=cluster.config,
+                node_id=1,
+            )
+        )
+        with trio.fail_after(20):
+            while len(await consume(client, "t")) == 4:
+                await time.step(20_000)
+
+
+def test_what_all_may_use_is_divided_among_those_who_clean() -> None:
+    config = BrokerConfig(
+        {"log.cleaner.threads": "4", "log.cleaner.dedupe.buffer.size": "8000000"}
+        | {"log.cleaner.io.max.bytes.per.second": "1000", "log.cleaner.io.buffer.size": "800000"}
+    )
+    resources = CleanerSettings(ClusterImage, config).resources
+    assert (resources.memory_bytes, resources.io_buffer_bytes) == (2_000_000, 200_000)
+    assert resources.max_bytes_per_second == 250
 
 
 async def delete(running: Running, topic: str) -> None:
@@ -262,7 +331,7 @@ async def delete(running: Running, topic: str) -> None:
 async def test_the_process_is_there_while_there_is_work_and_gone_with_the_broker(tmp_path: Path) -> None:
     async with broker(tmp_path, SteppedTime()) as (running, client):
         await create_topic(running, "t", configs=COMPACTED)
-        worker = running.cluster.cleaner._worker
+        worker = running.cluster.cleaner._workers[0]
         assert isinstance(worker, CleaningProcess)
         assert worker.process_id is None
         await dirty(client, "t")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -36,8 +37,19 @@ def said(code: str) -> str:
 @pytest.fixture(scope="module")
 def imported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """All that a broker imports from its start until it has become ready and is stopped."""
-    told = tmp_path_factory.mktemp("start") / "told"
-    command = [sys.executable, "-X", "importtime", "-m", "kwire", "serve", "--memory", "--port", "0"]
+    return imports_of(tmp_path_factory.mktemp("start"), "--memory")
+
+
+@pytest.fixture(scope="module")
+def imported_with_data(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """The same of one with a data directory."""
+    directory = tmp_path_factory.mktemp("start")
+    return imports_of(directory, "--data", str(directory / "data"))
+
+
+def imports_of(directory: Path, *options: str) -> set[str]:
+    told = directory / "told"
+    command = [sys.executable, "-X", "importtime", "-m", "kwire", "serve", *options, "--port", "0"]
     with (
         told.open("w") as file,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, text=True) as broker,
@@ -55,6 +67,16 @@ def test_a_broker_imports_trio_and_its_own_parts(imported: set[str]) -> None:
 @pytest.mark.parametrize("name", ABSENT)
 def test_a_broker_does_not_import_what_it_never_uses(imported: set[str], name: str) -> None:
     assert name not in imported
+
+
+@pytest.mark.parametrize(
+    "room", ["kwire_storage.cleaner", "kwire_storage.memory", "kwire_storage.inspection"]
+)
+def test_a_broker_with_a_data_directory_imports_no_other_engine_and_no_cleaning(
+    imported_with_data: set[str], room: str
+) -> None:
+    assert "kwire_storage.log_dirs" in imported_with_data
+    assert [name for name in imported_with_data if name.startswith(room)] == []
 
 
 def test_what_is_put_off_comes_when_it_is_asked_for() -> None:

@@ -16,7 +16,7 @@ import trio
 
 from tests.simulation.disk import FILE_KINDS, DiskFault
 from tests.simulation.network import Link
-from tests.simulation.world import DATA, World
+from tests.simulation.world import World
 
 KINDS: Final = (
     "cut before the effect",
@@ -34,6 +34,7 @@ KINDS: Final = (
     "open fails with ENOMEM",
     "rename fails with ENOMEM",
     "stopped by its disk",
+    "log directory offline",
     "torn write",
     "crash at a file",
     "crash in an answer",
@@ -56,6 +57,8 @@ DISK_ERRORS: Final = (
     (("rename",), errno.ENOMEM),
 )
 """The first two take the log directory offline, which stops a broker that has no other; the rest pass."""
+LONGEST_OFFLINE_SECONDS: Final = 8.0
+"""After so long at most somebody starts a broker anew that has lost a directory."""
 
 
 class Faults:
@@ -75,6 +78,8 @@ class Faults:
         self._down: dict[int, float] = {}
         """Nodes that are stopped, and when they come back."""
         self._full: list[tuple[float, DiskFault]] = []
+        self._offline_until: float | None = None
+        """When a broker is started anew that has lost a directory."""
         actions: list[tuple[Callable[[], Awaitable[None]], float]] = [
             (self._cut, 3),
             (self._half_open, 1),
@@ -102,6 +107,7 @@ class Faults:
                         if world.running is None:
                             await self._come_back()
                         await self._mend()
+                        await self._bring_back_directories()
                         if world.running is not None:
                             await rng.choices(self._actions, self._weights)[0]()
         finally:
@@ -114,7 +120,7 @@ class Faults:
         await self._ended.wait()
         world.network.heal()
         world.disk.heal()
-        if world.disk.counted["fdatasync fails with EIO"] and world.running is not None:
+        if (world.disk.counted["fdatasync fails with EIO"] or world.offline) and world.running is not None:
             # A log whose sync has failed acknowledges nothing more that has to be on the device.
             await world.crash()
         if world.running is None:
@@ -159,7 +165,8 @@ class Faults:
     async def _disk_error(self) -> None:
         rng, disk = self._rng, self._world.disk
         operations, error = rng.choice(DISK_ERRORS)
-        prefix = f"{DATA}/broker-{rng.choice(self._world.node_ids)}/" if self._world.nodes > 1 else f"{DATA}/"
+        data = rng.choice(self._world.data) if len(self._world.data) > 1 else self._world.data[0]
+        prefix = f"{data}/broker-{rng.choice(self._world.node_ids)}/" if self._world.nodes > 1 else f"{data}/"
         if error == errno.ENOSPC or rng.random() < 0.2:
             fault = disk.fail(operations, prefix, error, 1_000_000)
             self._full.append((self._world.now() + rng.uniform(0.1, 3), fault))
@@ -179,6 +186,19 @@ class Faults:
             if until <= now and world.running is not None:
                 del self._down[node_id]
                 await world.start_node(node_id)
+
+    async def _bring_back_directories(self) -> None:
+        """A directory that failed is offline until the next start, which comes after a while."""
+        world = self._world
+        if not world.offline:
+            self._offline_until = None
+        elif self._offline_until is None:
+            world.counted["log directory offline"] += 1
+            world.note(f"offline: {world.offline}")
+            self._offline_until = world.now() + self._rng.uniform(0, LONGEST_OFFLINE_SECONDS)
+        elif self._offline_until <= world.now():
+            world.kill()
+            await self._come_back()
 
     # -- processes and nodes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections import Counter
 from typing import Final, TextIO
@@ -70,7 +71,8 @@ def run_seed(seed: int, *, short: bool = False, trace_file: TextIO | None = None
     async def main(world: World) -> None:
         await _Run(world, 5 if short else 1).main()
 
-    simulate(seed, main, trace_file=trace_file, report=tell)
+    log_dirs = random.Random(f"{seed}/log dirs").choice((1, 2))
+    simulate(seed, main, log_dirs=log_dirs, trace_file=trace_file, report=tell)
     report.cpu_seconds = time.process_time() - began
     return report
 

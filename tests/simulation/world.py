@@ -31,6 +31,8 @@ from tests.simulation.trace import Trace
 T = TypeVar("T")
 
 DATA: Final = "/data"
+SECOND: Final = "/more"
+"""Where each node has another log directory, in some runs."""
 FIRST_PORT: Final = 9092
 LONGEST_RUN_SECONDS: Final = 4 * 3600.0
 """Of virtual time: a run that takes longer hangs."""
@@ -106,9 +108,12 @@ class World:
         nodes: int,
         properties: Mapping[str, str],
         trace_file: TextIO | None,
+        log_dirs: int,
     ) -> None:
         self.seed = seed
         self.nodes = nodes
+        self.data = (DATA, SECOND)[:log_dirs]
+        """The nodes' log directories lie in these."""
         self.properties = {**usual_properties(random.Random(f"{seed}/properties")), **properties}
         self.trace = Trace(trace_file)
         self.rng = self.rng_for("workload")
@@ -176,6 +181,13 @@ class World:
         """What has happened so far, by kind."""
         return self.counted + self.network.faults + self.disk.counted
 
+    @property
+    def offline(self) -> list[str]:
+        """The log directories that have failed since the start, while others go on."""
+        if self.running is None:
+            return []
+        return [path for each in self.running.cluster.directories.values() for path in each.offline]
+
     # -- the broker's life
 
     async def start(self) -> None:
@@ -192,7 +204,7 @@ class World:
         settings = Settings(
             host=HOST,
             port=FIRST_PORT,
-            data=[Path(DATA)],
+            data=[Path(each) for each in self.data],
             brokers=self.nodes,
             config=BrokerConfig(self.properties),
             clock=Clock(self.time),
@@ -372,6 +384,7 @@ def simulate(
     main: Callable[[World], Awaitable[T]],
     *,
     nodes: int = 3,
+    log_dirs: int = 1,
     properties: Mapping[str, str] | None = None,
     trace_file: TextIO | None = None,
     report: Callable[[World], None] | None = None,
@@ -383,7 +396,14 @@ def simulate(
     async def run() -> T:
         with trio.fail_after(LONGEST_RUN_SECONDS):
             async with trio.open_nursery() as nursery:
-                world = World(seed, nursery, nodes=nodes, properties=properties or {}, trace_file=trace_file)
+                world = World(
+                    seed,
+                    nursery,
+                    nodes=nodes,
+                    properties=properties or {},
+                    trace_file=trace_file,
+                    log_dirs=log_dirs,
+                )
                 listener = _Listener(world)
                 loggers = [logging.getLogger(name) for name in ("kwire", "kwire_storage")]
                 before = [(each.level, each.propagate) for each in loggers]

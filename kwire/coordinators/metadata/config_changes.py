@@ -23,7 +23,7 @@ from . import records as m
 from .api_error import NO_ERROR, ApiError
 from .broker_configs import DYNAMIC_ONLY
 from .group_configs import GROUP_SETTINGS, group_config_problem
-from .image import ClusterImage, Configs, ResourceKey, ResourceType
+from .image import METADATA_VERSION_FEATURE, ClusterImage, Configs, ResourceKey, ResourceType
 from .topic_configs import effective_values
 from .topic_names import problem_with
 from .topic_settings import TOPIC_SETTINGS
@@ -34,6 +34,9 @@ MAX_RECORDS_PER_USER_OP)."""
 
 MAX_VALUE_BYTES: Final = 32_767
 """What a string of the wire and of a record has room for; APPEND could go beyond it step by step."""
+
+
+CORDONED: Final = "cordoned.log.dirs"
 
 
 class Op(IntEnum):
@@ -144,6 +147,7 @@ def _alter_one(
         current = image.config(resource_type, resource)
         after = _after(resource_type, current, changes, _broker_settings(changes), replace)
         _check_broker(after, per_broker=bool(resource))
+        _check_cordoned(image, changes, after)
         touched = {change.name for change in changes}
     elif resource_type == ResourceType.GROUP:
         current = image.config(resource_type, resource)
@@ -161,6 +165,22 @@ def _alter_one(
         for name in names
         if current.get(name) != after.get(name) or name in touched
     ]
+
+
+def _check_cordoned(image: ClusterImage, changes: Sequence[Change], after: Mapping[str, str]) -> None:
+    if all(change.name != CORDONED for change in changes):
+        return
+    if image.features.get(METADATA_VERSION_FEATURE, 0) < m.CORDONED_LEVEL:
+        raise _Refused(
+            ErrorCode.INVALID_CONFIG,
+            f"The {CORDONED} configuration value cannot be set because it requires metadata.version >= "
+            "4.3-IV0",
+        )
+    paths = [path.strip() for path in after.get(CORDONED, "").split(",")]
+    if "*" in paths and len(paths) > 1:
+        raise _Refused(
+            ErrorCode.INVALID_CONFIG, f"When {CORDONED} is set to *, it must not contain other values"
+        )
 
 
 def _broker_settings(changes: Sequence[Change]) -> dict[str, Setting]:

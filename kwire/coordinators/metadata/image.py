@@ -86,6 +86,11 @@ class BrokerImage(NamedTuple):
         """Whether it may lead and be in an ISR."""
         return not self.fenced and not self.in_controlled_shutdown
 
+    @property
+    def has_uncordoned_dirs(self) -> bool:
+        """Whether it may get new replicas (KIP-1066)."""
+        return not self.cordoned_log_dirs or not set(self.log_dirs) <= set(self.cordoned_log_dirs)
+
     def endpoint(self, listener_name: str) -> Endpoint | None:
         """The advertised address of the listener of that name."""
         return next((endpoint for endpoint in self.endpoints if endpoint.name == listener_name), None)

@@ -39,7 +39,7 @@ def check_assignment(
     """Whether a user may choose those brokers for a partition, alive or not.
 
     :param replication_factor: how many there must be; None for any number but 0.
-    :raises AssignmentRefused: an empty list, an unknown or doubled broker, another count.
+    :raises AssignmentRefused: an empty list, an unknown, cordoned or doubled broker, another count.
     """
     if not brokers:
         raise AssignmentRefused("The manual partition assignment includes an empty replica list.")
@@ -48,6 +48,11 @@ def check_assignment(
         if broker not in image.brokers:
             raise AssignmentRefused(
                 f"The manual partition assignment includes broker {broker}, but no such broker is registered."
+            )
+        if not image.brokers[broker].has_uncordoned_dirs:
+            raise AssignmentRefused(
+                f"The manual partition assignment includes broker {broker}, but all its log directories are "
+                "cordoned."
             )
         if broker == previous:
             raise AssignmentRefused(

@@ -64,12 +64,15 @@ def place(
 ) -> Iterator[tuple[int, ...]]:
     """The replicas of each new partition, leader first.
 
-    :raises PlacementRefused: (at once) fewer brokers are registered than replicas wanted, or none is live.
+    :raises PlacementRefused: (at once) fewer brokers are registered than replicas wanted, or none is live;
+        one of which all log directories are cordoned does not count.
     """
-    known = list(brokers)
+    known = [broker for broker in brokers if broker.has_uncordoned_dirs]
     live = sum(not broker.fenced for broker in known)
     if not live:
-        raise PlacementRefused("All brokers are currently fenced.")
+        raise PlacementRefused(
+            "All brokers are currently fenced, or have all their log directories cordoned."
+        )
     if replication_factor > len(known):
         raise PlacementRefused(
             f"The target replication factor of {replication_factor} cannot be reached because only "

@@ -36,17 +36,18 @@ Record = w.Message | UnknownRecord
 
 _DIRECTORIES_LEVEL: Final = 17
 _ELR_LEVEL: Final = 23
-_CORDONED_LEVEL: Final = 30
-_NEWEST_LEVEL: Final = _CORDONED_LEVEL
+CORDONED_LEVEL: Final = 30
+"""4.3-IV0: cordoned directories are told of (KIP-1066)."""
+_NEWEST_LEVEL: Final = CORDONED_LEVEL
 
 
 @cache
 def record_version(record_type: type[w.Message], metadata_version: int) -> int:
     """The version in which a type of record is written at a level of metadata.version."""
     if record_type is RegisterBrokerRecord:
-        return 1 + sum(metadata_version >= level for level in (8, _DIRECTORIES_LEVEL, _CORDONED_LEVEL))
+        return 1 + sum(metadata_version >= level for level in (8, _DIRECTORIES_LEVEL, CORDONED_LEVEL))
     if record_type is BrokerRegistrationChangeRecord:
-        return 1 + sum(metadata_version >= level for level in (_DIRECTORIES_LEVEL, _CORDONED_LEVEL))
+        return 1 + sum(metadata_version >= level for level in (_DIRECTORIES_LEVEL, CORDONED_LEVEL))
     if record_type in (PartitionRecord, PartitionChangeRecord):
         return sum(metadata_version >= level for level in (_DIRECTORIES_LEVEL, _ELR_LEVEL))
     return 0
@@ -231,9 +232,10 @@ def broker_change_record(
     fenced: bool | None = None,
     in_controlled_shutdown: bool | None = None,
     log_dirs: Iterable[UUID] = (),
+    cordoned_log_dirs: Iterable[UUID] | None = None,
 ) -> BrokerRegistrationChangeRecord:
-    """A broker that is fenced or unfenced, begins to shut down, or has only these log directories left; None,
-    or none of them, leaves it as it is.
+    """A broker that is fenced or unfenced, begins to shut down, has only these log directories left, or has
+    cordoned these; None, or no log directories, leaves it as it is.
     """
     return BrokerRegistrationChangeRecord(
         broker_id=broker_id,
@@ -241,4 +243,5 @@ def broker_change_record(
         fenced=0 if fenced is None else 1 if fenced else -1,
         in_controlled_shutdown=1 if in_controlled_shutdown else 0,
         log_dirs=list(log_dirs),
+        cordoned_log_dirs=None if cordoned_log_dirs is None else list(cordoned_log_dirs),
     )

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..compaction import UNLIMITED
 from ..transaction_index import AbortedTransaction
-
-UNLIMITED = 1.7976931348623157e308
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,9 @@ of which one has changed meanwhile stays as it is.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from ..cleaner.job import UNLIMITED, CleanedGroup, CleaningJob, SealedSegment
-from ..cleaner.output import remove_cleaned
+from ..compaction import UNLIMITED
 from ..engine import LogConfig, StorageError
 from ..files import storing
 from ..producer_state import ProducerState
@@ -22,6 +21,9 @@ from .segment import Segment
 from .segment_list import SegmentList
 from .shared import Shared
 from .snapshots import Snapshots
+
+if TYPE_CHECKING:  # of what a cleaning needs, a start needs nothing
+    from ..cleaner.job import CleanedGroup, CleaningJob
 
 NEVER_MS = 0x7FFFFFFFFFFFFFFF
 
@@ -45,7 +47,7 @@ class Dirt(NamedTuple):
 class Cleaning:
     """A job that is being worked on, and the segments as they were when it was planned."""
 
-    job: CleaningJob
+    job: "CleaningJob"
     segments: dict[int, Segment]
     generation: int
     is_void: bool = False
@@ -102,8 +104,10 @@ def make_job(
     now_ms: int,
     aborted: list[AbortedTransaction],
     producers: ProducerState,
-) -> CleaningJob:
+) -> "CleaningJob":
     """What a cleaner needs to know of a log to clean `segments`."""
+    from ..cleaner.job import CleaningJob, SealedSegment
+
     return CleaningJob(
         directory=directory,
         segments=[SealedSegment(each.base_offset, each.end_offset, each.size) for each in segments],
@@ -209,7 +213,7 @@ class LogCompaction:
         by_base = {segment.base_offset: segment for segment in segments}
         return Cleaning(job, by_base, self._durability.generation)
 
-    def commit(self, cleaning: Cleaning, group: CleanedGroup, now_ms: int) -> bool:
+    def commit(self, cleaning: Cleaning, group: "CleanedGroup", now_ms: int) -> bool:
         """Put one cleaned segment in place of those it replaces; False, and the cleaned one is removed, where
         these have changed since. StorageError if files could not be renamed.
         """
@@ -230,8 +234,10 @@ class LogCompaction:
         self._snapshots.drop_at(set(group.base_offsets[1:]))
         return True
 
-    def throw_away(self, group: CleanedGroup) -> None:
+    def throw_away(self, group: "CleanedGroup") -> None:
         """A cleaned segment is not wanted. Raises StorageError."""
+        from ..cleaner.output import remove_cleaned
+
         remove_cleaned(self._log.directory, group.base_offsets[0], self._shared.files)
 
     def sync(self) -> None:
@@ -239,7 +245,7 @@ class LogCompaction:
         with storing("syncing", self._log.directory):
             self._shared.files.sync_directory(self._log.directory)
 
-    def _replaced_by(self, cleaning: Cleaning, group: CleanedGroup) -> list[Segment] | None:
+    def _replaced_by(self, cleaning: Cleaning, group: "CleanedGroup") -> list[Segment] | None:
         """The segments that a cleaned one replaces; None if one of them is not what it was."""
         if cleaning.generation != self._durability.generation:
             return None

@@ -10,8 +10,8 @@ order of such changes over a loss of power, as those with a journal do.
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from ..cleaner.job import CleanedGroup
 from ..engine import LogConfig, StorageError
 from ..files import Files, storing
 from . import file_names
@@ -20,12 +20,15 @@ from .segment import Segment
 from .segment_list import SegmentList
 from .shared import Shared
 
+if TYPE_CHECKING:
+    from ..cleaner.job import CleanedGroup
+
 EndOf = Callable[[str, int], int]
 
 
 def put_in_place(
     directory: str,
-    group: CleanedGroup,
+    group: "CleanedGroup",
     old: Sequence[Segment],
     segments: SegmentList,
     shared: Shared,

@@ -41,8 +41,8 @@ def test_a_fenced_broker_never_leads_and_is_used_last() -> None:
     ("brokers", "factor", "message"),
     [
         ([broker(1)], 2, "replication factor of 2 cannot be reached because only 1 broker"),
-        ([broker(1, fenced=True)], 1, "All brokers are currently fenced."),
-        ([], 1, "All brokers are currently fenced."),
+        ([broker(1, fenced=True)], 1, "All brokers are currently fenced, or have all their log dir"),
+        ([], 1, "All brokers are currently fenced, or have all their log dir"),
     ],
 )
 def test_what_cannot_be_placed_is_refused_at_once(
