@@ -40,7 +40,7 @@ OUTSIDE = ("kwire/cli/", "kwire/testing/", "kwire/pytest_plugin.py", "kwire/__ma
 ALLOWED = {
     "kwire/broker/cleaning_worker.py": {"threading", "time"},  # a process of its own, for real files only
     "kwire/partitions/clock.py": {"time"},
-    "kwire/partitions/threads.py": {"to_thread"},
+    "kwire/partitions/threads.py": {"to_thread", "threading"},
     "kwire/server/listening.py": {"time", "socket"},
     "kwire/server/transport.py": {"socket", "select"},
     "kwire/server/launch.py": {"SystemRandom"},

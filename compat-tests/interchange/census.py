@@ -8,6 +8,7 @@ from interchange.producers import until_done
 from kwire_codecs.apis.describe_acls import DescribeAcls
 from kwire_codecs.apis.describe_client_quotas import DescribeClientQuotas
 from kwire_codecs.apis.describe_configs import DescribeConfigs
+from kwire_codecs.apis.describe_share_group_offsets import DescribeShareGroupOffsets
 from kwire_codecs.apis.describe_transactions import DescribeTransactions
 from kwire_codecs.apis.describe_user_scram_credentials import DescribeUserScramCredentials
 from kwire_codecs.apis.find_coordinator import FindCoordinator
@@ -16,6 +17,7 @@ from kwire_codecs.apis.list_offsets import ListOffsets
 from kwire_codecs.apis.list_transactions import ListTransactions
 from kwire_codecs.apis.metadata import Metadata
 from kwire_codecs.apis.offset_fetch import OffsetFetch
+from kwire_codecs.apis.streams_group_describe import StreamsGroupDescribe
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch
 from kwire_codecs.records.control import decode_marker
@@ -70,7 +72,7 @@ async def census(client: Client) -> Census:
     offsets = {
         group: await offsets_of(client, group)
         for group, (_, kind) in groups.items()
-        if kind.lower() != "share"
+        if kind.lower() not in ("share", "streams")
     }
     return Census(
         answer.cluster_id, topics, brokers, records, committed, bounds, groups, offsets, await txns_of(client)
@@ -168,6 +170,31 @@ async def txns_of(client: Client) -> dict[str, tuple[Any, ...]]:
         )
         for state in answer.transaction_states
     }
+
+
+async def other_groups(client: Client) -> tuple[Any, ...]:
+    """Where the share group stands in its partitions, the topology of the streams group: asked of a Kafka."""
+    group = DescribeShareGroupOffsets.Request.Group(group_id="sharers", topics=None)
+    for key in ("sharers", "streamers"):
+        find = FindCoordinator.Request(key_type=0, key=key)
+        await until_done(client, find, 3, lambda answer: answer.error_code)
+    request = DescribeShareGroupOffsets.Request(groups=[group])
+    answer = await until_done(client, request, 0, lambda answer: answer.groups[0].error_code)
+    stands = sorted(
+        (topic.topic_name, partition.partition_index, partition.start_offset, partition.error_code)
+        for topic in answer.groups[0].topics
+        for partition in topic.partitions
+    )
+    request = StreamsGroupDescribe.Request(group_ids=["streamers"], include_authorized_operations=False)
+    answer = await until_done(client, request, 0, lambda answer: answer.groups[0].error_code)
+    [found] = answer.groups
+    topology = None
+    if found.topology is not None:
+        topology = (
+            found.topology.epoch,
+            [(each.subtopology_id, each.source_topics) for each in found.topology.subtopologies or []],
+        )
+    return stands, (found.group_state, found.group_epoch, topology, len(found.members))
 
 
 async def security(client: Client) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import trio
 from interchange.producers import Producer, until_done
 from kwire_codecs.apis.alter_client_quotas import AlterClientQuotas
+from kwire_codecs.apis.alter_share_group_offsets import AlterShareGroupOffsets
 from kwire_codecs.apis.alter_user_scram_credentials import AlterUserScramCredentials
 from kwire_codecs.apis.consumer_group_heartbeat import ConsumerGroupHeartbeat
 from kwire_codecs.apis.create_acls import CreateAcls
@@ -21,6 +22,7 @@ from kwire_codecs.apis.init_producer_id import InitProducerId
 from kwire_codecs.apis.metadata import Metadata
 from kwire_codecs.apis.offset_commit import OffsetCommit
 from kwire_codecs.apis.share_group_heartbeat import ShareGroupHeartbeat
+from kwire_codecs.apis.streams_group_heartbeat import StreamsGroupHeartbeat
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch, legacy
 from kwire_codecs.records.batch import Record
@@ -127,6 +129,11 @@ async def play(
 
 async def create(client: Client) -> None:
     """The topics, and one that is deleted later."""
+    await create_topics(client, {**TOPICS, "gone": (1, {})})
+
+
+async def create_topics(client: Client, topics: dict[str, tuple[int, dict[str, str]]]) -> None:
+    """Topics by name: how many partitions each has, and its configs. They are led when this returns."""
     topic = CreateTopics.Request.Topic
     wanted = [
         topic(
@@ -136,11 +143,11 @@ async def create(client: Client) -> None:
             assignments=[],
             configs=[topic.Config(name=key, value=value) for key, value in configs.items()],
         )
-        for name, (count, configs) in {**TOPICS, "gone": (1, {})}.items()
+        for name, (count, configs) in topics.items()
     ]
     answer = await client.ask(CreateTopics.Request(topics=wanted, timeout_ms=20_000), 5)
     assert {topic.error_code for topic in answer.topics} == {ErrorCode.NONE}
-    for name in (topic.name for topic in wanted):
+    for name in topics:
         await led(client, name)
 
 
@@ -290,14 +297,68 @@ async def secure(client: Client, *, share_groups: bool) -> None:
     answer = await client.ask(AlterClientQuotas.Request(entries=[quotas], validate_only=False), 1)
     assert answer.entries[0].error_code == ErrorCode.NONE
     if share_groups:
+        await share(client)
+        await stream(client)
+
+
+async def share(client: Client) -> None:
+    """A share group whose member has been given partitions, so that `__share_group_state` knows of them."""
+
+    async def beat(epoch: int, topics: list[str] | None) -> Any:
         request = ShareGroupHeartbeat.Request(
             group_id="sharers",
             member_id="AAAAAAAAAAAAAAAAAAAAAQ",
-            member_epoch=0,
-            subscribed_topic_names=["plain"],
+            member_epoch=epoch,
+            subscribed_topic_names=topics,
         )
-        await until_done(client, request, 1, lambda answer: answer.error_code)
-        request = ShareGroupHeartbeat.Request(
-            group_id="sharers", member_id="AAAAAAAAAAAAAAAAAAAAAQ", member_epoch=-1
-        )
-        await until_done(client, request, 1, lambda answer: answer.error_code)
+        return await until_done(client, request, 1, lambda answer: answer.error_code)
+
+    await create_topics(client, {"shared": (2, {})})
+    answer = await beat(0, ["shared"])
+    with trio.fail_after(60):
+        while answer.assignment is None or not answer.assignment.topic_partitions:
+            await trio.sleep(0.1)
+            answer = await beat(answer.member_epoch, None)
+    await beat(-1, None)
+    topic = AlterShareGroupOffsets.Request.Topic
+    partitions = [topic.Partition(partition_index=index, start_offset=3 + index) for index in range(2)]
+    request = AlterShareGroupOffsets.Request(
+        group_id="sharers", topics=[topic(topic_name="shared", partitions=partitions)]
+    )
+    altered = await until_done(client, request, 0, lambda answer: answer.error_code)
+    assert {each.error_code for each in altered.responses[0].partitions} == {ErrorCode.NONE}
+
+
+async def stream(client: Client) -> None:
+    """A streams group that has a topology, and no members any more."""
+    asked = StreamsGroupHeartbeat.Request
+    subtopology = asked.Topology.Subtopology(
+        subtopology_id="0",
+        source_topics=["shared"],
+        source_topic_regex=[],
+        state_changelog_topics=[],
+        repartition_sink_topics=[],
+        repartition_source_topics=[],
+        copartition_groups=[],
+    )
+    joining = asked(
+        group_id="streamers",
+        member_id="AAAAAAAAAAAAAAAAAAAAAg",
+        member_epoch=0,
+        endpoint_information_epoch=0,
+        rebalance_timeout_ms=60_000,
+        topology=asked.Topology(epoch=3, subtopologies=[subtopology]),
+        active_tasks=[],
+        standby_tasks=[],
+        warmup_tasks=[],
+        process_id="process",
+        client_tags=[],
+    )
+    await until_done(client, joining, 0, lambda answer: answer.error_code)
+    leaving = asked(
+        group_id="streamers",
+        member_id="AAAAAAAAAAAAAAAAAAAAAg",
+        member_epoch=-1,
+        endpoint_information_epoch=0,
+    )
+    await until_done(client, leaving, 0, lambda answer: answer.error_code)

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 import trio
-from interchange.census import Census, census, read, security
+from interchange.census import Census, census, other_groups, read, security
 from interchange.scene import NOW_MS, Played, create, led, play, produce, secure
 from kwire_codecs.apis.create_topics import CreateTopics
 from kwire_codecs.errors import ErrorCode
@@ -205,7 +205,8 @@ def test_kwire_serves_what_a_real_kafka_wrote_and_kafka_takes_it_back(
         async with at(kafka.bootstrap) as client:
             await secure(client, share_groups=is_new)
             played = await play(client, old_formats=not is_new, versions_2=is_new, consumer_groups=is_new)
-            return await census(client), played, await security(client)
+            others = await other_groups(client) if is_new else ()
+            return await census(client), played, (await security(client), others)
 
     try:
         written, played, secured = trio.run(write)
@@ -228,14 +229,18 @@ def test_kwire_serves_what_a_real_kafka_wrote_and_kafka_takes_it_back(
             return found, await census(client)
 
     by_kwire, later = trio.run(serve)
-    same(written, by_kwire, but=("sharers",))
+    same(written, by_kwire, but=("sharers", "streamers"))
+    if is_new:
+        stands, (_, _, topology, _) = secured[1]
+        assert [each[:3] for each in stands] == [("shared", 0, 3), ("shared", 1, 4)]
+        assert topology == (3, [("0", ["shared"])])
     assert len(list((ours / "__cluster_metadata-0").glob("*.checkpoint"))) == 1
     back = started(Exported(version, tmp_path / "ours", SECURED))
 
     async def look() -> tuple[Census, Any]:
         async with at(back.bootstrap) as client:
             found = await census(client)
-            secured_still = await security(client)
+            secured_still = await security(client), await other_groups(client) if is_new else ()
             await go_on(client, played)
             return found, secured_still
 
@@ -245,7 +250,8 @@ def test_kwire_serves_what_a_real_kafka_wrote_and_kafka_takes_it_back(
         back.stop()
     same(later, by_kafka)
     assert secured_still == secured
-    assert by_kafka.groups.get("sharers") == written.groups.get("sharers")
+    for group in ("sharers", "streamers"):
+        assert by_kafka.groups.get(group) == written.groups.get(group)
     no_complaints(tmp_path / "ours")
 
 

@@ -55,8 +55,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if shutil.which("java") is None:
             item.add_marker(pytest.mark.skip(reason="there is no Java on this machine"))
-        whole = item.nodeid.partition("[")[2].removesuffix("]")
-        for name in (whole, whole.partition("-")[2]):
+        case = item.nodeid.partition("[")[2].removesuffix("]")
+        for name in (case, case.partition("-")[2]):
             if name in later:
                 used.add(name)
                 mark = pytest.mark.xfail(reason=later[name], strict=True, raises=AssertionError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,7 +31,8 @@ def mount(path: Path) -> None:
 async def again(path: Path, *names: str) -> AsyncIterator[Bench]:
     """Another start, by default on both directories."""
     paths = [path / name for name in names or ("one", "two")]
-    async with serving(data=paths) as running, connected(running) as client:
+    rng = random.Random(2)  # new directories get other ids than those of the first start
+    async with serving(data=paths, rng=rng) as running, connected(running) as client:
         yield Bench(running, client, None, [str(each) for each in paths])  # type: ignore[arg-type]
 
 

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kwire_storage.dormant import DormantLog
 from kwire_storage.engine import LogConfig, StorageError
@@ -41,6 +41,7 @@ def seen(dirs: LogDirs) -> DormantLog:
     deletes=st.booleans(),
     has_times=st.booleans(),
 )
+@example(count=13, start=0, retention_ms=-1, retention_bytes=800, now_ms=0, deletes=True, has_times=True)
 def test_a_log_is_due_when_retention_would_take_a_segment_of_it(
     count: int,
     start: int,
