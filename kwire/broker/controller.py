@@ -227,8 +227,8 @@ class Controller:
 
     def _refuse_empty_mount_points(self) -> None:
         """A new directory stands for a disk that is not mounted, where the metadata has partitions in one
-        that is not there. Nothing is begun anew then: kwire has no other copy of them. (Kafka formats it and
-        makes such logs anew; there, other brokers have the records.)
+        that is not there. Nothing is begun anew then: kwire has no other copy of them. (Kafka does not
+        start with a directory that nobody has formatted.)
         """
         for node_id, opened in self._cluster.directories.items():
             if opened.offline:
