@@ -22,19 +22,18 @@ Result = AlterReplicaLogDirs.Response.Result
 async def handle(ctx: Context, request: AlterReplicaLogDirs.Request) -> AlterReplicaLogDirs.Response:
     """Each partition by itself."""
     check_changes(*(len(topic.partitions) for asked in request.dirs for topic in asked.topics))
-    wanted = {
-        (topic.name, index): asked.path
-        for asked in request.dirs
-        for topic in asked.topics
-        for index in topic.partitions
-    }
     turns = Turns(ctx)
+    wanted: dict[tuple[str, int], str] = {}
+    for asked in request.dirs:
+        for topic in asked.topics:
+            await turns.one_more(0, cost=1 + len(topic.partitions))
+            wanted.update({(topic.name, index): asked.path for index in topic.partitions})
     results: dict[str, list[Result.Partition]] = {}
-    for (topic, index), path in wanted.items():
+    for (name, index), path in wanted.items():
         await turns.one_more()
-        error_code = await ctx.cluster.moving.alter(ctx.node.id, topic, index, path)
+        error_code = await ctx.cluster.moving.alter(ctx.node.id, name, index, path)
         answered = Result.Partition(partition_index=index, error_code=error_code)
-        results.setdefault(topic, []).append(answered)
+        results.setdefault(name, []).append(answered)
     return AlterReplicaLogDirs.Response(
-        results=[Result(topic_name=topic, partitions=partitions) for topic, partitions in results.items()]
+        results=[Result(topic_name=name, partitions=partitions) for name, partitions in results.items()]
     )

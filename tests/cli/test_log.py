@@ -147,4 +147,4 @@ def test_each_brokers_directory_is_found(tmp_path: Path) -> None:
         process.wait(DEADLINE_SECONDS)
     done = kwire("verify", "--data", tmp_path / "data")
     assert done.returncode == 0, done
-    assert done.stdout.startswith("1 partitions")
+    assert done.stdout.startswith("1 partition, ")
