@@ -265,9 +265,9 @@ def _recover(
         following = segments[at + 1] if at + 1 < len(segments) else None
         checked = _Checked(segment, epochs, following.base_offset if following is not None else None)
         loaded.truncated_bytes += _recover_segment(segment, checked, shared, recovery_point)
-        if following is None or checked.overlaps:
+        if following is None:
             continue
-        if checked.why:
+        if checked.why and not checked.overlaps:
             for later in reversed(segments[at + 1 :]):
                 loaded.truncated_bytes += later.size
                 if later.size:
@@ -276,7 +276,7 @@ def _recover(
                     remove_empty(later, shared.files)
                 segments.pop()
             return
-        if not compacts and segment.end_offset < following.base_offset:
+        if not (compacts or checked.overlaps) and segment.end_offset < following.base_offset:
             log.warning(
                 "%s ends before offset %d, and %s begins at %d: nothing of what lies between is there",
                 segment.log_path,
@@ -284,6 +284,7 @@ def _recover(
                 following.log_path,
                 following.base_offset,
             )
+        segment.end_offset = following.base_offset  # what lies between, compaction has taken
 
 
 def _recover_segment(segment: Segment, checked: "_Checked", shared: Shared, recovery_point: int) -> int:

@@ -455,6 +455,24 @@ class TestWhatIsCleaned:
         assert log.log_start_offset == log.log_end_offset == 5
         dirs.close(clean=True)
 
+    def test_after_a_kill_a_first_segment_with_nothing_left_is_no_reason_to_start_later(
+        self, tmp_path: Path
+    ) -> None:
+        config = LogConfig(segment_bytes=100, compacts=True)
+        log = open_log(dirs := open_dirs(tmp_path), config)
+        for value in (b"x" * 20, b"y" * 20):
+            write(log, [(b"a", value)])
+            log.roll(0)
+        write(log, [(b"b", b"1")])
+        compact(log)
+        assert log.segment_offsets == [0, 1, 2]
+        dirs.close(clean=False)
+        log = open_log(dirs := open_dirs(tmp_path), config)
+        while log.retain(10**12, deletes=False):
+            pass
+        assert (log.log_start_offset, log.segment_offsets) == (0, [0, 1, 2])
+        dirs.close(clean=True)
+
     def test_indexes_find_every_offset_and_time(self, log: SegmentedLog) -> None:
         for number in range(300):
             write(log, [(b"%d" % (number % 100), b"x" * 40)] * 2, timestamp=10 * number)
