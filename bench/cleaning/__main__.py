@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import socket
 import statistics
 import sys
@@ -81,6 +82,7 @@ def _measured(broker: Broker, directory: Path, options: argparse.Namespace) -> d
             make_topic(sock, topic, TOPIC_CONFIGS)
             for data, _ in batches(options.record_bytes, options.megabytes << 20):
                 produce(sock, topic, memoryview(data))
+            os.sync()  # so that the disk has nothing to do in the first phase that the second doesn't see
             progress = Progress(directory, topic)
             for phase in PHASES if number % 2 == 0 else PHASES[::-1]:
                 if phase == "alone":

@@ -78,6 +78,7 @@ def _measured(broker: Broker, directory: Path, options: argparse.Namespace) -> d
         for name in (OLD, NEW):
             make_topic(sock, name, {"segment.bytes": str(SEGMENT_BYTES)})
         _fill(sock, options.megabytes)
+        os.sync()
         steady_produces(sock, NEW, 1.0, options.rate)
         for number in range(options.rounds):
             for phase in PHASES[number % 3 :] + PHASES[: number % 3]:
