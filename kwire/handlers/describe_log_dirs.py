@@ -11,7 +11,7 @@ cordoned directories (KIP-1066). Null topics mean all.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Container, Iterator, Sequence
 
 import trio
 from kwire_codecs.apis.describe_log_dirs import DescribeLogDirs
@@ -46,31 +46,40 @@ async def handle(ctx: Context, request: DescribeLogDirs.Request) -> DescribeLogD
     directories = ctx.cluster.directories[ctx.node.id].usage()
     kept = [{(log.topic, log.partition) for log in directory.logs} for directory in directories]
     followed = sizes.keys() - set().union(*kept)
-    for number, directory in enumerate(directories):
-        if followed and not directory.is_offline:
-            kept[number] |= {key for key in followed if _is_wanted_in(ctx, key, directory)}
-    followed -= set().union(*kept)
-    results = []
+    for key, number in _places(ctx, followed, directories):
+        kept[number].add(key)
     level = ctx.cluster.image.features.get(METADATA_VERSION_FEATURE, 0)
-    tells_of_cordoned = level >= CORDONED_LEVEL
-    for number, directory in enumerate(directories):
-        here = kept[number]
-        if not directory.is_offline:
-            here, followed = here | followed, set()
-        held = {key: size for key, size in sizes.items() if key in here}
-        results.append(_told(directory, held, sizes, tells_of_cordoned))
+    results = [
+        _told(
+            directory,
+            {key: size for key, size in sizes.items() if key in here},
+            sizes,
+            tells_of_cordoned=level >= CORDONED_LEVEL,
+        )
+        for directory, here in zip(directories, kept, strict=True)
+    ]
     return DescribeLogDirs.Response(results=results)
 
 
-def _is_wanted_in(ctx: Context, key: Key, directory: DirectoryUsage) -> bool:
-    """Whether a replica without files was asked to lie in a directory."""
-    state = ctx.cluster.image.partition(*key)
-    wanted = None if state is None else directory_of(state, ctx.node.id)
-    return wanted == ctx.cluster.directories[ctx.node.id].find_directory(directory.path)
+def _places(
+    ctx: Context, followed: Collection[Key], directories: Sequence[DirectoryUsage]
+) -> Iterator[tuple[Key, int]]:
+    """Which directory is told to hold each replica that has no files: the one that the metadata name for it,
+    else the first that works.
+    """
+    own = ctx.cluster.directories[ctx.node.id]
+    numbers = [number for number, directory in enumerate(directories) if not directory.is_offline]
+    if not followed or not numbers:
+        return
+    named = {own.find_directory(directories[number].path): number for number in numbers}
+    for key in followed:
+        state = ctx.cluster.image.partition(*key)
+        wanted = None if state is None else directory_of(state, ctx.node.id)
+        yield key, named.get(wanted, numbers[0])
 
 
 def _told(
-    directory: DirectoryUsage, sizes: dict[Key, int], asked: Container[Key], tells_of_cordoned: bool
+    directory: DirectoryUsage, sizes: dict[Key, int], asked: Container[Key], *, tells_of_cordoned: bool
 ) -> Result:
     if directory.is_offline:
         return Result(error_code=ErrorCode.KAFKA_STORAGE_ERROR, log_dir=directory.path, topics=[])
