@@ -7,6 +7,7 @@ A server without a log answers with `Requests` alone, and pays nothing.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,7 +53,8 @@ class LoggedRequests(Requests):
 
     def begin(self, connection: Connection, frame: memoryview) -> Any:
         """As `Requests.begin`."""
-        self._log.add(self.cluster.clock.now_ms() / 1000, f"{connection.peer_address} {request_text(frame)}")
+        # Not the cluster's clock: who asks compares with what its own says, and that one's milliseconds are cut.
+        self._log.add(time.time(), f"{connection.peer_address} {request_text(frame)}")
         return super().begin(connection, frame)
 
 

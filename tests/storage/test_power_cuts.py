@@ -264,6 +264,23 @@ def test_a_mark_of_a_clean_stop_does_not_come_back() -> None:
         dirs.close(clean=False)
 
 
+def test_what_a_cut_removed_does_not_come_back_beside_what_is_written_then() -> None:
+    for seed in range(20):
+        run = Run(seed, None)
+        _, log = run.open()
+        for offset in range(40):
+            log.append([batch(offset, value=b"v" * 100)], 0)
+        log.flush()
+        assert len(log.segment_offsets) > 3
+        log.truncate_to(2)
+        log.append([batch(2, value=b"other")], 0)
+        log.flush()
+        run.lose_power()
+        _, log = run.open()
+        assert log.log_end_offset == 3, f"seed {seed}"
+        assert b"other" in read_all(log)
+
+
 def test_what_a_flush_promised_has_the_epoch_it_was_written_in() -> None:
     for seed in range(20):
         run = Run(seed, None)

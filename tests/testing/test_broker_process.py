@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -22,6 +23,15 @@ def test_it_answers_questions_in_order_and_says_what_it_does_not_know() -> None:
         create_topic(broker.bootstrap_servers, "t", 1)
         assert [text.split()[2] for _, text in broker.ask("requests")] == ["CreateTopics", "Metadata"]
     assert broker.exit_code == 0
+
+
+def test_no_request_is_noted_as_older_than_it_is() -> None:
+    with BrokerProcess([*OPTIONS, "--request-log", "2"]) as broker:
+        for number in range(20):
+            before = time.time()
+            create_topic(broker.bootstrap_servers, f"t{number}", 1)
+            at, _ = broker.ask("requests")[0]
+            assert before <= at <= time.time()
 
 
 def test_without_a_request_log_there_is_nothing_to_ask() -> None:
