@@ -53,7 +53,7 @@ class LoggedRequests(Requests):
 
     def begin(self, connection: Connection, frame: memoryview) -> Any:
         """As `Requests.begin`."""
-        # Not the cluster's clock: who asks compares with what its own says, and that one's milliseconds are cut.
+        # Not the cluster's clock, of whole milliseconds: who asks compares with the machine's.
         self._log.add(time.time(), f"{connection.peer_address} {request_text(frame)}")
         return super().begin(connection, frame)
 

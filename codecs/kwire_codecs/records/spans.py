@@ -94,13 +94,43 @@ def scan(data: bytes, count: int, last_offset_delta: int) -> Spans:
     return Spans(keys, starts, range(count) if is_whole else deltas, valueless)
 
 
+def starts(data: bytes, count: int) -> list[int]:
+    """`Spans.starts` alone, of a body that `scan` has taken. Raises `CorruptBatch`, though not for all that
+    `scan` refuses.
+    """
+    found: list[int] = []
+    add = found.append
+    position = 0
+    try:
+        for _ in range(count):
+            add(position)
+            length = data[position]
+            if length < 0x80:
+                position += (length >> 1) + 1
+            elif (byte := data[position + 1]) < 0x80:
+                position += ((length & 0x7F) | byte << 7) // 2 + 2
+            else:
+                size, at = read_int(data, position)
+                position = at + max(size, 0)
+    except IndexError:
+        raise CorruptBatch(Reason.RECORD, "a record is cut off") from None
+    if position != len(data):
+        raise CorruptBatch(Reason.RECORD, f"{len(data) - position} bytes behind the last record")
+    add(position)
+    return found
+
+
 def greatest_timestamp_delta(data: bytes, starts: Iterable[int]) -> int:
     """The greatest timestamp delta of the records that begin at `starts`, of which there must be one."""
     greatest = None
     for position in starts:
         while data[position] > 0x7F:  # length
             position += 1
-        delta, _ = read_long(data, position + 2)
+        delta = data[position + 2]
+        if delta < 0x80:
+            delta = (delta >> 1) ^ -(delta & 1)
+        else:
+            delta, _ = read_long(data, position + 2)
         if greatest is None or delta > greatest:
             greatest = delta
     if greatest is None:

@@ -28,7 +28,12 @@ def map_batch(
             return False
         data = record_batch.body(buffer, 0, header, LARGEST_BODY_BYTES)
         found = spans.scan(data, header.record_count, header.last_offset_delta)
-        base = header.base_offset
-        newest.put(found.keys, [base + delta for delta in found.offset_deltas])
+        base, deltas = header.base_offset, found.offset_deltas
+        if isinstance(deltas, range):
+            newest.put(found.keys, range(base, base + len(deltas)))
+            if not found.valueless:
+                newest.remember(base, len(deltas))
+        else:
+            newest.put(found.keys, [base + delta for delta in deltas])
     newest.end_offset = max(newest.end_offset, header.next_offset)
     return True

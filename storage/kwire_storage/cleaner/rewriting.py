@@ -12,6 +12,7 @@ Other batches of which all records stay are given as they are, others with the b
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import compress
 
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records import compression as codecs
@@ -75,16 +76,21 @@ class Rewriter:
             return self._emptied(buffer, header)
         if header.base_offset >= self._newest.end_offset:
             return self._whole(buffer, header)
+        count = header.record_count
+        keeps: Sequence[int] | None = None
+        if count == header.last_offset_delta + 1:
+            keeps = self._newest.newest_in(header.base_offset, count)
+        if keeps is not None:  # each has a value, and the batch was gone through a moment ago
+            if 0 not in keeps:
+                return self._whole(buffer, header)
+            if 1 not in keeps:
+                return self._emptied(buffer, header)
+            data = record_batch.body(buffer, 0, header, LARGEST_BODY_BYTES)
+            return self._thinned(header, data, spans.starts(data, count), keeps)
         data = record_batch.body(buffer, 0, header, LARGEST_BODY_BYTES)
-        found = spans.scan(data, header.record_count, header.last_offset_delta)
-        keys, starts, deltas, valueless = found
+        keys, starts, deltas, valueless = spans.scan(data, count, header.last_offset_delta)
         base = header.base_offset
-        offsets: Sequence[int]
-        if isinstance(deltas, range):
-            offsets = range(base, base + len(deltas))
-        else:
-            offsets = [base + delta for delta in deltas]
-        keeps = self._newest.newest(keys, offsets)
+        keeps = self._newest.newest(keys, [base + delta for delta in deltas])
         if valueless:
             if is_past:
                 for place in valueless:
@@ -95,7 +101,13 @@ class Rewriter:
             return self._whole(buffer, header)
         if True not in keeps:
             return self._emptied(buffer, header)
-        places = [place for place, keep in enumerate(keeps) if keep]
+        return self._thinned(header, data, starts, keeps)
+
+    def _thinned(
+        self, header: BatchHeader, data: bytes, starts: Sequence[int], keeps: Sequence[int]
+    ) -> bytearray:
+        """The batch with some of its records, those whose place in `keeps` is not 0."""
+        places = list(compress(range(len(keeps)), keeps))
         self.records_kept += len(places)
         max_timestamp = header.max_timestamp
         if not header.attributes & APPEND_TIME:

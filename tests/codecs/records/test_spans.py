@@ -39,6 +39,7 @@ def test_they_are_what_decoding_finds(batch: list[Record], with_gaps: bool) -> N
     assert found.valueless == [at for at, each in enumerate(decoded) if each.value is None]
     assert found.starts[0] == 0
     assert found.starts[-1] == len(data)
+    assert spans.starts(data, header.record_count) == found.starts
     greatest = spans.greatest_timestamp_delta(data, found.starts[:-1])
     assert header.base_timestamp + greatest == max(each.timestamp for each in decoded)
 
@@ -67,6 +68,20 @@ def test_any_bytes_are_spans_or_refused(data: bytes, count: int, last_offset_del
         return
     assert len(found.keys) == len(found.starts) - 1 == len(found.offset_deltas) == count
     assert found.starts == sorted(found.starts)
+    assert spans.starts(data, count) == found.starts
+
+
+@given(st.binary(max_size=200), st.integers(0, 20))
+@example(b"\x02\x00" * 3, 4)
+@example(b"\xff\xff\xff\xff\x0f" + b"\x00" * 20, 1)
+def test_any_bytes_have_starts_or_are_refused(data: bytes, count: int) -> None:
+    try:
+        found = spans.starts(data, count)
+    except CorruptBatch:
+        return
+    assert len(found) == count + 1
+    assert found == sorted(set(found))
+    assert found[-1] == len(data)
 
 
 @given(st.lists(records, min_size=1, max_size=5), st.data())
