@@ -18,6 +18,12 @@ TEST_DEADLINE_SECONDS = int(os.environ.get("KWIRE_TEST_DEADLINE_SECONDS", "60"))
 settings.register_profile("kwire", deadline=None)
 settings.load_profile("kwire")
 
+# `scripts/mutants` tries a defect first as CI does, where what a search draws follows from its test's text,
+# and then with seeds (pytest's --hypothesis-seed, which counts only where that is switched off).
+if number := os.environ.get("KWIRE_TEST_TRY"):
+    settings.register_profile("kwire try", deadline=None, database=None, derandomize=number == "1")
+    settings.load_profile("kwire try")
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
