@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.machinery
 import importlib.util
 import shutil
+import tomllib
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
@@ -29,7 +32,8 @@ def tree(tmp_path: Path) -> Path:
     one draws, and looks at nothing.
     """
     (tmp_path / "tests").mkdir()
-    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path / "tests")
+    for name in ("conftest.py", "tries.py"):
+        shutil.copy(ROOT / "tests" / name, tmp_path / "tests")
     (tmp_path / "lib.py").write_text("def twice(x: int) -> int:\n    return 2 * x\n")
     (tmp_path / "tests" / "test_lib.py").write_text(
         "import os\n"
@@ -38,6 +42,7 @@ def tree(tmp_path: Path) -> Path:
         "from lib import twice\n\n"
         "def test_always():\n    assert twice(3) == 6\n\n"
         "def test_second():\n    assert os.environ['KWIRE_TEST_TRY'] != '2' or twice(3) == 6\n\n"
+        "def test_later():\n    assert os.environ['KWIRE_TEST_TRY'] == '1'\n\n"
         "@settings(max_examples=5)\n"
         "@given(strategies.integers(0, 2**60))\n"
         "def test_search(drawn):\n"
@@ -64,6 +69,10 @@ def defect(test: str, **changed: str) -> dict[str, str]:
     [
         ("test_always", "caught: x ** 2"),
         ("test_second", "caught at try 2: x ** 2"),
+        (
+            "test_later",
+            "NOT CAUGHT: x ** 2: tests/test_lib.py::test_later fail at try 2 without any defect",
+        ),
     ],
 )
 def test_what_is_not_caught_is_tried_again_and_the_line_says_so(
@@ -111,3 +120,21 @@ def test_a_defect_that_cant_be_tried_is_not_tried_again(
     assert found is not None
     assert found.startswith(problem)
     assert told.startswith(f"NOT CAUGHT: x ** 2: {problem}")
+
+
+def test_every_row_of_the_table_names_one_place_and_tests_that_are_there() -> None:
+    rows = tomllib.loads((ROOT / "scripts" / "mutants.toml").read_text())["mutant"]
+    read = functools.cache(Path.read_text)
+    wrong = [
+        f"{row['name']}: its text is {count} times in {row['file']}"
+        for row in rows
+        if (count := read(ROOT / row["file"]).count(row["old"])) != 1
+    ]
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))  # some tests are inherited
+    for row in rows:
+        for file, *names in (node.split("[")[0].split("::") for node in row["tests"].split()):
+            if not (ROOT / file).exists() or any(f" {name}" not in tests for name in names):
+                wrong.append(f"{row['name']}: there is no {'::'.join([file, *names])}")
+    assert wrong == []
+    names = Counter(row["name"] for row in rows)
+    assert [name for name, count in names.items() if count > 1] == []
