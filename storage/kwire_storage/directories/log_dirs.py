@@ -20,11 +20,22 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from . import uuids
-from .alike import AlikeFiles
+from .. import uuids
+from ..alike import AlikeFiles
+from ..deletions import Deletions, SweepJob
+from ..engine import FlushJob, LogConfig, StorageError
+from ..files import Files, storing
+from ..folder import DiskFolder
+from ..open_files import OpenFiles
+from ..segments import file_names, recovery
+from ..segments.log import SegmentedLog
+from ..segments.shared import Shared
+from ..tail import TailBudget
+from ..write_pressure import WritePressure
 from .closing import close_all, close_clean
-from .deletions import Deletions, SweepJob
-from .directories import (
+from .directory_set import DirectorySet
+from .double_logs import keep_one, may_be_one
+from .interface import (
     EVERY_DIRECTORY,
     DirectoryUsage,
     ExistingLog,
@@ -33,22 +44,11 @@ from .directories import (
     Together,
     one_after_the_other,
 )
-from .directory_set import DirectorySet
-from .double_logs import keep_one, may_be_one
-from .engine import FlushJob, LogConfig, StorageError
-from .files import Files, storing
-from .folder import DiskFolder
 from .log_checkpoints import LogCheckpoints, Placed
 from .log_directory import METADATA_LOG, ForeignDirectory, LockedError, LogDirectory, Partition
 from .log_moves import LogMoves
-from .open_files import OpenFiles
 from .partition_directory import make, topic_id_in
 from .sealed_flush import SealedFlush, plan_sealed
-from .segments import file_names, recovery
-from .segments.log import SegmentedLog
-from .segments.shared import Shared
-from .tail import TailBudget
-from .write_pressure import WritePressure
 
 if TYPE_CHECKING:
     from .dormant import LookJob

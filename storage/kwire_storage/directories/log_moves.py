@@ -18,22 +18,22 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
-from .alike import AlikeFiles
-from .deletions import Deletions
-from .directories import FutureUsage
-from .engine import LogConfig, StorageError
-from .files import storing
+from ..alike import AlikeFiles
+from ..deletions import Deletions
+from ..engine import LogConfig, StorageError
+from ..files import storing
+from ..open_files import OpenFiles
+from ..segments import file_names, recovery
+from ..segments.log import SegmentedLog
+from ..segments.recovery import LoadedLog
+from ..segments.shared import Shared
+from ..tail import TailBudget
+from ..write_pressure import WritePressure
+from .interface import FutureUsage
 from .log_checkpoints import Placed, note_log_start
 from .log_directory import LogDirectory, Partition
 from .moving import LogMove
-from .open_files import OpenFiles
 from .partition_directory import make, set_aside, topic_id_in
-from .segments import file_names, recovery
-from .segments.log import SegmentedLog
-from .segments.recovery import LoadedLog
-from .segments.shared import Shared
-from .tail import TailBudget
-from .write_pressure import WritePressure
 
 log = logging.getLogger("kwire.storage")
 

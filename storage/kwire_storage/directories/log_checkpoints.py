@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 from uuid import UUID
 
+from ..engine import StorageError
+from ..segments.log import SegmentedLog
 from .directory_set import DirectorySet
-from .engine import StorageError
 from .log_directory import LogDirectory, Partition
-from .segments.log import SegmentedLog
 
 log = logging.getLogger("kwire.storage")
 

@@ -9,9 +9,9 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from uuid import UUID
 
-from . import uuids
-from .engine import DirectoryOffline, StorageError
-from .files import Files
+from .. import uuids
+from ..engine import DirectoryOffline, StorageError
+from ..files import Files
 from .log_directory import ForeignDirectory, LogDirectory
 
 log = logging.getLogger("kwire.storage")

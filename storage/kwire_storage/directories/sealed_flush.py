@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from .engine import StorageError
+from ..engine import StorageError
+from ..segments.flush import FlushPlan
+from ..segments.log import SegmentedLog
 from .log_checkpoints import LOGS_A_STEP, Placed
 from .log_directory import LogDirectory, Partition
-from .segments.flush import FlushPlan
-from .segments.log import SegmentedLog
 
 
 class SealedFlush:
