@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ..engine import StorageError
 from ..segments.flush import FlushPlan
 from ..segments.log import SegmentedLog
-from .log_checkpoints import LOGS_A_STEP, Placed
+from .located import Placed
+from .log_checkpoints import LOGS_A_STEP
 from .log_directory import LogDirectory, Partition
 
 
