@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from kwire_codecs.records import batch as record_batch
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import LogConfig, ValidBatch
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.segments.log import SegmentedLog
 from kwire_storage.tail import TailBudget
 
