@@ -304,7 +304,7 @@ class LogMoves:
         make(future.directory, future.path, placed.topic_id, self._shared[future.directory].alike)
         loaded = LoadedLog([], start_offset, start_offset, [], [])
         copied = self._copy(key, future, placed, self._own(future.directory), loaded, start_offset, 0)
-        copied.producers.clear(start_offset)
+        copied.begin_like(placed.log)
         return copied
 
     def cancel(self, topic: str, partition: int) -> None:

@@ -337,12 +337,13 @@ class SegmentedLog:
             return False
         if count == len(segments):
             self.roll(now_ms)
-        start = segments.bases[count]
-        if start > self.log_start_offset:
-            # Not written down: a log starts where its oldest segment does.
-            self.log_start_offset = start
-            self.epochs.truncate_from_start(start)
-        self._drop_below(start)
+        try:
+            self._drop_below(segments.bases[count])
+        finally:
+            # Not written down: a log starts where its oldest segment does, that may be one that stays.
+            if segments.bases[0] > self.log_start_offset:
+                self.log_start_offset = segments.bases[0]
+                self.epochs.truncate_from_start(self.log_start_offset)
         self._save_epochs_if_there_is_room()
         return count == MOST_AT_ONCE
 
@@ -454,6 +455,16 @@ class SegmentedLog:
         self.epochs.clear()
         for entry in other.epochs.entries():
             self.epochs.assign(*entry)
+
+    def begin_like(self, other: "SegmentedLog") -> None:
+        """A log that has nothing yet knows the producers of one that it becomes a copy of, as far as none of
+        what is to be copied says anything of them.
+        """
+        start = self.log_end_offset
+        entries = (entry.copy() for entry in other.producers if entry.last_offset < start)
+        self.producers.become(entries, start)
+        if len(self.producers):
+            self._take_snapshot()
 
     def park(self, now_ms: int) -> None:
         """Write down, unsynced, what a clean stop does, and let go of files: the directory is about to get
