@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from uuid import UUID
 
 import trio
-from kwire_storage.directories import LogDirectories
+from kwire_storage.directories.interface import LogDirectories
 from kwire_storage.engine import DirectoryOffline, StorageError
 
 from kwire.broker.controller import Controller

@@ -15,9 +15,9 @@ from kwire_codecs.internal.coordinator import UnknownRecord
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.control import ControlType, decode_key, encode_key
 from kwire_codecs.records.record import Record as LogRecord
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import StorageError
 from kwire_storage.files import Files
-from kwire_storage.log_dirs import LogDirs
 
 from kwire.broker.controller import Controller
 from kwire.broker.metadata_loading import ClusterError

@@ -13,8 +13,8 @@ import trio
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import Record
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import LogConfig
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.produce_rules import ProduceRules
 from kwire_storage.write_pressure import LARGE_BYTES
 

@@ -59,7 +59,7 @@ MET: Final = (
     # Logs that move to another directory of their node
     "log moved",
     "move called off",
-    "move gone on with",
+    "move outlived a crash",
     "move to a directory that is offline refused",
     "crash at -future",
     "crash at the swap of a move",

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from kwire_storage.directories import LogDirectories
+from kwire_storage.directories.interface import LogDirectories
 from kwire_storage.files import Files
 
 TOPIC_ID = UUID("00000000-0000-4000-8000-00000000beef")

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import pytest
 from kwire_storage.checkpoints import decode_offsets
-from kwire_storage.directories import FutureUsage
+from kwire_storage.directories.interface import FutureUsage
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import StorageError
 from kwire_storage.files import Files
 from kwire_storage.inspection.decoders import decoder_for
 from kwire_storage.inspection.directory_check import DirectoryCheck
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.producer_state import Duplicate
 from kwire_storage.segments import file_names
 from kwire_storage.segments.log import SegmentedLog

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import FileSlice, LogConfig, StorageError
 from kwire_storage.files import Files
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.segments.log import SegmentedLog
 from kwire_storage.segments.retention import MOST_AT_ONCE, segments_to_delete
 from kwire_storage.segments.time_index import last_timestamp

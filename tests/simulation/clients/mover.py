@@ -108,6 +108,9 @@ class Mover(Caller):
 
     async def _move_something(self) -> None:
         rng = self.rng
+        if self._asked and rng.random() < 0.3:
+            node, (topic, _) = rng.choice(list(self._asked))
+            await self._look(node, [topic])
         topic = rng.choice(self._often if rng.random() < 0.5 else self._topics)
         node = self.some_node()
         places = await self._look(node, [topic])
@@ -174,12 +177,13 @@ class Mover(Caller):
         """With what was asked."""
         for key, path in places.logs.items():
             asked, crashes_then = self._asked.get((node, key), (None, 0))
-            if places.futures.get(key) == asked is not None and crashes_then < crashes:
-                self.world.met["move gone on with"] += 1
-            elif asked == path and key not in places.futures:
-                del self._asked[node, key]
-                if self._is_home(node, key):
-                    self.world.met["log moved"] += 1
+            if asked is None or key in places.futures:
+                continue
+            del self._asked[node, key]
+            if asked == path and self._is_home(node, key):
+                self.world.met["log moved"] += 1
+                if crashes_then < crashes:
+                    self.world.met["move outlived a crash"] += 1
 
     async def _alter(self, node: int, key: Key, path: str) -> ErrorCode:
         asked = AlterReplicaLogDirs.Request.Dir
