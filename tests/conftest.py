@@ -13,8 +13,7 @@ import trio
 from hypothesis import settings
 
 from tests import tries
-
-TEST_DEADLINE_SECONDS = int(os.environ.get("KWIRE_TEST_DEADLINE_SECONDS", "60"))
+from tests.deadline import TEST_DEADLINE_SECONDS
 
 # A slow machine is no failure: what hangs is caught by the deadline above.
 settings.register_profile("kwire", deadline=None)
