@@ -1,5 +1,5 @@
-"""What `bench.cold` and `bench.cleaning` are made of: a producer is measured alone and beside something,
-broker by broker, and told is whether its p99 stays low.
+"""What `bench.cold`, `bench.cleaning` and `bench.moving` are made of: a producer is measured alone and beside
+something, broker by broker, and told is whether its p99 stays low.
 """
 
 from __future__ import annotations

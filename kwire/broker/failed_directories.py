@@ -84,7 +84,7 @@ class FailedDirectories:
         if directories.directory_of(topic.name, state.index) is not None:
             return known
         self._check_others(node_id, topic, state)
-        if not directories.offline or known in directories.directory_ids:
+        if not directories.offline or _is_settled(directories, known, topic, state):
             return known
         if topic.id in self._unsure or known != UNASSIGNED_DIRECTORY:
             raise _may_lie_in(directories.offline, topic, state)
@@ -97,7 +97,7 @@ class FailedDirectories:
         for other_id, directories in self._directories.items():
             if other_id == node_id or not directories.offline:
                 continue
-            if directory_of(state, other_id) not in directories.directory_ids:
+            if not _is_settled(directories, directory_of(state, other_id), topic, state):
                 raise _may_lie_in(directories.offline, topic, state)
 
     def opened(self, node_id: int, topic: TopicImage, state: PartitionImage) -> None:
@@ -147,6 +147,17 @@ class FailedDirectories:
         await self._controller.cordon(node_id)
         # Those that have failed meanwhile come next: nobody is without a leader before he is out of reach.
         await self._controller.directories_failed(node_id, working)
+
+
+def _is_settled(
+    directories: LogDirectories, known: UUID | None, topic: TopicImage, state: PartitionImage
+) -> bool:
+    """Whether a node's log can be nowhere but in the directory that the metadata name, which works. They name
+    the one that it is moved to while it lies where it came from still.
+    """
+    moves = directories.moves
+    is_moving = moves is not None and moves.destination(topic.name, state.index) is not None
+    return known in directories.directory_ids and not is_moving
 
 
 def _may_lie_in(offline: list[str], topic: TopicImage, state: PartitionImage) -> DirectoryOffline:

@@ -127,6 +127,25 @@ def test_a_batch_that_is_sent_again_after_the_move_is_known(tmp_path: Path) -> N
     dirs.close(clean=False)
 
 
+def test_a_producer_whose_records_have_gone_is_known_after_a_kill_behind_the_move(tmp_path: Path) -> None:
+    dirs = open_two(tmp_path)
+    log = open_log(dirs)
+    for sequence in range(2):
+        at = log.log_end_offset
+        log.append([batch(at, producer_id=9, producer_epoch=0, base_sequence=sequence)], 0)
+    fill(log, 20)
+    log.advance_log_start(15)
+    write_all_kinds(log)
+    assert log.first_segment_offset > 2
+    moved = move_log(dirs)
+    dirs.close(clean=False)
+    dirs = open_two(tmp_path)
+    known = {each.producer_id: each.last_sequence for each in open_log(dirs).producers}
+    assert known == {each.producer_id: each.last_sequence for each in moved.producers}
+    assert known[9] == 1
+    dirs.close(clean=False)
+
+
 def test_what_is_appended_meanwhile_comes_along(tmp_path: Path) -> None:
     dirs = open_two(tmp_path)
     log = open_log(dirs)

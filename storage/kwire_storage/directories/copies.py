@@ -64,7 +64,7 @@ class Copies:
         make(future.directory, future.path, placed.topic_id, self._shared[future.directory].alike)
         loaded = LoadedLog([], start_offset, start_offset, [], [])
         copied = _log(key, future, placed, self._own(future.directory), loaded, start_offset, 0)
-        copied.producers.clear(start_offset)
+        copied.begin_like(placed.log)
         return copied
 
     def load(self, key: Partition, future: Future, placed: Placed, now_ms: int) -> SegmentedLog:

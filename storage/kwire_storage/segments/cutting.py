@@ -130,12 +130,13 @@ def retain(self: "SegmentedLog", now_ms: int, *, limit: int | None = None, delet
         return False
     if count == len(segments):
         self.roll(now_ms)
-    start = segments.bases[count]
-    if start > self.log_start_offset:
-        # Not written down: a log starts where its oldest segment does.
-        self.log_start_offset = start
-        self.epochs.truncate_from_start(start)
-    self._drop_below(start)
+    try:
+        self._drop_below(segments.bases[count])
+    finally:
+        # Not written down: a log starts where its oldest segment does, which may be one that stays.
+        if segments.bases[0] > self.log_start_offset:
+            self.log_start_offset = segments.bases[0]
+            self.epochs.truncate_from_start(self.log_start_offset)
     self._save_epochs_if_there_is_room()
     return count == MOST_AT_ONCE
 

@@ -338,6 +338,16 @@ class SegmentedLog:
         for entry in other.epochs.entries():
             self.epochs.assign(*entry)
 
+    def begin_like(self, other: "SegmentedLog") -> None:
+        """A log that has nothing yet knows the producers of one that it becomes a copy of, as far as none of
+        what is to be copied says anything of them.
+        """
+        start = self.log_end_offset
+        entries = (entry.copy() for entry in other.producers if entry.last_offset < start)
+        self.producers.become(entries, start)
+        if len(self.producers):
+            self._take_snapshot()
+
     def park(self, now_ms: int) -> None:
         """Write down, unsynced, what a clean stop does, and let go of files: the directory is about to get
         another name.
