@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from kwire_codecs.apis.metadata import Metadata
@@ -26,12 +27,18 @@ def kwire(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]
     )
 
 
+_ports = itertools.count(37 * os.getpid())
+
+
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    """One below those that the system gives to whoever asks for any: one of these may be gone at once."""
+    while True:
+        port = 20_000 + next(_ports) % 10_000
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
-@contextmanager
+@contextlib.contextmanager
 def serving_from(**variables: str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     """A broker as in a container, on a free port, and its process."""
     port = free_port()
@@ -56,7 +63,7 @@ def serving_from(**variables: str) -> Iterator[tuple[int, subprocess.Popen[str]]
         process.communicate()
 
 
-@contextmanager
+@contextlib.contextmanager
 def answering(answer: bytes | None) -> Iterator[int]:
     """The port of something that gives that answer to whatever is asked; None: never any."""
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -280,7 +280,7 @@ class _Run:
         """A loss of power may take the end of a sealed segment, whose successor has begun: offsets at the end
         of a log that nobody can ever read. Behind a record more a reader passes over them, as in Kafka.
         """
-        writer = Producer(self.world, self.history, "closer", LASTING + PASSING)
+        writer = Producer(self.world, self.history, "closer", STEADY + PASSING)
         with trio.move_on_after(SETTLE_SECONDS):
             await writer.refresh(writer.topics)
             for topic, index in sorted(writer.partitions):

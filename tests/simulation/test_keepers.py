@@ -17,5 +17,5 @@ def test_what_was_synced_before_it_was_acknowledged_outlives_losses_of_power(fir
         assert report.violations == []
         losses += report.faults["power loss"]
         outlived += report.met["acknowledged record outlived a loss of power"]
-    assert losses > 2
+    assert losses
     assert outlived > 10

@@ -18,7 +18,7 @@ from kwire_storage.segments import file_names
 from kwire_storage.segments.log import SegmentedLog
 
 from tests.storage.batches import batch, fill, marker, offsets, read_all, retain
-from tests.storage.disks import TOPIC_ID, FailingDisk, sweep, uuids
+from tests.storage.disks import TOPIC_ID, FailingAt, FailingDisk, sweep, uuids
 from tests.storage.moves import CONFIG, begin, copy, finish, move_log, open_log, open_two, resume, step
 
 
@@ -506,7 +506,8 @@ class TestAfterARestart:
         fill(log, 20)
         copy(begin(dirs))
         dirs.close(clean=clean)
-        dirs = open_two(tmp_path)
+        disk = FailingAt()
+        dirs = open_two(tmp_path, disk)
         log = open_log(dirs)
         log.truncate_to(0)
         fill(log, 20, value=b"another")
@@ -514,6 +515,7 @@ class TestAfterARestart:
         copy(resume(dirs))
         assert seen(finish(dirs)) == expected
         dirs.close(clean=False)
+        assert disk.opened == set()
 
     def test_a_copy_below_the_log_start_is_begun_anew(self, tmp_path: Path, clean: bool) -> None:
         dirs = open_two(tmp_path)
@@ -521,7 +523,8 @@ class TestAfterARestart:
         fill(log, 5)
         copy(begin(dirs))
         dirs.close(clean=clean)
-        dirs = open_two(tmp_path)
+        disk = FailingAt()
+        dirs = open_two(tmp_path, disk)
         log = open_log(dirs)
         fill(log, 30)
         log.advance_log_start(20)
@@ -529,6 +532,7 @@ class TestAfterARestart:
         copy(resume(dirs))
         assert seen(finish(dirs)) == expected
         dirs.close(clean=False)
+        assert disk.opened == set()
 
     def test_a_copy_of_another_topic_of_that_name_is_set_aside(self, tmp_path: Path, clean: bool) -> None:
         dirs = open_two(tmp_path)

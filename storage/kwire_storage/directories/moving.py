@@ -66,6 +66,7 @@ class LogMove:
         else:
             self.future = future
             if not self._is_copy():
+                future.remove_files()
                 self.future = begin(self._first_offset())
 
     @property
