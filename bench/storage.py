@@ -22,8 +22,8 @@ from uuid import UUID, uuid4
 
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import Record
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import FileSlice, LogConfig, PartitionLog, ValidBatch
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.tail import TailBudget
 
 ROUNDS = 5

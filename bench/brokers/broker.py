@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +34,8 @@ class Broker(ABC):
     address: str = ""
     client_options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     child: Child | None = None
+    directories: Sequence[str] = ("data",)
+    """Where its logs lie, below the directory that it is given."""
 
     def build(self) -> None:  # noqa: B027 (most have nothing to build)
         """Fetch and compile what it needs, into the cache. Raises BrokerError."""
@@ -49,6 +51,10 @@ class Broker(ABC):
     def version(self) -> str:
         """What is measured, for the report."""
         return ""
+
+    def log_dirs(self, directory: Path) -> str:
+        """Its `log.dirs`."""
+        return ",".join(str(directory / name) for name in self.directories)
 
     def cpu_seconds(self) -> float | None:
         """CPU seconds so far; None where the process isn't ours."""

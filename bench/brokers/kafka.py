@@ -43,7 +43,7 @@ class Kafka(Broker):
         listeners = f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{controller}"
         settings = {
             **self._settings,
-            "log.dirs": str(directory / "data"),
+            "log.dirs": self.log_dirs(directory),
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
             "listeners": listeners,
             "advertised.listeners": f"PLAINTEXT://{self.address}",

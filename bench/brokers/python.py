@@ -1,4 +1,4 @@
-"""kwire itself: `kwire serve --data DIR --port 0` of the interpreter that runs the benchmark.
+"""kwire itself: `kwire serve --set log.dirs=DIR --port 0` of the interpreter that runs the benchmark.
 
 Rules: an installed kwire has its bytecode, for pip compiles what it installs. So this tree is compiled before
 it is measured, and what our shell says to Python is not handed down.
@@ -55,7 +55,8 @@ class Kwire(Broker):
         environment = self.environment()
         began = time.perf_counter()
         self.child = Child(
-            [sys.executable, "-P", "-m", "kwire", "serve", "--data", str(directory / "data"), "--port", "0",
+            [sys.executable, "-P", "-m", "kwire", "serve", "--port", "0",
+             "--set", f"log.dirs={self.log_dirs(directory)}",
              *self._options],
             directory / "kwire.log",
             environment,

@@ -9,22 +9,18 @@ is 2 where kwire's cleaner takes the p99 beyond twice that of the producer alone
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import socket
 import statistics
 import sys
-import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from bench.asking import alter_topic, is_still_low, latencies, make_topic, produce, steady_produces
+from bench.asking import alter_topic, latencies, make_topic, produce, steady_produces
+from bench.beside import Figures, measure, options_parser
 from bench.brokers import Broker, BrokerError
 from bench.compaction.brokers import BROKERS
 from bench.compaction.topics import LAG, TOPIC_CONFIGS, Progress, batches
-from bench.machine import summary
 from kwire.testing.client import connect
 
 PRODUCED = "produced"
@@ -36,42 +32,14 @@ _LOOK_AGAIN_SECONDS = 0.05
 
 
 def main() -> int:
-    options = _options()
-    found: dict[str, Any] = {}
-    for name in options.brokers.split(","):
-        broker = BROKERS[name]()
-        with tempfile.TemporaryDirectory(prefix="kwire-cleaning-") as directory:
-            try:
-                broker.build()
-                broker.start(Path(directory))
-                found[name] = _measured(broker, Path(directory), options)
-            except (BrokerError, TimeoutError, OSError) as failure:
-                print(f"bench.cleaning: {name}: {failure}", file=sys.stderr)
-                return 1
-            finally:
-                broker.stop()
-        for phase, figures in found[name].items():
-            print(f"{name:8} {phase:8} " + "  ".join(f"{key} {value:,.2f}" for key, value in figures.items()))
-    if options.json:
-        kept = {"when": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "machine": summary(), **found}
-        options.json.write_text(json.dumps(kept, indent=1) + "\n")
-    kwire = found.get("kwire")
-    return 2 if kwire and not is_still_low(kwire["alone"], kwire["cleaning"]) else 0
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.cleaning", description=__doc__)
-    parser.add_argument("--brokers", default="kwire,kafka", help="whom to measure")
+    parser = options_parser("bench.cleaning", __doc__)
     parser.add_argument("--megabytes", type=int, default=512, help="of a topic that is cleaned")
     parser.add_argument("--record-bytes", type=int, default=1024, help="of its records")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each phase, at most")
-    parser.add_argument("--rate", type=int, default=500, help="records a second, at most")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures there")
-    return parser.parse_args()
+    options = parser.parse_args()
+    return measure("bench.cleaning", options, BROKERS, _measured, before="alone", beside="cleaning")
 
 
-def _measured(broker: Broker, directory: Path, options: argparse.Namespace) -> dict[str, dict[str, float]]:
+def _measured(broker: Broker, directory: Path, options: argparse.Namespace) -> Figures:
     times: dict[str, list[float]] = {phase: [] for phase in PHASES}
     spans: list[float] = []
     with connect(broker.address) as sock:

@@ -9,25 +9,21 @@ cold consumer takes kwire's p99 beyond twice the one beside the warm consumer *a
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from kwire_codecs.records import batch as record_batch
 
-from bench.asking import is_still_low, latencies, make_topic, produce, steady_produces
+from bench.asking import latencies, make_topic, produce, steady_produces
+from bench.beside import Figures, measure, options_parser
 from bench.brokers import KINDS, Broker, BrokerError
-from bench.machine import summary
 from kwire.testing.client import connect
 
 OLD, NEW = "old", "new"
@@ -37,41 +33,13 @@ SEGMENT_BYTES = 64 << 20
 
 
 def main() -> int:
-    options = _options()
-    found: dict[str, Any] = {}
-    for name in options.brokers.split(","):
-        broker = KINDS[name]()
-        with tempfile.TemporaryDirectory(prefix="kwire-cold-") as directory:
-            try:
-                broker.build()
-                broker.start(Path(directory))
-                found[name] = _measured(broker, Path(directory), options)
-            except BrokerError as failure:
-                print(f"bench.cold: {name}: {failure}", file=sys.stderr)
-                return 1
-            finally:
-                broker.stop()
-        for phase, figures in found[name].items():
-            print(f"{name:8} {phase:6} " + "  ".join(f"{key} {value:,.2f}" for key, value in figures.items()))
-    if options.json:
-        kept = {"when": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "machine": summary(), **found}
-        options.json.write_text(json.dumps(kept, indent=1) + "\n")
-    kwire = found.get("kwire")
-    return 2 if kwire and not is_still_low(kwire["warm"], kwire["cold"]) else 0
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.cold", description=__doc__)
-    parser.add_argument("--brokers", default="kwire,kafka", help="whom to measure")
+    parser = options_parser("bench.cold", __doc__)
     parser.add_argument("--megabytes", type=int, default=2_000, help="of the old topic")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each phase")
-    parser.add_argument("--rate", type=int, default=500, help="records a second, at most")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures there")
-    return parser.parse_args()
+    options = parser.parse_args()
+    return measure("bench.cold", options, KINDS, _measured, before="warm", beside="cold")
 
 
-def _measured(broker: Broker, directory: Path, options: argparse.Namespace) -> dict[str, dict[str, float]]:
+def _measured(broker: Broker, directory: Path, options: argparse.Namespace) -> Figures:
     times: dict[str, list[float]] = {phase: [] for phase in PHASES}
     rates: dict[str, list[float]] = {phase: [] for phase in PHASES}
     with connect(broker.address) as sock:

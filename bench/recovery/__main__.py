@@ -21,8 +21,8 @@ from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import Record
 from kwire_codecs.records.checksum import crc32c
 from kwire_storage import checkpoints
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import LogConfig
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.segments import file_names
 
 GB = 1 << 30

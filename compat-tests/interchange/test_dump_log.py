@@ -8,8 +8,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import LogConfig
-from kwire_storage.log_dirs import LogDirs
 
 from tests.storage.batches import batch, marker
 from tests.storage.cleaner.logs import end_transaction, headers, roll_and_compact, write

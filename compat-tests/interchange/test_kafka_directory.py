@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import LogConfig
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.segments.log import SegmentedLog
 
 from tests.storage.batches import fill, offsets

@@ -19,8 +19,8 @@ from kwire_codecs.apis.create_topics import CreateTopics
 from kwire_codecs.apis.describe_producers import DescribeProducers
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import LogConfig
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.segments.log import SegmentedLog
 
 from tests.broker_client import Client, fetch_request, one_partition

@@ -17,10 +17,10 @@ from uuid import UUID
 
 import trio
 from kwire_codecs.errors import ErrorCode
-from kwire_storage.directories import LogDirectories
+from kwire_storage.directories.interface import LogDirectories
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import MayBeOffline, StorageError
 from kwire_storage.files import Files
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.produce_rules import ProduceRules
 
 from kwire.broker.background import start_tasks
@@ -51,7 +51,7 @@ from kwire.runtime.transaction_host import retries, transaction_settings
 from kwire.runtime.transactions import TransactionCoordinatorService
 
 if TYPE_CHECKING:
-    from kwire_storage.dormant import LookJob
+    from kwire_storage.directories.dormant import LookJob
 
     from kwire.config import BrokerConfig
 

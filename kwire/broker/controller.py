@@ -27,11 +27,11 @@ from kwire_storage.uuids import usable
 from kwire.broker.metadata_loading import ClusterError, refuse_newer, replay_log
 from kwire.broker.metadata_log import MetadataLog
 from kwire.broker.metadata_snapshots import SnapshotId
+from kwire.broker.node_directories import all_assigned, follow_cordoned, refuse_empty_mount_points, settle
 from kwire.broker.registration import registration
 from kwire.broker.surroundings import ClusterNode, Surroundings
 from kwire.coordinators.metadata import brokers, directories, features, internal_topics, producer_ids
 from kwire.coordinators.metadata import records as m
-from kwire.coordinators.metadata.broker_configs import broker_value
 from kwire.coordinators.metadata.image import (
     METADATA_VERSION_FEATURE,
     ClusterImage,
@@ -49,8 +49,6 @@ R = TypeVar("R")
 Operation = Callable[[ClusterImage], Outcome[R, m.Record]]
 Subscriber = Callable[[ClusterImage, ClusterImage], None]
 
-_NAMED: Final = 10
-"""So many partitions are named in a line of the log."""
 _UNLISTED_VERSION: Final = features.METADATA_VERSION
 
 
@@ -161,21 +159,12 @@ class Controller:
             return
         await self._change_broker(lambda image: directories.left(image.brokers[node_id], working))
 
-    def _cordoned(self, node_id: int) -> Sequence[UUID]:
-        """Have a node cordon the log directories that its settings say; those of them that are told of."""
-        paths = broker_value(self.image, self._cluster.config, node_id, "cordoned.log.dirs")
-        assert isinstance(paths, list)
-        opened = self._cluster.directories[node_id]
-        opened.cordon(paths)
-        level = self.image.features.get(METADATA_VERSION_FEATURE, 0)
-        return opened.cordoned if level >= m.CORDONED_LEVEL else ()
-
     async def cordon(self, node_id: int) -> None:
         """Settings have changed, perhaps those of which log directories of a node are cordoned.
 
         :raises StorageError: it could not be written down; asking again is safe.
         """
-        cordoned = set(self._cordoned(node_id))
+        cordoned = set(follow_cordoned(self._cluster, self.image, node_id))
         broker = self.image.brokers[node_id]
         if cordoned != set(broker.cordoned_log_dirs or ()):
             change = m.broker_change_record(node_id, broker.epoch, cordoned_log_dirs=sorted(cordoned))
@@ -187,71 +176,16 @@ class Controller:
         :raises StorageError: it could not be written down; the next start does.
         """
         located = self._cluster.directories[node_id].directory_of
-
-        def assign(image: ClusterImage) -> Outcome[None, m.Record]:
-            made = [
-                (image.topics[name], state)
-                for name, index in partitions
-                if (state := image.partition(name, index)) is not None
-            ]
-            return Outcome(None, directories.assigned(image, node_id, made, located))
-
-        await self.submit(assign)
+        await self.submit(lambda image: directories.assign(image, node_id, partitions, located))
 
     async def assign_directory(self, node_id: int, topic: str, index: int, directory_id: UUID) -> None:
         """A node's replica is to lie in a directory: write that down (Kafka: AssignReplicasToDirs).
 
         :raises StorageError: it could not be written down; asking again is safe.
         """
-
-        def assign(image: ClusterImage) -> Outcome[None, m.Record]:
-            state = image.partition(topic, index)
-            replicas = [(image.topics[topic], state)] if state is not None else []
-            return Outcome(
-                None, directories.assigned(image, node_id, replicas, lambda topic, index: directory_id)
-            )
-
-        await self.submit(assign)
-
-    def _settle(self) -> None:
-        """What an interrupted move of a log has left is decided by what is written of directories."""
-        for node_id, opened in self._cluster.directories.items():
-
-            def assigned(topic_id: UUID, index: int, node_id: int = node_id) -> UUID | None:
-                topic = self.image.topic_by_id(topic_id)
-                if topic is None or index >= len(topic.partitions):
-                    return None
-                return directories.directory_of(topic.partitions[index], node_id)
-
-            opened.settle(assigned)
-
-    def _refuse_empty_mount_points(self) -> None:
-        """A new directory stands for a disk that is not mounted, where the metadata has partitions in one
-        that is not there. Nothing is begun anew then: kwire has no other copy of them. (Kafka does not
-        start with a directory that nobody has formatted.)
-        """
-        for node_id, opened in self._cluster.directories.items():
-            if opened.offline:
-                continue  # they may be in those
-            away = directories.unaccounted(self.image, node_id, opened.directory_ids, opened.directory_of)
-            if away:
-                named = [f"{topic}-{index}" for topic, index in away[:_NAMED]]
-                more = ["..."] if len(away) > _NAMED else []
-                opened.refuse_new(
-                    f"it is new, and {len(away)} partitions ({', '.join(named + more)}) lie in a directory "
-                    "that is not there"
-                )
-
-    def _assign_all(self) -> None:
-        """What is written of directories is what is there, before anybody is elected."""
-        for node_id, opened in self._cluster.directories.items():
-            image = self.image
-            everything = [(topic, state) for topic in image.topics.values() for state in topic.partitions]
-            self._commit(
-                directories.assigned(
-                    image, node_id, everything, opened.directory_of, some_are_offline=bool(opened.offline)
-                )
-            )
+        await self.submit(
+            lambda image: directories.assign(image, node_id, [(topic, index)], lambda *_: directory_id)
+        )
 
     async def begin_controlled_shutdown(self, node_id: int) -> None:
         """A node is about to stop: others in sync lead from now on, while it still answers.
@@ -321,10 +255,11 @@ class Controller:
                 self._commit(bootstrap.records)
         if METADATA_VERSION_FEATURE not in self.image.features:
             self._commit([m.feature_level_record(name, level) for name, level in features.INITIAL.items()])
-        self._settle()
-        self._refuse_empty_mount_points()
+        settle(cluster.directories, self.image)
+        refuse_empty_mount_points(cluster.directories, self.image)
         self._register_nodes()
-        self._assign_all()
+        for node_id, opened in cluster.directories.items():  # before anybody is elected
+            self._commit(all_assigned(self.image, node_id, opened))
         if not all(directories.was_clean for directories in cluster.directories.values()):
             self._commit(brokers.new_leader_epochs(self.image.topics.values()))
         self._commit(brokers.leadership_changes(self.image, self._may_lose))
@@ -419,7 +354,8 @@ class Controller:
         assert log is not None
         epoch = log.next_offset
         directory_ids = self._cluster.directories[node.id].directory_ids
-        broker = registration(node, epoch, self.new_uuid(), directory_ids, self._cordoned(node.id))
+        cordoned = follow_cordoned(self._cluster, self.image, node.id)
+        broker = registration(node, epoch, self.new_uuid(), directory_ids, cordoned)
         self._commit([m.register_broker_record(broker)])
         node.epoch = epoch
         if not fenced:

@@ -14,9 +14,9 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from kwire_storage.directories import LogDirectories
+from kwire_storage.directories.interface import LogDirectories
+from kwire_storage.directories.log_dirs import ForeignDirectory, LogDirs
 from kwire_storage.files import Files
-from kwire_storage.log_dirs import ForeignDirectory, LogDirs
 
 logger = logging.getLogger("kwire.broker")
 

@@ -1,5 +1,6 @@
 """Logs that nobody has asked for since the start are kept as their topics say, too: now and then each is
-looked at from outside (`kwire_storage/dormant.py`), and opened where something is to be deleted or cleaned.
+looked at from outside (`directories/dormant.py` of storage), and opened where something is to be deleted or
+cleaned.
 The rest is done by housekeeping and the cleaner, as for any open partition. (Kafka opens every log at its
 start.)
 """
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 import trio
-from kwire_storage.dormant import LookJob
+from kwire_storage.directories.dormant import LookJob
 from kwire_storage.engine import LogConfig, StorageError
 
 from kwire.coordinators.metadata.topic_configs import TopicConfig

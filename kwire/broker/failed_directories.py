@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from uuid import UUID
 
 import trio
-from kwire_storage.directories import LogDirectories
+from kwire_storage.directories.interface import LogDirectories
 from kwire_storage.engine import DirectoryOffline, MayBeOffline, StorageError
 
 from kwire.broker.controller import Controller
@@ -87,17 +87,19 @@ class FailedDirectories:
         """The directory in which a log that is not there yet shall be made, if somebody has said so.
 
         :raises MayBeOffline: it may be there already, in a directory that nobody can read.
-        :raises DirectoryOffline: so it may, in one of another node.
+        :raises DirectoryOffline: so it may, in one of another node, or a move there had begun.
         """
         known = directory_of(state, node_id)
         directories = self._directories[node_id]
         if directories.directory_of(topic.name, state.index) is not None:
             return known
         self._check_others(node_id, topic, state)
-        if not directories.offline or known in directories.directory_ids:
+        if not directories.offline or _is_settled(directories, known, topic, state):
             return known
         if self._is_unsure(topic, state) or known != UNASSIGNED_DIRECTORY:
-            raise MayBeOffline(_may_lie_in(directories.offline, topic, state))
+            is_led = known in directories.directory_ids
+            why = _may_lie_in(directories.offline, topic, state)
+            raise DirectoryOffline(why) if is_led else MayBeOffline(why)
         return None
 
     def _check_others(self, node_id: int, topic: TopicImage, state: PartitionImage) -> None:
@@ -107,7 +109,7 @@ class FailedDirectories:
         for other_id, directories in self._directories.items():
             if other_id == node_id or not directories.offline:
                 continue
-            if directory_of(state, other_id) not in directories.directory_ids:
+            if not _is_settled(directories, directory_of(state, other_id), topic, state):
                 raise DirectoryOffline(_may_lie_in(directories.offline, topic, state))
 
     def _is_unsure(self, topic: TopicImage, state: PartitionImage) -> bool:
@@ -160,6 +162,17 @@ class FailedDirectories:
         await self._controller.cordon(node_id)
         # Those that have failed meanwhile come next: nobody is without a leader before he is out of reach.
         await self._controller.directories_failed(node_id, working)
+
+
+def _is_settled(
+    directories: LogDirectories, known: UUID | None, topic: TopicImage, state: PartitionImage
+) -> bool:
+    """Whether a node's log can be nowhere but in the directory that the metadata name, which works. They name
+    the one that it is moved to while it lies where it came from still.
+    """
+    moves = directories.moves
+    is_moving = moves is not None and moves.destination(topic.name, state.index) is not None
+    return known in directories.directory_ids and not is_moving
 
 
 def _may_lie_in(offline: list[str], topic: TopicImage, state: PartitionImage) -> str:

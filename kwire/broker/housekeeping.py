@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import trio
-from kwire_storage.directories import LogDirectories
+from kwire_storage.directories.interface import LogDirectories
 from kwire_storage.engine import StorageError
 
 from kwire.partitions.clock import Clock

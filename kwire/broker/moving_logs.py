@@ -28,9 +28,9 @@ from kwire.partitions.threads import run_in_thread, sync_in_thread, write_in_thr
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kwire_storage.directories import LogDirectories
-    from kwire_storage.log_moves import LogMoves
-    from kwire_storage.moving import CopyJob, LogMove
+    from kwire_storage.directories.interface import LogDirectories
+    from kwire_storage.directories.log_moves import LogMoves
+    from kwire_storage.directories.moving import CopyJob, LogMove
 
     from kwire.broker.cluster import Cluster
     from kwire.partitions.partition import Partition

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import trio
-from kwire_storage.directories import ExistingLog, LogDirectories
+from kwire_storage.directories.interface import ExistingLog, LogDirectories
 from kwire_storage.engine import StorageError
 
 from kwire.coordinators.metadata.image import ClusterImage, TopicImage

@@ -16,7 +16,7 @@ from collections.abc import Collection, Container, Iterator, Sequence
 import trio
 from kwire_codecs.apis.describe_log_dirs import DescribeLogDirs
 from kwire_codecs.errors import ErrorCode
-from kwire_storage.directories import DirectoryUsage
+from kwire_storage.directories.interface import DirectoryUsage
 
 from kwire.coordinators.metadata.directories import directory_of
 from kwire.coordinators.metadata.image import METADATA_VERSION_FEATURE

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar, TypeVarTuple
 
 import trio
-from kwire_storage.directories import Together, one_after_the_other
+from kwire_storage.directories.interface import Together, one_after_the_other
 
 AT_ONCE = 2
 WRITES_AT_ONCE = 4

@@ -9,7 +9,7 @@ answers are there at once; a method that gives one `Soon` has done its work when
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from uuid import UUID
@@ -39,6 +39,7 @@ from kwire.coordinators.groups.values import (
 from kwire.coordinators.metadata.image import ClusterImage
 from kwire.coordinators.outcome import Outcome, TransactionEnd
 from kwire.runtime.consumer_groups import ConsumerGroups
+from kwire.runtime.deleted_topics import deleted_topics, forget_offsets
 from kwire.runtime.group_host import Host
 from kwire.runtime.journal import RecordFormat
 from kwire.runtime.partition_log import PartitionLog
@@ -333,23 +334,10 @@ class GroupCoordinatorService:
         if old.topics is new.topics:
             return
         self.consumers.image_changed(old, new)
-        gone = {name: _id_if_gone(name, old, new) for name in new.changed_topics}
-        self._forget_topics({name: topic_id for name, topic_id in gone.items() if topic_id is not None})
-
-    def _forget_topics(self, topics: Mapping[str, UUID]) -> None:
-        async def forget(shard: GroupShard) -> None:
-            try:
-                while (
-                    await shard.run(lambda machine, now_ms: machine.delete_offsets_of_topics(topics, now_ms))
-                    is True
-                ):
-                    await trio.lowlevel.checkpoint()
-            except Exception:
-                logger.exception("forgetting the offsets of deleted topics failed: %s", ", ".join(topics))
-
-        if topics:
+        gone = deleted_topics(old, new)
+        if gone:
             for shard in self._shards.opened():
-                self._shards.spawn(partial(forget, shard))
+                self._shards.spawn(partial(forget_offsets, shard, gone))
 
 
 def _joined(result: JoinResult) -> JoinResult:
@@ -384,12 +372,6 @@ def _ended(result: ErrorCode | Refused) -> ErrorCode:
             return ErrorCode.NOT_LEADER_OR_FOLLOWER
         case error_code:
             return error_code
-
-
-def _id_if_gone(topic: str, old: ClusterImage, new: ClusterImage) -> UUID | None:
-    """The id of a topic that is deleted, be there another one of that name or not."""
-    before, after = old.topic(topic), new.topic(topic)
-    return None if before is None or (after is not None and after.id == before.id) else before.id
 
 
 def _describe(group_id: str) -> Callable[[GroupCoordinator, int], Outcome[list[DescribedGroup], Any]]:

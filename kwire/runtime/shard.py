@@ -35,7 +35,7 @@ from kwire_codecs.records import batch
 
 from kwire import failpoints
 from kwire.coordinators.outcome import Outcome, Ticket
-from kwire.partitions.clock import Clock, TimerHandle
+from kwire.partitions.clock import Clock
 from kwire.runtime.held import Held, told
 from kwire.runtime.held import Refused as Refused
 from kwire.runtime.journal import Journal, RecordFormat, ShardLog
@@ -43,6 +43,7 @@ from kwire.runtime.loading import load
 from kwire.runtime.machine import Machine, replay_any
 from kwire.runtime.soon import Soon, awaited
 from kwire.runtime.tickets import WaitingTickets
+from kwire.runtime.timers import Timers
 
 logger = logging.getLogger("kwire.runtime")
 
@@ -102,7 +103,7 @@ class Shard(Generic[M]):
         self._loads = trio.Lock() if loads is None else loads
         self._machine: M | None = None
         self._refusal = Refused(ErrorCode.NOT_COORDINATOR)
-        self._timers: dict[Hashable, TimerHandle] = {}
+        self._timers = Timers(clock, self._fire)
         self._waiting = WaitingTickets()
         self._unwritten: _Unwritten = []
         self._producers: dict[int, Held] = {}
@@ -178,9 +179,7 @@ class Shard(Generic[M]):
         self.status = Status.UNLOADED
         self._machine = None
         self._refusal = Refused(ErrorCode.NOT_COORDINATOR)
-        for handle in self._timers.values():
-            handle.cancel()
-        self._timers.clear()
+        self._timers.forget()
         unwritten, self._unwritten = self._unwritten, []
         self._producers.clear()
         for _, held in unwritten:
@@ -307,7 +306,7 @@ class Shard(Generic[M]):
             for record in records:
                 machine.replay(record)
         for key, at_ms in outcome.timers:
-            self._arm(key, at_ms)
+            self._timers.arm(key, at_ms)
         if records or self._writing or self._unwritten:
             held = Held(outcome.completions, outcome.messages, of_transactions)
             self._unwritten.append((records, held))
@@ -322,18 +321,10 @@ class Shard(Generic[M]):
             assert self._deliver is not None, "a machine that has messages needs an owner that takes them"
             self._deliver(message)
 
-    # Timers
-
-    def _arm(self, key: Hashable, at_ms: int | None) -> None:
-        handle = self._timers.pop(key, None)
-        if handle is not None:
-            handle.cancel()
-        if at_ms is not None:
-            self._timers[key] = self._clock.schedule(at_ms, lambda: self._fire(key))
-
     def _fire(self, key: Hashable) -> None:
+        """A timer came due."""
         machine = self._machine
-        if machine is None or self._timers.pop(key, None) is None:
+        if machine is None:
             return
         try:
             held = self._apply(machine, machine.expire(key, self._clock.now_ms()))

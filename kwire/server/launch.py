@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path
 
 import trio
+from kwire_storage.directories.log_dirs import ForeignDirectory, LockedError
 from kwire_storage.engine import StorageError
 from kwire_storage.files import Files
-from kwire_storage.log_dirs import ForeignDirectory, LockedError
 
 from kwire.broker.cluster import Cluster
 from kwire.broker.data_directories import open_directories

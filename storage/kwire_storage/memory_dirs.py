@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Sequence
 from uuid import UUID
 
-from .directories import DirectoryUsage, ExistingLog, LogUsage, Together, one_after_the_other
+from .directories.interface import DirectoryUsage, ExistingLog, LogUsage, Together, one_after_the_other
 from .engine import FlushJob, LogConfig
 from .folder import MemoryFolder
 from .memory import MemoryLog

@@ -66,6 +66,11 @@ class ProducerEntry:
     def last_sequence(self) -> int:
         return self.batches[-1].last_sequence if self.batches else NO_SEQUENCE
 
+    @property
+    def last_offset(self) -> int:
+        """That of its newest record which is remembered, -1 if none is."""
+        return self.batches[-1].last_offset if self.batches else -1
+
     def copy(self) -> "ProducerEntry":
         """Another one, as this is now."""
         return ProducerEntry(

@@ -278,10 +278,9 @@ async def test_as_many_logs_are_cleaned_at_a_time_as_there_are_threads(tmp_path:
             worker.clean = waiting  # type: ignore[method-assign]
             assert await cleaner.clean_dirtiest(number)
 
-        with trio.fail_after(20):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(together, 0)
-                nursery.start_soon(together, 1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(together, 0)
+            nursery.start_soon(together, 1)
         assert sorted(at_work) == ["t-0", "u-0"]
         for topic in ("t", "u"):
             assert len(await consume(client, topic)) == 3
@@ -306,9 +305,8 @@ async def test_the_number_of_those_who_clean_may_be_altered(tmp_path: Path) -> N
                 node_id=1,
             )
         )
-        with trio.fail_after(20):
-            while len(await consume(client, "t")) == 4:
-                await time.step(20_000)
+        while len(await consume(client, "t")) == 4:
+            await time.step(20_000)
 
 
 def test_what_all_may_use_is_divided_among_those_who_clean() -> None:
@@ -381,8 +379,7 @@ async def test_the_process_ends_with_its_input() -> None:
     assert process.stdin is not None
     await process.stdin.aclose()
     try:
-        with trio.fail_after(10):
-            assert await process.wait() == 0
+        assert await process.wait() == 0
     finally:
         await worker.rest()
 
@@ -407,8 +404,7 @@ async def test_the_process_ends_with_its_input_in_the_middle_of_a_job_too(tmp_pa
     await process.stdin.send_all(job.encode().encode() + b"\n")
     await process.stdin.aclose()
     try:
-        with trio.fail_after(10):
-            assert await process.wait() == 0
+        assert await process.wait() == 0
     finally:
         await worker.rest()
 

@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
-from kwire_storage.log_dirs import ForeignDirectory
+from kwire_storage.directories.log_dirs import ForeignDirectory
 
 from kwire.broker.data_directories import open_directories
 

@@ -74,9 +74,8 @@ class Bench:
         """The cluster comes to be so."""
         send, receive = trio.open_memory_channel[None](1000)
         self.running.cluster.controller.subscribe(lambda old, new: send.send_nowait(None))
-        with trio.fail_after(5):
-            while not condition():
-                await receive.receive()
+        while not condition():
+            await receive.receive()
 
     async def produce(self, topic: str, value: bytes) -> ErrorCode:
         answer = one_partition(await self.client.ask(produce_request(topic, records(value)), 9))
@@ -220,8 +219,7 @@ async def test_a_broker_without_its_metadata_or_any_directory_stops(tmp_path: Pa
             for path in made.paths[: which + 1]:
                 made.disk.broken[path] = errno.EIO
             await made.produce(made.kept[0], b"x")
-            with trio.fail_after(5):
-                await made.running.stopped.wait()
+            await made.running.stopped.wait()
 
     with pytest.raises(BaseExceptionGroup) as raised:
         await live()

@@ -37,9 +37,8 @@ async def until(running: Running, condition: Callable[[], bool]) -> None:
     """The cluster comes to be so."""
     send, receive = trio.open_memory_channel[None](1000)
     running.cluster.controller.subscribe(lambda old, new: send.send_nowait(None))
-    with trio.fail_after(20):
-        while not condition():
-            await receive.receive()
+    while not condition():
+        await receive.receive()
 
 
 async def everywhere(running: Running, topic: str, value: bytes) -> list[ErrorCode]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from kwire_storage.log_dirs import LogDirs
+from kwire_storage.directories.log_dirs import LogDirs
 
 from kwire.broker.metadata_log import MetadataLog
 from kwire.coordinators.metadata import records as m

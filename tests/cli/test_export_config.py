@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from kwire_codecs.internal.metadata_records import NoOpRecord
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.files import Files
 from kwire_storage.folder import DiskFolder
-from kwire_storage.log_dirs import LogDirs
 
 from kwire.broker.metadata_offline import read_offline
 from kwire.cli import run_command_line

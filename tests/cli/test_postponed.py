@@ -75,7 +75,7 @@ def test_a_broker_does_not_import_what_it_never_uses(imported: set[str], name: s
 def test_a_broker_with_a_data_directory_imports_no_other_engine_and_no_cleaning(
     imported_with_data: set[str], room: str
 ) -> None:
-    assert "kwire_storage.log_dirs" in imported_with_data
+    assert "kwire_storage.directories.log_dirs" in imported_with_data
     assert [name for name in imported_with_data if name.startswith(room)] == []
 
 

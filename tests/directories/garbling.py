@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
 
+from kwire_storage.directories.log_directory import ForeignDirectory, LockedError
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import LogConfig, OffsetOutOfRange, PartitionLog, StorageError
 from kwire_storage.files import Files
 from kwire_storage.inspection import dump
 from kwire_storage.inspection.decoders import DECODERS, decoder_for
 from kwire_storage.inspection.directory_check import DirectoryCheck
 from kwire_storage.inspection.source import Unreadable
-from kwire_storage.log_directory import ForeignDirectory, LockedError
-from kwire_storage.log_dirs import LogDirs
 
 from tests.storage.disks import uuids
 

@@ -294,8 +294,7 @@ async def test_what_comes_in_while_a_fetch_of_many_partitions_looks_is_not_misse
             await trio.testing.wait_all_tasks_blocked(0.01)
             assert not written
             await partition.append(memoryview(records(b"x")), ProduceRules())
-        with trio.fail_after(30):
-            _, answer = await client.receive(Fetch, 11)
+        _, answer = await client.receive(Fetch, 11)
         assert answer.responses[0].partitions[0].high_watermark == 1
 
 
@@ -340,8 +339,7 @@ async def test_what_comes_in_while_a_woken_fetch_looks_again_is_not_missed(
         await trio.testing.wait_all_tasks_blocked(0.01)
         writes.turns_left = 2
         writes.partition.wake_all()
-        with trio.fail_after(30):
-            _, answer = await client.receive(Fetch, 11)
+        _, answer = await client.receive(Fetch, 11)
         assert answer.responses[0].partitions[0].high_watermark == 1
 
 
@@ -359,8 +357,7 @@ async def test_what_comes_in_while_a_session_looks_at_many_partitions_is_not_mis
         following = fetch_of_two_turns()
         following.session_id, following.session_epoch, following.topics = session_id, 1, []
         await client.send(following, 11)
-        with trio.fail_after(30):
-            _, answer = await client.receive(Fetch, 11)
+        _, answer = await client.receive(Fetch, 11)
         assert answer.responses[0].partitions[0].high_watermark == 1
 
 

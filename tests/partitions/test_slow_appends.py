@@ -13,14 +13,15 @@ import trio
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import Record
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import LogConfig
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.produce_rules import ProduceRules
 from kwire_storage.write_pressure import LARGE_BYTES
 
 from kwire.coordinators.metadata.image import PartitionImage
 from kwire.partitions.partition import AppendResult, Partition
 from kwire.partitions.threads import instead_of_threads
+from tests.deadline import TEST_DEADLINE_SECONDS
 from tests.storage.disks import TOPIC_ID, FailingDisk, uuids
 
 RULES = ProduceRules()
@@ -71,7 +72,7 @@ class Bench:
 
 def run(tmp_path: Path, test: Callable[[Bench, trio.Nursery], Any]) -> None:
     async def main() -> None:
-        with trio.fail_after(10):
+        with trio.fail_after(TEST_DEADLINE_SECONDS):
             async with trio.open_nursery() as nursery:
                 bench = Bench(tmp_path)
                 try:

@@ -6,15 +6,17 @@ in this.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import trio
 import trio.testing
 
+from kwire.partitions import threads as threads_module
 from kwire.partitions.clock import Clock
 
+THREADS = (threads_module._limiter, threads_module._write_limiter, threads_module._sync_limiter)
 START_MS = 1_700_000_000_000
 
 
@@ -37,7 +39,7 @@ class SteppedTime:
         self.clock.run_due()
         await settle()
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def passing(self) -> AsyncIterator[None]:
         """Inside the block a millisecond passes whenever every task waits: a new group needs a few."""
 
@@ -52,5 +54,16 @@ class SteppedTime:
 
 
 async def settle() -> None:
-    """Until every task waits for something."""
+    """Until every task waits for something, and none for a thread."""
     await trio.testing.wait_all_tasks_blocked()
+    while _threads_at_work():
+        await trio.sleep(0.001)  # whoever waits for it goes on in the loop
+        await trio.testing.wait_all_tasks_blocked()
+
+
+def _threads_at_work() -> int:
+    used = trio.to_thread.current_default_thread_limiter().borrowed_tokens
+    for kept in THREADS:
+        with contextlib.suppress(LookupError):  # no such thread was ever needed
+            used += kept.get().borrowed_tokens
+    return used

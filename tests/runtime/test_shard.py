@@ -19,6 +19,7 @@ from kwire.runtime import journal
 from kwire.runtime import shard as shard_module
 from kwire.runtime.shard import Refused, Shard, Status
 from kwire.runtime.soon import Soon, awaited
+from tests.deadline import TEST_DEADLINE_SECONDS
 from tests.runtime.stepped_time import SteppedTime, settle
 
 Numbered = tuple[str, int]
@@ -189,7 +190,7 @@ class Bench:
 
 def run(test: Callable[[trio.Nursery], Any]) -> None:
     async def main() -> None:
-        with trio.fail_after(10):
+        with trio.fail_after(TEST_DEADLINE_SECONDS):
             async with trio.open_nursery() as nursery:
                 await test(nursery)
                 nursery.cancel_scope.cancel()

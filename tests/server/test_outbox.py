@@ -10,7 +10,7 @@ from kwire_storage.engine import FileSlice
 from kwire_storage.files import Files
 from kwire_storage.open_files import OpenFile, OpenFiles
 
-from kwire.server.outbox import FEW_BYTES, Outbox
+from kwire.server.outbox import FEW_BYTES, MAX_BUFFERS, MAX_GATHERED_BYTES, Outbox
 from kwire.server.transport import SocketTransport, Transport
 
 CONTENT = bytes(range(250)) * 800
@@ -96,6 +96,31 @@ def test_an_answer_without_files_is_sent_as_it_is() -> None:
     outbox.add([b"two", b"three"])
     assert outbox.send()
     assert peer.told == ["buffers"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "count"),
+    [
+        ([b"x" * (MAX_GATHERED_BYTES // 2)], 2),
+        ([b"x", b"y" * (MAX_GATHERED_BYTES // 2 - 1)], 2),
+        ([b""], MAX_BUFFERS),
+    ],
+)
+def test_a_few_large_answers_are_sent_before_more_requests_are_looked_at(
+    answer: list[bytes], count: int
+) -> None:
+    peer = Narrow(sends=0)
+    outbox = Outbox(peer, lambda: 0.0)
+    for _ in range(count):
+        outbox.add(answer)
+    assert not outbox.is_full
+    outbox.add([b"x"])
+    assert outbox.is_full
+    assert not outbox.send()
+    assert outbox.is_full
+    peer.sends = 10
+    assert outbox.send()
+    assert not outbox.is_full
 
 
 def test_a_packet_is_held_until_all_is_sent_however_often_that_is_interrupted(content: FileSlice) -> None:

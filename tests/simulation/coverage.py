@@ -56,6 +56,16 @@ MET: Final = (
     "crash at .index",
     "crash at .log",
     "crash at -checkpoint",
+    # Logs that move to another directory of their node
+    "log moved",
+    "move called off",
+    "move outlived a crash",
+    "move to a directory that is offline refused",
+    "crash at -future",
+    "crash at the swap of a move",
+    "crash at -delete",
+    "power lost at -future",
+    "power lost at the swap of a move",
     # The disk
     "append in a thread",
 )

@@ -18,7 +18,7 @@ import os
 import random
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -46,6 +46,13 @@ FILE_KINDS: Final = (
     "-checkpoint",
 )
 """By their names' ends, the first that fits."""
+FUTURE: Final = "-future"
+SWAP_OF_A_MOVE: Final = "the swap of a move"
+DELETE: Final = "-delete"
+MOVE_KINDS: Final = (FUTURE, SWAP_OF_A_MOVE, DELETE)
+"""Of logs that move: a copy's files, or its name; that name just become the log's; a log's directory about
+to become one to delete.
+"""
 
 
 class File:
@@ -211,6 +218,10 @@ class Disk:
             found += self._files(entry) if isinstance(entry, Directory) else [entry]
         return found
 
+    def directories(self) -> list[str]:
+        """The paths of all directories."""
+        return list(_directories("", self.root))
+
     # -- names
 
     def look_up(self, path: str) -> File | Directory:
@@ -250,9 +261,22 @@ class Disk:
 
 
 def kind_of_file(path: str) -> str | None:
-    """One of `FILE_KINDS`, or None; of a file that is about to be put in place, that of its place."""
+    """One of `FILE_KINDS` or `MOVE_KINDS`, or None; of a file that is about to be put in place, that of its
+    place.
+    """
+    if path.endswith(FUTURE) or f"{FUTURE}/" in path:
+        return FUTURE
+    if path.endswith(DELETE):
+        return DELETE
     name = path.removesuffix(".tmp")
     return next((kind for kind in FILE_KINDS if name.endswith(kind)), None)
+
+
+def _directories(path: str, directory: Directory) -> Iterator[str]:
+    for name, entry in directory.entries.items():
+        if isinstance(entry, Directory):
+            yield f"{path}/{name}"
+            yield from _directories(f"{path}/{name}", entry)
 
 
 def _put_back(directory: Directory, name: str, entry: File | Directory | None) -> None:
@@ -311,10 +335,12 @@ class ProcessFiles(Files):
 
     def _step(self, path: str) -> None:
         """Something becomes another; or the process dies before it does."""
-        disk = self.disk
         kind = kind_of_file(path)
-        if kind is None:
-            return
+        if kind is not None:
+            self._step_of(kind, path)
+
+    def _step_of(self, kind: str, path: str) -> None:
+        disk = self.disk
         disk.steps[kind] += 1
         if disk.crash_at is None or disk.crash_at[0] != kind:
             return
@@ -482,6 +508,8 @@ class ProcessFiles(Files):
             if path == old or path.startswith(old + "/"):
                 self._open[descriptor] = opened, new + path[len(old) :]
         disk.trace.note(f"rename {old} {new}")
+        if old.endswith(FUTURE) and not new.endswith(FUTURE):
+            self._step_of(SWAP_OF_A_MOVE, new)
 
     def link(self, path: str, new: str) -> None:
         self._enter("link", path)

@@ -14,7 +14,7 @@ from typing import Final
 
 import trio
 
-from tests.simulation.disk import FILE_KINDS, DiskFault
+from tests.simulation.disk import FILE_KINDS, FUTURE, MOVE_KINDS, DiskFault
 from tests.simulation.network import Link
 from tests.simulation.world import World
 
@@ -90,6 +90,8 @@ class Faults:
         if restarts:
             actions += [(self._kill, 0.2), (self._kill_in_write, 0.3), (self._kill_in_answer, 0.2)]
             actions.append((self._kill_at_file, 0.5))
+        if restarts and len(world.data) > 1:
+            actions.append((self._kill_in_move, 2 if self._loses_power else 0.7))
         actions.append((self._stop_node, 1))
         self._actions = [action for action, _ in actions]
         self._weights = [weight * rng.choice((0.1, 1, 1, 2)) for _, weight in actions]
@@ -211,6 +213,10 @@ class Faults:
 
     async def _kill_at_file(self) -> None:
         self._world.disk.crash_at = self._rng.choice(FILE_KINDS), self._rng.choice((0, 0, 1, 2, 5))
+
+    async def _kill_in_move(self) -> None:
+        kind = self._rng.choice(MOVE_KINDS)
+        self._world.disk.crash_at = kind, self._rng.choice((0, 1, 3, 6) if kind is FUTURE else (0, 0, 1))
 
     async def _kill_in_answer(self) -> None:
         self._world.network.crash_in_answers = self._rng.choice((0, 1, 2, 5, 20, 100))

@@ -28,6 +28,9 @@ PROMISES: Final = {
     "topic-id-reused": "topic ids are never given again",
     "topic-back": "a topic that was deleted stays so",
     "topic-lost": "a topic that was created stays",
+    # Directories
+    "two-places": "a node never tells of a log in two of its directories, but for a copy on its way",
+    "copy-left": "once nothing fails any more, every copy of a log has become the log or is gone",
     # Groups of both protocols
     "generation-back": "generations that were synced only rise",
     "member-epoch-back": "the epoch of a member never goes back, nor is a newcomer's behind one known before",
@@ -65,12 +68,14 @@ PROMISES: Final = {
 
 KEPT_WITHOUT_POWER: Final = frozenset(
     (
+        "copy-left",
         "invented",
         "no-answer",
         "not-woken",
         "server-error",
         "stuck",
         "synced",
+        "two-places",
         # What the metadata log says: it is synced before anything of it is told.
         "broker-epoch-back",
         "leader-epoch-back",

@@ -18,6 +18,7 @@ from tests.simulation.clients.classic_members import Member
 from tests.simulation.clients.consumer_members import ConsumerMember
 from tests.simulation.clients.groups import fetch_commits, find_coordinator
 from tests.simulation.clients.keepers import KEPT, SYNCED, Keeper
+from tests.simulation.clients.mover import Mover
 from tests.simulation.clients.pipelines import ClassicPipeline, ConsumerPipeline
 from tests.simulation.clients.producers import Producer
 from tests.simulation.clients.readers import EARLIEST, Reader
@@ -31,6 +32,7 @@ LASTING: Final = ["s0", "s1"]
 INPUT: Final = "in"
 OUTPUT: Final = "out"
 """What pipelines read and write; nobody deletes records there."""
+INTERNAL: Final = ["__consumer_offsets", "__transaction_state"]
 STEADY: Final = [*LASTING, INPUT, OUTPUT]
 PARTITIONS: Final = {INPUT: 2, OUTPUT: 2}
 """Of those that have not three."""
@@ -117,6 +119,10 @@ class _Run:
         self.members += [kind(world, history, f"pipeline{number}", PIPED, INPUT, OUTPUT) for number in (1, 2)]
         self.keepers = [Keeper(world, history, topic) for topic in (*KEPT, SYNCED)]
         self.admin = Admin(world, history, "admin", LASTING, PASSING)
+        self.movers: list[Mover] = []
+        if len(world.data) > 1:
+            moved = [*STEADY, *PASSING, *INTERNAL, *(topic.name for topic in (*KEPT, SYNCED))]
+            self.movers.append(Mover(world, history, "mover", moved, [*LASTING, SYNCED.name]))
         self.steward = Admin(world, history, "steward", LASTING, PASSING)
 
     async def main(self) -> None:
@@ -133,6 +139,7 @@ class _Run:
             *self.readers,
             *self.members,
             *self.keepers,
+            *self.movers,
             self.admin,
         ]
         left = {client.name for client in clients}
@@ -244,6 +251,11 @@ class _Run:
                 await keeper.judge()
             if judging.cancelled_caught:
                 history.broken("stuck", keeper.name, f"{keeper.name} can't read everything")
+        for mover in self.movers:
+            with trio.move_on_after(SETTLE_SECONDS) as judging:
+                await mover.judge()
+            if judging.cancelled_caught:
+                history.broken("stuck", mover.name, "logs can't be moved")
         history.look_inside()
         for reader in reading:
             await reader.close()

@@ -14,6 +14,7 @@ from kwire_codecs.errors import ErrorCode
 from tests.handlers.transaction_requests import init_request
 from tests.simulation.test_world import client_of
 from tests.simulation.world import World, simulate
+from tests.tries import seeds
 
 Given = tuple[int, int]
 """A producer's id and epoch."""
@@ -104,7 +105,7 @@ def test_an_epoch_may_come_again_where_transactions_are_not_synced() -> None:
     simulate(1, main, nodes=1, properties=ONE_NODE)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(range(3)))
 def test_an_epoch_never_comes_again_where_every_message_is_synced(seed: int) -> None:
     async def main(world: World) -> None:
         (before, after), going_on = await epochs_around_a_loss(world)

@@ -4,10 +4,10 @@ import itertools
 from pathlib import Path
 from uuid import UUID
 
+from kwire_storage.directories.log_dirs import LogDirs
+from kwire_storage.directories.moving import LogMove
 from kwire_storage.engine import LogConfig
 from kwire_storage.files import Files
-from kwire_storage.log_dirs import LogDirs
-from kwire_storage.moving import LogMove
 from kwire_storage.segments.log import SegmentedLog
 
 from tests.storage.disks import TOPIC_ID

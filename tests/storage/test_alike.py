@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kwire_storage.alike import MOST_REMEMBERED, AlikeFiles
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import LogConfig
 from kwire_storage.files import Files
-from kwire_storage.log_dirs import LogDirs
 
 from tests.storage.batches import batch
 from tests.storage.disks import TOPIC_ID, uuids

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kwire_storage.cleaner.cleaning import clean
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import LogConfig, StorageError
 from kwire_storage.files import Files
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.segments.compaction import CleaningResources
 from kwire_storage.segments.log import SegmentedLog
 

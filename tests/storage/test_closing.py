@@ -11,9 +11,10 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from kwire_storage import closing, file_system
+from kwire_storage import file_system
+from kwire_storage.directories import closing
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import LogConfig
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.segments import file_names
 from kwire_storage.tail import TailBudget
 

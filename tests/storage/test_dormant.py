@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from kwire_storage.dormant import DormantLog
+from kwire_storage.directories.dormant import DormantLog
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import LogConfig, StorageError
 from kwire_storage.files import Files
-from kwire_storage.log_dirs import LogDirs
 
 from tests.storage.batches import batch, fill
 from tests.storage.disks import TOPIC_ID, FailingAt, uuids

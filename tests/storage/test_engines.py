@@ -4,8 +4,8 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import LogConfig, PartitionLog
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.memory_dirs import MemoryDirs
 from kwire_storage.tail import TailBudget
 

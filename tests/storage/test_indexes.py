@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records import legacy
 from kwire_codecs.records.batch import Record, TimestampType
-from kwire_storage.directories import LogDirectories
+from kwire_storage.directories.interface import LogDirectories
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import LogConfig, PartitionLog, ValidBatch
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.memory_dirs import MemoryDirs
 from kwire_storage.segments.offset_index import OffsetIndex
 from kwire_storage.segments.time_index import TimeIndex

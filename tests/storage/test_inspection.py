@@ -17,6 +17,7 @@ from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records import legacy
 from kwire_codecs.records.batch import Record
 from kwire_codecs.records.control import ControlType, kraft_batch
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.files import Files
 from kwire_storage.inspection import dump
 from kwire_storage.inspection.decoders import decoder_for
@@ -24,7 +25,6 @@ from kwire_storage.inspection.directory_check import DirectoryCheck
 from kwire_storage.inspection.findings import Finding
 from kwire_storage.inspection.plain import Row
 from kwire_storage.inspection.source import CHUNK_BYTES, Unreadable
-from kwire_storage.log_dirs import LogDirs
 
 from tests.storage.batches import batch, fill, marker
 from tests.storage.disks import TOPIC_ID, uuids

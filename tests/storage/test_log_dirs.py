@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kwire_storage import checkpoints, uuids
 from kwire_storage.checkpoints import BadCheckpoint
+from kwire_storage.directories.log_dirs import ForeignDirectory, LockedError, LogDirs
 from kwire_storage.engine import LogConfig, StorageError
 from kwire_storage.leader_epochs import EpochEntry
-from kwire_storage.log_dirs import ForeignDirectory, LockedError, LogDirs
 from kwire_storage.memory_dirs import MemoryDirs
 from kwire_storage.segments import file_names
 

@@ -19,9 +19,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from kwire_codecs.records import batch as record_batch
-from kwire_storage.directories import LogDirectories
+from kwire_storage.directories.interface import LogDirectories
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import LogConfig, OffsetOutOfRange, PartitionLog
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.memory_dirs import MemoryDirs
 from kwire_storage.tail import TailBudget
 

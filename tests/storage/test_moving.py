@@ -7,12 +7,12 @@ from uuid import UUID
 
 import pytest
 from kwire_storage.checkpoints import decode_offsets
-from kwire_storage.directories import FutureUsage
+from kwire_storage.directories.interface import FutureUsage
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import StorageError
 from kwire_storage.files import Files
 from kwire_storage.inspection.decoders import decoder_for
 from kwire_storage.inspection.directory_check import DirectoryCheck
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.producer_state import Duplicate
 from kwire_storage.segments import file_names
 from kwire_storage.segments.log import SegmentedLog
@@ -124,6 +124,25 @@ def test_a_batch_that_is_sent_again_after_the_move_is_known(tmp_path: Path) -> N
     moved = move_log(dirs)
     for each in sent:
         assert isinstance(moved.producers.check(each.header, 0), Duplicate)
+    dirs.close(clean=False)
+
+
+def test_a_producer_whose_records_have_gone_is_known_after_a_kill_behind_the_move(tmp_path: Path) -> None:
+    dirs = open_two(tmp_path)
+    log = open_log(dirs)
+    for sequence in range(2):
+        at = log.log_end_offset
+        log.append([batch(at, producer_id=9, producer_epoch=0, base_sequence=sequence)], 0)
+    fill(log, 20)
+    log.advance_log_start(15)
+    write_all_kinds(log)
+    assert log.first_segment_offset > 2
+    moved = move_log(dirs)
+    dirs.close(clean=False)
+    dirs = open_two(tmp_path)
+    known = {each.producer_id: each.last_sequence for each in open_log(dirs).producers}
+    assert known == {each.producer_id: each.last_sequence for each in moved.producers}
+    assert known[9] == 1
     dirs.close(clean=False)
 
 

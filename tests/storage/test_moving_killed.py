@@ -6,7 +6,7 @@ import itertools
 from pathlib import Path
 from uuid import UUID
 
-from kwire_storage.log_dirs import LogDirs
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.segments.log import SegmentedLog
 
 from tests.storage.batches import batch, offsets

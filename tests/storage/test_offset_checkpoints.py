@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 from kwire_storage import checkpoints
+from kwire_storage.directories.offset_checkpoints import LINES_A_STEP, OffsetCheckpoint
 from kwire_storage.engine import DiskFull
 from kwire_storage.files import Files
-from kwire_storage.offset_checkpoints import LINES_A_STEP, OffsetCheckpoint
 
 from tests.storage.disks import FailingDisk
 

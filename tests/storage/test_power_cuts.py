@@ -11,14 +11,15 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from kwire_codecs.records import batch as record_batch
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import LogConfig, ValidBatch
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.segments.log import SegmentedLog
 from kwire_storage.tail import TailBudget
 
 from tests.storage.batches import batch, marker, read_all
 from tests.storage.disks import TOPIC_ID, sweep, uuids
 from tests.storage.power import PowerCut, PowerDisk, contents
+from tests.tries import seeds
 
 CONFIG = LogConfig(segment_bytes=900, index_interval_bytes=100, file_delete_delay_ms=0, retention_ms=-1)
 ROOT = "/data"
@@ -150,7 +151,8 @@ class Run:
         self.written.start = max(
             self.written.start, self.rng.randint(log.log_start_offset, log.log_end_offset)
         )
-        log.advance_log_start(self.written.start)
+        # Retention may have taken less than it might have, and a cut what lay behind that.
+        log.advance_log_start(min(self.written.start, log.log_end_offset))
         dirs.save_log_starts()
 
     def _retain(self, dirs: LogDirs, log: SegmentedLog) -> None:
@@ -236,7 +238,7 @@ def cuts(seed: int) -> Iterator[int]:
     return iter(range(seed % EVERY, whole.disk.calls, EVERY))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", seeds(range(6)))
 def test_what_was_flushed_outlives_a_loss_of_power_at_any_call(seed: int) -> None:
     for cut_at in cuts(seed):
         run = Run(seed, cut_at)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from kwire_codecs.records import batch as record_batch
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import DiskFull, LogConfig
 from kwire_storage.files import Files
 from kwire_storage.inspection.directory_check import DirectoryCheck
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.segments.log import SegmentedLog
 from kwire_storage.tail import TailBudget
 

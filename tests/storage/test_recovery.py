@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import LogConfig, PartitionLog, StorageError
 from kwire_storage.files import Files
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.segments.log import SegmentedLog
 
 from tests.storage.batches import batch, fill, marker, offsets, offsets_in, read_all
@@ -632,7 +632,7 @@ def test_a_clean_stop_outlives_a_power_cut(tmp_path: Path) -> None:
 KILLED = """
     import sys
     from kwire_storage.engine import LogConfig
-    from kwire_storage.log_dirs import LogDirs
+    from kwire_storage.directories.log_dirs import LogDirs
     from tests.storage.batches import batch
     from tests.storage.disks import TOPIC_ID, uuids
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import FileSlice, LogConfig, StorageError
 from kwire_storage.files import Files
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.segments.log import SegmentedLog
 from kwire_storage.segments.retention import MOST_AT_ONCE, segments_to_delete
 from kwire_storage.segments.time_index import last_timestamp
@@ -342,4 +342,28 @@ def test_a_disk_that_does_not_let_go_keeps_the_segment_in_the_log(tmp_path: Path
     retain(log, 0)
     assert log.segment_offsets == [2]
     assert offsets(log) == [(2, 2)]
+    dirs.close(clean=False)
+
+
+def test_a_log_whose_oldest_segment_the_disk_keeps_starts_there(tmp_path: Path) -> None:
+    class Keeping(Files):
+        keeps = 1
+
+        def rename(self, old: str, new: str) -> None:
+            if old.endswith(f"{self.keeps}.log"):
+                raise OSError(12, "no")
+            super().rename(old, new)
+
+    disk = Keeping()
+    dirs, log = open_log(tmp_path, files=disk)
+    fill(log, 4)
+    log.configure(replace(log.config, retention_bytes=log.size_bytes // 4))
+    with pytest.raises(StorageError, match=r"removing .*1\.log failed"):
+        retain(log, 0)
+    assert log.segment_offsets == [1, 2, 3]
+    assert log.log_start_offset == 1, "else it would fall after a kill"
+    assert [entry.start_offset for entry in log.epochs.entries()] == [1]
+    disk.keeps = -1
+    retain(log, 0)
+    assert log.log_start_offset == 3
     dirs.close(clean=False)

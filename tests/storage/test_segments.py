@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import DiskFull, FileSlice, LogConfig, StorageError
 from kwire_storage.files import Files
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.open_files import OpenFile, OpenFiles
 from kwire_storage.segments import file_names
 from kwire_storage.segments.log import SegmentedLog

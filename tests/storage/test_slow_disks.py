@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import LogConfig, StorageError
 from kwire_storage.files import Files
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.segments.log import SegmentedLog
 from kwire_storage.write_pressure import LARGE_BYTES, REMEMBERED_SECONDS, SLOW_SECONDS, WritePressure
 

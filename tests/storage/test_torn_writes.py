@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.compression import Compression
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import LogConfig, PartitionLog, ValidBatch
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.memory import MemoryLog
 from kwire_storage.segments.log import SegmentedLog
 from kwire_storage.tail import TailBudget

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import LogConfig, StorageError
 from kwire_storage.files import Files
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.segments.log import SegmentedLog
 from kwire_storage.transaction_index import ENTRY_BYTES, AbortedTransaction
 
@@ -371,7 +371,7 @@ def test_a_snapshot_that_is_wrong_costs_a_longer_look(tmp_path: Path) -> None:
 KILLED = """
     import sys
     from kwire_storage.engine import LogConfig
-    from kwire_storage.log_dirs import LogDirs
+    from kwire_storage.directories.log_dirs import LogDirs
     from tests.storage.disks import TOPIC_ID, uuids
     from tests.storage.test_transaction_recovery import begin, end
 

@@ -20,9 +20,9 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from kwire_storage.directories import LogDirectories
+from kwire_storage.directories.interface import LogDirectories
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import LogConfig, PartitionLog, ValidBatch
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.memory_dirs import MemoryDirs
 from kwire_storage.segments.log import SegmentedLog
 from kwire_storage.tail import TailBudget

@@ -43,6 +43,7 @@ from kwire.coordinators.groups.records import (
     group_record,
 )
 from kwire.coordinators.groups.settings import GroupSettings
+from kwire.coordinators.groups.timers import came_due
 from kwire.coordinators.groups.values import (
     UNKNOWN_MEMBER_ID,
     CommitRequest,
@@ -184,25 +185,8 @@ class GroupCoordinator:
             return effects.outcome(None)
         assert isinstance(key, tuple)
         group = self._groups.get(key[1])
-        if isinstance(group, ConsumerGroup):
-            around = self._around
-            match key:
-                case ("session", _, str(member_id)):
-                    fencing.expire_session(around, group, member_id, effects)
-                case ("revocation", _, str(member_id)):
-                    fencing.expire_revocation(around, group, member_id, effects)
-                case ("classic-join", _, str(member_id)):
-                    fencing.expire_classic_join(around, group, member_id, effects)
-                case ("classic-sync", _, str(member_id)):
-                    fencing.expire_classic_sync(around, group, member_id, effects)
-        elif group is not None:
-            match key:
-                case ("session", _, str(member_id)):
-                    sessions.expire_session(group, member_id, self.settings, effects)
-                case ("join", _):
-                    rebalance.expire_join_phase(group, self.settings, effects)
-                case ("sync", _):
-                    sync.expire_sync_phase(group, self.settings, effects)
+        if group is not None:
+            came_due(self._around, group, key, effects)
         return effects.outcome(None)
 
     # Membership

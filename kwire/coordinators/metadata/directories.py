@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from uuid import UUID
 
+from kwire.coordinators.outcome import Outcome
+
 from . import records as m
 from .image import UNASSIGNED_DIRECTORY, BrokerImage, ClusterImage, PartitionImage, TopicImage
 
@@ -80,6 +82,18 @@ def assigned(
             directories[at] = there
             changes.append(m.partition_change_record(topic.id, partition.index, directories=directories))
     return changes
+
+
+def assign(
+    image: ClusterImage, broker_id: int, partitions: Sequence[tuple[str, int]], located: Located
+) -> Outcome[None, m.Record]:
+    """An operation: some replicas of a broker lie where `located` says, if they still exist."""
+    replicas = [
+        (image.topics[name], state)
+        for name, index in partitions
+        if (state := image.partition(name, index)) is not None
+    ]
+    return Outcome(None, assigned(image, broker_id, replicas, located))
 
 
 def unaccounted(

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from ..engine import FileSlice
 from ..files import Files
-from .segment import Placed, Segment
+from .segment import Segment
+from .writing import Placed
 
 
 class SegmentAppend:

@@ -14,7 +14,8 @@ from ..write_pressure import LARGE_BYTES
 from . import file_names, removal, rolling
 from .append_job import SegmentAppend
 from .offset_index import MAX_RELATIVE_OFFSET
-from .segment import Placed, Segment
+from .segment import Segment
+from .writing import Placed
 
 if TYPE_CHECKING:
     from .log import SegmentedLog

@@ -10,15 +10,15 @@ Rules
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import BatchHeader, CorruptBatch
 
 from ..engine import FileSlice, StorageError
-from ..files import storage_error, storing
+from ..files import storing
 from ..open_files import OpenFile
-from . import ages, file_names, index_use
+from . import ages, file_names, index_use, writing
 from .indexes import Indexes
 from .overlap import size_before_next
 from .places import Place, read, walk
@@ -28,12 +28,6 @@ from .transaction_file import TransactionFile
 from .zeros import are_zeros
 
 log = logging.getLogger("kwire.storage")
-
-
-Placed = tuple[memoryview, int, int, int, int, BatchHeader]
-"""A batch that is appended: its bytes and how many, base offset, last offset, max timestamp, header. A plain
-tuple: every append makes one, and takes it apart twice.
-"""
 
 
 class Segment:
@@ -224,7 +218,7 @@ class Segment:
         indexes.is_saved = True
         return saved
 
-    # Appending
+    # Appending: see `writing.py`
 
     def first_timestamp(self) -> int:
         """The largest timestamp of the first batch, -1 if there is none."""
@@ -232,94 +226,14 @@ class Segment:
             self._first_timestamp = next(self.places(0)).max_timestamp
         return NO_TIMESTAMP if self._first_timestamp is None else self._first_timestamp
 
-    def append(self, batches: Sequence[Placed]) -> None:
-        """Write batches at the end, in one gathered write. On StorageError the segment is as it was."""
-        if self._torn:
-            self._cut_back()
-        descriptor = self._file.descriptor(True)
-        position = self.size
-        try:
-            if len(batches) == 1:
-                buffers = (batches[0][0],)
-                if self._files.pwritev(descriptor, buffers, position) != batches[0][1]:
-                    self._files.write_all(descriptor, buffers, position)
-            else:
-                self._files.write_all(descriptor, [placed[0] for placed in batches], position)
-        except OSError as error:
-            self.forget_what_lies_behind()
-            raise self.append_failed(error) from error
-        self.take_in(batches)
-
-    def make_file(self) -> None:
-        """Make the segment's file now, though there is nothing in it yet, nor room reserved for it."""
-        if self._torn:
-            self._cut_back(reserve=False)
-            self._torn = self._reserved_bytes > 0
-
-    def writable(self) -> FileSlice:
-        """The file, held open for a write behind the segment's end; nothing lies there."""
-        if self._torn:
-            self._cut_back()
-        self._file.descriptor(create=True)
-        return FileSlice(self._file, self.size, 0)
-
-    def append_failed(self, error: OSError) -> StorageError:
-        """What is said of a write that failed."""
-        return storage_error("appending to", self._file.path, error)
-
-    def forget_what_lies_behind(self) -> None:
-        """A write did not become part of the segment: cut it off, now or before the next one."""
-        self._torn = True
-        try:
-            self._cut_back()
-        except StorageError as error:
-            if not error.is_told:
-                log.warning("what a failed append left in %s can't be cut off now", self._file.path)
-
-    def take_in(self, batches: Sequence[Placed]) -> None:
-        """Batches have been written at the end: from now on they count."""
-        position = self.size
-        last_offset = self.end_offset
-        indexes = self._indexes or self.indexes
-        if position == 0:
-            self._first_timestamp = max(placed[4] for placed in batches)
-            indexes.is_saved = False
-        for _, size, _, last_offset, max_timestamp, _ in batches:
-            # As `Indexes.add`, without the call.
-            if max_timestamp > indexes.max_timestamp:
-                indexes.max_timestamp, indexes.max_timestamp_offset = max_timestamp, last_offset
-            if indexes.unindexed_bytes > self.index_interval_bytes:
-                indexes.add_entries(last_offset, position)
-            indexes.unindexed_bytes += size
-            position += size
-        self.size = position
-        self.end_offset = last_offset + 1
-
-    def _cut_back(self, *, reserve: bool = True) -> None:
-        files, file = self._shared.files, self._file
-        with storing("cutting back", file.path):
-            if self.size or file.is_open:
-                files.truncate(file.descriptor(create=True), self.size)
-            else:
-                file.open_empty()
-        if reserve and self._reserved_bytes > self.size:
-            with storing("reserving room for", file.path):
-                try:
-                    files.reserve(file.descriptor(), self._reserved_bytes)
-                except OSError:
-                    files.truncate(file.descriptor(), self.size)
-                    raise
-        self._torn = False
-
-    def trim(self) -> bool:
-        """Give room back that was reserved and not used: nothing is appended any more. Whether there was any
-        (Kafka: FileRecords.trim).
-        """
-        reserved, self._reserved_bytes = self._reserved_bytes, 0
-        if not reserved or (self._torn and not self.size):  # perhaps it has no file yet
-            return False
-        self._cut_back()
-        return True
+    append = writing.append
+    make_file = writing.make_file
+    writable = writing.writable
+    append_failed = writing.append_failed
+    forget_what_lies_behind = writing.forget_what_lies_behind
+    take_in = writing.take_in
+    trim = writing.trim
+    _cut_back = writing.cut_back
 
     # Reading
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from kwire_codecs.errors import ErrorCode
 
@@ -135,6 +135,7 @@ def test_metadata_version_stays_among_those_that_kwire_opens(level: int) -> None
     st.integers(-1, 5),
     st.booleans(),
 )
+@example({"transaction.version": 2}, UP, False)
 def test_trying_says_what_doing_would_say(levels: dict[str, int], kind: int, group: bool) -> None:
     before = image(group=int(group), transaction=1)
     updates = {name: FeatureUpdate(level, kind) for name, level in levels.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,12 +21,13 @@ STOP_SECONDS = 30.0
 
 
 class Broker:
-    """One broker on one folder, started again and again."""
+    """One broker on its log directories, started again and again."""
 
-    def __init__(self, data: Path, log: IO[Any]) -> None:
+    def __init__(self, data: Sequence[Path], log: IO[Any]) -> None:
         self._command = [sys.executable, "-P", "-m", "kwire", "serve", "--exit-with-stdin"]
-        self._command += ["--port", "0", "--host", "127.0.0.1", "--data", str(data)]
-        for name, value in BROKER_SETTINGS.items():
+        self._command += ["--port", "0", "--host", "127.0.0.1"]
+        settings = {**BROKER_SETTINGS, "log.dirs": ",".join(map(str, data))}
+        for name, value in settings.items():
             self._command += ["--set", f"{name}={value}"]
         self._log = log
         self._process: trio.Process | None = None

@@ -28,9 +28,10 @@ from tests.crashes.checks import Broken
 from tests.crashes.log_load.broker import Broker
 from tests.crashes.log_load.facts import Facts
 from tests.crashes.log_load.link import Link, Traffic
+from tests.crashes.log_load.mover import Mover
 from tests.crashes.log_load.readers import Auditor, TailReader, now_ms
 from tests.crashes.log_load.topics import COMMON_SETTINGS, INTERNAL, TOPICS, Keeping
-from tests.crashes.log_load.watch import CHECKPOINT, CLEAN, RECOVER, RETAIN, ROLL, SWAP, Watch
+from tests.crashes.log_load.watch import CHECKPOINT, CLEAN, MOVE, MOVED, RECOVER, RETAIN, ROLL, SWAP, Watch
 from tests.crashes.log_load.writers import (
     Clerk,
     Committer,
@@ -53,13 +54,15 @@ MOMENTS = {
     CLEAN: 12,
     SWAP: 8,
     CHECKPOINT: 7,
+    MOVE: 8,
+    MOVED: 8,
 }
 """What is waited for before a kill, and how often."""
 LONG_RUN_KILLS = 100
 """A run of so many must have met every kind."""
 WORTH_KILLS = 20
 """In a run of so many something must have been compacted, and something let go of."""
-WANTED_KINDS = (RECOVER, ROLL, RETAIN, CLEAN, SWAP, CHECKPOINT)
+WANTED_KINDS = (RECOVER, ROLL, RETAIN, CLEAN, SWAP, CHECKPOINT, MOVE, MOVED)
 MOMENT_SECONDS = 2.0
 """So long a certain moment is waited for; then it is any."""
 PROGRESS_SECONDS = 120.0
@@ -100,17 +103,19 @@ class Run:
         self._watching = Stop()
         self._facts = [Facts(topic, index) for topic in TOPICS for index in range(topic.partitions)]
         self._auditor = Auditor(Link(self._traffic, "auditor"), self._known, self._chance())
+        self._data = [self.folder / "data", self.folder / "more"]
+        self._mover = Mover(self._data, self._clerk("mover"))
         self._acknowledged = 0
 
     async def run(self) -> Summary:
         """All of it. Raises Broken; the folder with data and log is kept then."""
         began = time.monotonic()
-        data = self.folder / "data"
-        data.mkdir()
-        self._watch = Watch(data)
+        for each in self._data:
+            each.mkdir()
+        self._watch = Watch(self._data)
         try:
             with (self.folder / "broker.log").open("wb") as log:
-                self._broker = Broker(data, log)
+                self._broker = Broker(self._data, log)
                 try:
                     await self._under_load()
                 finally:
@@ -136,6 +141,7 @@ class Run:
             async with trio.open_nursery() as writing:
                 for writer in self._writers():
                     writing.start_soon(writer.run)
+                writing.start_soon(self._mover.run)
                 writing.start_soon(self._auditor.run, self._facts, self._stop)
                 while self.summary.kills < self._kills:
                     await self._kill()
@@ -147,11 +153,11 @@ class Run:
     def _chance(self) -> random.Random:
         return random.Random(self._random.randrange(2**32))
 
-    def _writers(self) -> list[IdempotentWriter | TransactionalWriter | Committer | Deleter]:
-        def clerk(name: str) -> Clerk:
-            link = Link(self._traffic, name)
-            return Clerk(link, name, self._known, self._stop, self._chance(), now_ms)
+    def _clerk(self, name: str) -> Clerk:
+        return Clerk(Link(self._traffic, name), name, self._known, self._stop, self._chance(), now_ms)
 
+    def _writers(self) -> list[IdempotentWriter | TransactionalWriter | Committer | Deleter]:
+        clerk = self._clerk
         found: list[IdempotentWriter | TransactionalWriter | Committer | Deleter] = [
             IdempotentWriter(facts, clerk(f"writer-{facts}"))
             for facts in self._facts
@@ -219,7 +225,7 @@ class Run:
     async def _kill(self) -> None:
         chance = self._random
         moment = chance.choices(list(MOMENTS), list(MOMENTS.values()))[0]
-        if moment in (CLEAN, SWAP) and not self._watch.happens(moment):
+        if moment in (CLEAN, SWAP, MOVE, MOVED) and not self._watch.happens(moment):
             moment = "any"
         pause_seconds = chance.choice((0.0, chance.uniform(0.1, 0.8), chance.uniform(0.3, 2.0)))
         delay_seconds = chance.choice((0.0, chance.uniform(0.0, 0.002), chance.uniform(0.0, 0.02)))
@@ -298,7 +304,7 @@ class Run:
             await trio.sleep(self._random.uniform(0.05, 0.5))
         met = {RECOVER} if self._watch.since(RECOVER, began) else set()
         await self._broker.kill()
-        met |= self._watch.met() & {CLEAN, SWAP}
+        met |= self._watch.met() & {CLEAN, SWAP, MOVE, MOVED}
         self._killed(STARTING, Counter({"waiting": waiting}), met, trio.current_time() - began)
 
     # The end
@@ -308,6 +314,7 @@ class Run:
         for end in ("kill", "stop", None):
             for facts in self._facts:
                 self.summary.audited += await self._auditor.audit(facts, whole=True)
+            await self._mover.settle()
             await self._auditor.leader_epochs(self._facts)
             await self._auditor.commits()
             if end is not None:
@@ -333,6 +340,8 @@ class Run:
             return
         if not self.summary.happened[SWAP]:
             raise Broken("nothing was ever compacted")
+        if not self.summary.happened[MOVED]:
+            raise Broken("nothing was ever moved")
         still = [
             str(facts)
             for facts in self._facts

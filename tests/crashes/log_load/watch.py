@@ -12,19 +12,24 @@ import ctypes
 import os
 import struct
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import trio
 
-ROLL, RETAIN, CLEAN, SWAP, CHECKPOINT, RECOVER = (
+ROLL, RETAIN, CLEAN, SWAP, CHECKPOINT, RECOVER, MOVE, MOVED = (
     "rolling",
     "retention",
     "cleaning",
     "swapping",
     "checkpoint",
     "recovery",
+    "move",
+    "swap of a move",
 )
-KINDS = (ROLL, RETAIN, CLEAN, SWAP, CHECKPOINT, RECOVER)
+FUTURE = "-future"
+"""How the directory of a log ends that is on its way to another one."""
+DELETE = "-delete"
 RECENT_SECONDS = 0.015
 """What happened so shortly before a kill was met by it."""
 
@@ -35,9 +40,9 @@ _READ_BYTES = 65536
 
 
 class Watch:
-    """Watches a data directory and the partitions in it."""
+    """Watches data directories and the partitions in them."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Sequence[Path]) -> None:
         self._data = data
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._descriptor = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -47,10 +52,11 @@ class Watch:
         self._last: dict[str, float] = {}
         self._waiting: dict[trio.Event, str] = {}
         self.seen: Counter[str] = Counter()
-        self._add(data)
-        for folder in data.iterdir():
-            if folder.is_dir():
-                self._add(folder)
+        for each in data:
+            self._add(each)
+            for folder in each.iterdir():
+                if folder.is_dir():
+                    self._add(folder)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -83,6 +89,11 @@ class Watch:
             met.add(CLEAN)
         if any(name.endswith(".swap") for name in names):
             met.add(SWAP)
+        places = [name for each in self._data for name in _names(each)]
+        if any(name.endswith(FUTURE) for name in places):
+            met.add(MOVE)
+        if any("-" in name and "-checkpoint" not in name and places.count(name) > 1 for name in places):
+            met.add(MOVED)  # the old place is there beside the new one
         return met
 
     def happens(self, kind: str) -> bool:
@@ -114,10 +125,13 @@ class Watch:
             if folder is None:
                 continue
             if mask & _IS_DIRECTORY:
-                if folder == self._data and mask & (_CREATE | _MOVED_TO):
+                if folder in self._data and mask & (_CREATE | _MOVED_TO):
                     self._add(folder / name)
-                continue
-            kind = _kind(name, mask, is_partition=folder != self._data)
+                kind = _kind_of_move(name, mask)
+            elif folder.name.endswith((FUTURE, DELETE)):
+                kind = None  # what happens to a copy, or to what is gone, is nothing that a log does
+            else:
+                kind = _kind(name, mask, is_partition=folder not in self._data)
             if kind is not None:
                 self._last[kind] = trio.current_time()
                 if kind != RECOVER:
@@ -125,6 +139,14 @@ class Watch:
                 for event, wanted in self._waiting.items():
                     if wanted == kind:
                         event.set()
+
+
+def _kind_of_move(name: str, mask: int) -> str | None:
+    if not name.endswith(FUTURE):
+        return None
+    if mask & _CREATE:
+        return MOVE
+    return MOVED if mask & _MOVED_FROM else None
 
 
 def _kind(name: str, mask: int, *, is_partition: bool) -> str | None:

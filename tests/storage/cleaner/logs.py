@@ -7,9 +7,9 @@ from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import BatchHeader, Record
 from kwire_storage.cleaner.cleaning import clean
 from kwire_storage.cleaner.job import CleaningJob, CleaningResult
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import LogConfig, PartitionLog, ValidBatch
 from kwire_storage.files import Files
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.segments.compaction import CleaningResources
 from kwire_storage.segments.log import SegmentedLog
 

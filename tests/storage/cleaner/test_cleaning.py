@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from kwire_codecs.records.batch import Compression, TimestampType
+from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import LogConfig, StorageError
-from kwire_storage.log_dirs import LogDirs
 from kwire_storage.segments.compaction import CleaningResources
 from kwire_storage.segments.log import SegmentedLog
 

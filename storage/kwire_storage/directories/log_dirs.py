@@ -20,12 +20,21 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from . import uuids
-from .alike import AlikeFiles
+from .. import uuids
+from ..alike import AlikeFiles
+from ..deletions import Deletions, SweepJob
+from ..engine import FlushJob, LogConfig, StorageError
+from ..files import Files, storing
+from ..folder import DiskFolder
+from ..open_files import OpenFiles
+from ..segments import file_names
+from ..segments.log import SegmentedLog
+from ..segments.shared import Shared
+from ..tail import TailBudget
+from ..write_pressure import WritePressure
 from .closing import close_all, close_clean
-from .deletions import Deletions, SweepJob
-from .directories import (
-    EVERY_DIRECTORY,
+from .directory_set import DirectorySet
+from .interface import (
     DirectoryUsage,
     ExistingLog,
     FutureUsage,
@@ -33,22 +42,13 @@ from .directories import (
     Together,
     one_after_the_other,
 )
-from .directory_set import DirectorySet
-from .double_logs import keep_one, may_be_one
-from .engine import FlushJob, LogConfig, StorageError
-from .files import Files, storing
-from .folder import DiskFolder
-from .log_checkpoints import LogCheckpoints, Placed
+from .located import LocatedLogs, Placed
+from .log_checkpoints import LogCheckpoints
 from .log_directory import METADATA_LOG, ForeignDirectory, LockedError, LogDirectory, Partition
 from .log_moves import LogMoves
-from .open_files import OpenFiles
+from .opening import LogOpener
 from .partition_directory import make, topic_id_in
 from .sealed_flush import SealedFlush, plan_sealed
-from .segments import file_names, recovery
-from .segments.log import SegmentedLog
-from .segments.shared import Shared
-from .tail import TailBudget
-from .write_pressure import WritePressure
 
 if TYPE_CHECKING:
     from .dormant import LookJob
@@ -102,12 +102,14 @@ class LogDirs:
             )
             for directory in self._directories
         }
-        self._open: dict[Partition, Placed] = {}
-        self._found: dict[Partition, LogDirectory] = {}
-        self._twice: dict[Partition, LogDirectory] = {}
-        """The other directory of a log that lies in two, until it is settled which of them counts."""
-        self.moves = LogMoves(self, self._shared, self._deletions, new_uuid)
-        self._checkpoints = LogCheckpoints(self._open, self._directories, self.moves.open_logs)
+        self._logs = LocatedLogs(new_uuid)
+        self._checkpoints = LogCheckpoints(
+            self._logs.opened, self._directories, lambda: self.moves.open_logs()
+        )
+        self._opener = LogOpener(self._shared, self._checkpoints)
+        self.moves = LogMoves(
+            self._logs, self._directories, self._opener, self._shared, self._deletions, new_uuid
+        )
         self._directories.open(node_id, cluster_id, new_uuid, self._find)
         self.cluster_id = self._directories.cluster_id
 
@@ -124,20 +126,11 @@ class LogDirs:
     @property
     def metadata_is_offline(self) -> bool:
         """Whether the metadata log lies in a directory that does not work."""
-        home = self._found.get(METADATA_LOG)
+        home = self._logs.directories.get(METADATA_LOG)
         return home is not None and not home.is_online
 
     def cordon(self, paths: Collection[str]) -> None:
-        every = {directory.path for directory in self._directories}
-        unknown = [path for path in paths if path not in every and path != EVERY_DIRECTORY]
-        if unknown:
-            log.warning(
-                "cordoned.log.dirs names %s, and the log directories are %s: what is none of them has no "
-                "effect",
-                ", ".join(unknown),
-                ", ".join(sorted(every)),
-            )
-        self._directories.cordoned = frozenset(every if EVERY_DIRECTORY in paths else every & set(paths))
+        self._directories.cordon(paths)
 
     @property
     def cordoned(self) -> list[UUID]:
@@ -146,8 +139,8 @@ class LogDirs:
 
     def plan_look(self, topic: str, partition: int) -> "LookJob | None":
         key = topic, partition
-        directory = self._found.get(key)
-        if directory is None or not directory.is_online or key in self._open:
+        directory = self._logs.directories.get(key)
+        if directory is None or not directory.is_online or key in self._logs.opened:
             return None
         from .dormant import LookJob  # serving does not need it to start
 
@@ -187,44 +180,21 @@ class LogDirs:
             partition = file_names.parse_partition_directory(name)
             if partition is None:
                 self.moves.note_found(directory, name)
-                continue
-            other = self._found.get(partition)
-            if other is not None and partition not in self._twice and may_be_one(partition, other, directory):
-                self._twice[partition] = directory
-            elif other is not None:
-                raise ForeignDirectory(
-                    f"{other.file(name)} and {directory.file(name)} are both there: move one of them away"
-                )
             else:
-                self._found[partition] = directory
-            directory.logs += 1
+                self._logs.note_found(partition, directory)
 
     def settle(self, assigned: Callable[[UUID, int], UUID | None]) -> None:
-        for key, other in list(self._twice.items()):
-            self._found[key] = keep_one(key, self._found[key], other, assigned, self._new_uuid())
-            del self._twice[key]
-        for key, future in self.moves.abandoned(self._found):
+        self._logs.settle(assigned)
+        for key, future in self.moves.abandoned():
             if self.offline or future.topic_id is None:
                 continue  # the log may lie in a directory that nobody can read
             if assigned(future.topic_id, key[1]) == future.directory.directory_id:
-                self._found[key] = self.moves.promote(key)
+                self._logs.directories[key] = self.moves.promote(key)
 
     # The logs
 
     def existing(self) -> list[ExistingLog]:
-        logs = []
-        for (topic, partition), directory in self._found.items():
-            if not directory.is_online:
-                continue
-            opened = self._open.get((topic, partition))
-            path = directory.file(file_names.partition_directory(topic, partition))
-            try:
-                topic_id = opened.topic_id if opened is not None else topic_id_in(directory, path)
-            except StorageError as error:
-                log.error("%s; it is left alone, and whoever asks for it hears KAFKA_STORAGE_ERROR", error)
-                continue
-            logs.append(ExistingLog(topic, partition, topic_id, directory.directory_id))
-        return logs
+        return self._logs.existing()
 
     def open(
         self,
@@ -237,16 +207,15 @@ class LogDirs:
         directory_id: UUID | None = None,
     ) -> SegmentedLog:
         key = topic, partition
-        opened = self._open.get(key)
+        opened = self._logs.opened.get(key)
         if opened is not None:
             opened.directory.check_online()
             if opened.topic_id == topic_id:
                 opened.log.configure(config)
                 return opened.log
             raise ValueError(f"{topic}-{partition} is open for topic id {uuids.to_text(opened.topic_id)}")
-        if key in self._twice:
-            raise StorageError(f"{topic}-{partition} lies in two directories: move one of them away")
-        directory = self._found.get(key)
+        self._logs.check_settled(key)
+        directory = self._logs.directories.get(key)
         if directory is not None:
             directory.check_online()
             path = directory.file(file_names.partition_directory(topic, partition))
@@ -254,17 +223,16 @@ class LogDirs:
             if on_disk is None:
                 make(directory, path, topic_id, self._shared[directory].alike)
             elif on_disk != topic_id:
-                self._set_aside(directory, key, path, on_disk)
+                self._logs.set_aside(key, on_disk)
                 directory = None
         if directory is None:
             self.moves.set_aside(key)
             directory = self._home_for(key, self.moves.preferred(key) or directory_id)
-            directory.logs += 1
-            self._found[key] = directory
-            made = self.new_log(directory, key, topic_id, config)
+            self._logs.add(key, directory)
+            made = self._opener.begin(directory, key, topic_id, config)
         else:
-            made = self._load(directory, key, topic_id, config, now_ms)
-        self._open[key] = Placed(directory, topic_id, made)
+            made = self._opener.load(directory, key, topic_id, config, now_ms)
+        self._logs.put(key, Placed(directory, topic_id, made))
         return made
 
     def _home_for(self, key: Partition, directory_id: UUID | None) -> LogDirectory:
@@ -279,41 +247,6 @@ class LogDirs:
             return self._directories.first  # where Kafka looks for it
         return self._directories.emptiest(directory_id)
 
-    def _set_aside(self, directory: LogDirectory, key: Partition, path: str, on_disk: UUID) -> None:
-        name = file_names.set_aside_directory(*key, file_names.STRAY_DIRECTORY, self._new_uuid())
-        log.warning(
-            "%s belongs to topic id %s, which is not %s any more; renamed to %s",
-            path,
-            uuids.to_text(on_disk),
-            key[0],
-            name,
-        )
-        with storing("renaming", path):
-            directory.files.rename(path, directory.file(name))
-        self._forget(key)
-
-    def new_log(
-        self, directory: LogDirectory, key: Partition, topic_id: UUID, config: LogConfig
-    ) -> SegmentedLog:
-        path = directory.file(file_names.partition_directory(*key))
-        return SegmentedLog(
-            path,
-            config,
-            self._shared[directory],
-            make_directory=lambda: make(directory, path, topic_id, self._shared[directory].alike),
-            log_start_changed=lambda: self._checkpoints.log_start_changed(key),
-            recovery_point_fell=lambda: self._checkpoints.recovery_point_fell(key),
-            cleaned_to_changed=lambda offset: self._checkpoints.cleaned_to_changed(key, offset),
-        )
-
-    def placed(self, key: Partition) -> Placed | None:
-        """The log, if it is open."""
-        return self._open.get(key)
-
-    def directory_with(self, directory_id: UUID) -> LogDirectory | None:
-        """The directory of an id, if it works."""
-        return next((each for each in self._directories.online if each.directory_id == directory_id), None)
-
     def find_directory(self, path: str) -> UUID | None:
         for directory in self._directories:
             if directory.path == path:
@@ -321,65 +254,13 @@ class LogDirs:
                 return directory.directory_id
         return None
 
-    def put(self, key: Partition, directory: LogDirectory, topic_id: UUID, opened: SegmentedLog) -> None:
-        """The log of the partition is this one from now on, there."""
-        self._found[key] = directory
-        self._open[key] = Placed(directory, topic_id, opened)
-
-    def load_whole(
-        self, directory: LogDirectory, key: Partition, before: Placed, now_ms: int
-    ) -> SegmentedLog:
-        """The log in the place that it has been moved to, where all of its files are right."""
-        return self._load(directory, key, before.topic_id, before.log.config, now_ms, is_whole=True)
-
-    def _load(
-        self,
-        directory: LogDirectory,
-        key: Partition,
-        topic_id: UUID,
-        config: LogConfig,
-        now_ms: int,
-        *,
-        is_whole: bool = False,
-    ) -> SegmentedLog:
-        path = directory.file(file_names.partition_directory(*key))
-        recovery_point = directory.recovery_points.get(key)
-        shared = self._shared[directory]
-        loaded = recovery.load(
-            path,
-            shared,
-            config,
-            clean=directory.was_clean or is_whole,
-            recovery_point=recovery_point,
-            log_start_offset=directory.log_start_offsets.get(key),
-            now_ms=now_ms,
-        )
-        try:
-            return SegmentedLog(
-                path,
-                config,
-                shared,
-                make_directory=lambda: make(directory, path, topic_id, self._shared[directory].alike),
-                loaded=loaded,
-                clean=directory.was_clean and not is_whole,
-                recovery_point=recovery_point,
-                now_ms=now_ms,
-                log_start_changed=lambda: self._checkpoints.log_start_changed(key),
-                recovery_point_fell=lambda: self._checkpoints.recovery_point_fell(key),
-                cleaned_to=directory.cleaner_offsets.get(key),
-                cleaned_to_changed=lambda offset: self._checkpoints.cleaned_to_changed(key, offset),
-            )
-        except BaseException:
-            loaded.close()
-            raise
-
     def delete(self, topic: str, partition: int, *, delay_ms: int = 0) -> None:
         """Take a log away: its directory is renamed now, and removed by a sweep."""
         key = topic, partition
         self.moves.cancel(*key)
         self.moves.retire_now(key)
-        directory = self._found.get(key)
-        opened = self._open.pop(key, None)
+        directory = self._logs.directories.get(key)
+        opened = self._logs.opened.pop(key, None)
         if opened is not None:
             opened.log.remove_files()
         if directory is None:
@@ -391,32 +272,26 @@ class LogDirs:
                 if directory.files.is_directory(path):
                     directory.files.rename(path, directory.file(name))
                     self._deletions.add(directory.file(name), delay_ms)
-        self._forget(key)
-
-    def _forget(self, key: Partition) -> None:
-        directory = self._found.pop(key)
-        directory.logs -= 1
-        for checkpoint in directory.checkpoints:
-            checkpoint.drop(key)
+        self._logs.forget(key)
 
     def plan_sweep(self, now_ms: int) -> SweepJob | None:
         return self._deletions.plan(now_ms)
 
     def directory_of(self, topic: str, partition: int) -> UUID | None:
-        directory = self._found.get((topic, partition))
+        directory = self._logs.directories.get((topic, partition))
         return None if directory is None else directory.directory_id
 
     def beside(self, topic: str, partition: int) -> DiskFolder:
-        directory = self._found.get((topic, partition)) or self._directories.first
+        directory = self._logs.directories.get((topic, partition)) or self._directories.first
         return DiskFolder(directory.file(file_names.partition_directory(topic, partition)), directory.files)
 
     def above(self, topic: str, partition: int) -> DiskFolder:
-        directory = self._found.get((topic, partition)) or self._directories.first
+        directory = self._logs.directories.get((topic, partition)) or self._directories.first
         return DiskFolder(directory.path, directory.files)
 
     def usage(self) -> list[DirectoryUsage]:
         logs: dict[LogDirectory, list[LogUsage]] = {directory: [] for directory in self._directories}
-        for (topic, partition), opened in self._open.items():
+        for (topic, partition), opened in self._logs.opened.items():
             used = LogUsage(topic, partition, opened.topic_id, opened.log.size_bytes)
             logs[opened.directory].append(used)
         futures: dict[LogDirectory, list[FutureUsage]] = {directory: [] for directory in self._directories}
@@ -432,9 +307,9 @@ class LogDirs:
     def release(self) -> list[Partition]:
         """Let go of what is open in directories that are offline; gives the partitions that were."""
         self.moves.release()
-        gone = [key for key, opened in self._open.items() if not opened.directory.is_online]
+        gone = [key for key, opened in self._logs.opened.items() if not opened.directory.is_online]
         for key in gone:
-            opened = self._open.pop(key)
+            opened = self._logs.opened.pop(key)
             try:
                 opened.log.close(clean=False)
             except StorageError as error:
@@ -455,7 +330,7 @@ class LogDirs:
         return self._checkpoints.write_steps()
 
     def plan_flushes(self) -> Iterator[SealedFlush | None]:
-        return plan_sealed(self._open, self.moves.open_logs())
+        return plan_sealed(self._logs.opened, self.moves.open_logs())
 
     def commit_flush(self, job: FlushJob) -> None:
         if isinstance(job, SealedFlush):
@@ -470,7 +345,9 @@ class LogDirs:
             self.moves.retire_all()
         failed = self.moves.close(clean=clean)
         for directory in self._directories:
-            in_it = {key: opened for key, opened in self._open.items() if opened.directory is directory}
+            in_it = {
+                key: opened for key, opened in self._logs.opened.items() if opened.directory is directory
+            }
             if not self._close_logs(directory, in_it, together if clean and directory.is_online else None):
                 failed.add(directory)
         if clean:
@@ -482,7 +359,7 @@ class LogDirs:
                         directory.mark_clean(epoch)
                 except StorageError as error:
                     log.error("%s", error)
-        self._open.clear()
+        self._logs.opened.clear()
         if clean:
             self._deletions.all().work()
         self._directories.let_go()

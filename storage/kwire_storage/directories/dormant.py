@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .engine import LogConfig
-from .files import Files, storing
-from .segments import file_names, time_index
+from ..engine import LogConfig
+from ..files import Files, storing
+from ..segments import file_names, time_index
 
 NEVER_MS = 0x7FFFFFFFFFFFFFFF
 

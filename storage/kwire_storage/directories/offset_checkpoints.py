@@ -11,9 +11,9 @@ import logging
 from collections.abc import Iterator
 from zlib import crc32
 
-from . import checkpoints
-from .checkpoints import BadCheckpoint
-from .files import Files, storing
+from .. import checkpoints
+from ..checkpoints import BadCheckpoint
+from ..files import Files, storing
 
 Partition = tuple[str, int]
 

@@ -6,12 +6,13 @@ refusal counts. LockedError and ForeignDirectory refuse all of them: somebody ha
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from uuid import UUID
 
-from . import uuids
-from .engine import DirectoryOffline, StorageError
-from .files import Files
+from .. import uuids
+from ..engine import DirectoryOffline, StorageError
+from ..files import Files
+from .interface import EVERY_DIRECTORY
 from .log_directory import ForeignDirectory, LogDirectory
 
 log = logging.getLogger("kwire.storage")
@@ -116,6 +117,23 @@ class DirectorySet:
                 return directory
         open_ones = [directory for directory in online if directory.path not in self.cordoned]
         return min(open_ones or online[:1], key=lambda directory: directory.logs)
+
+    def with_id(self, directory_id: UUID) -> LogDirectory | None:
+        """The directory of an id, if it works."""
+        return next((each for each in self.online if each.directory_id == directory_id), None)
+
+    def cordon(self, paths: Collection[str]) -> None:
+        """See `LogDirectories`."""
+        every = {directory.path for directory in self._all}
+        unknown = [path for path in paths if path not in every and path != EVERY_DIRECTORY]
+        if unknown:
+            log.warning(
+                "cordoned.log.dirs names %s, and the log directories are %s: what is none of them has no "
+                "effect",
+                ", ".join(unknown),
+                ", ".join(sorted(every)),
+            )
+        self.cordoned = frozenset(every if EVERY_DIRECTORY in paths else every & set(paths))
 
     def give_back(self) -> None:
         """Undo the opening, before any log was opened: each directory is as it was, and free."""

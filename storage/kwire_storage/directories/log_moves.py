@@ -14,75 +14,28 @@ Rules
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 from uuid import UUID
 
-from .alike import AlikeFiles
-from .deletions import Deletions
-from .directories import FutureUsage
-from .engine import LogConfig, StorageError
-from .files import storing
-from .log_checkpoints import Placed, note_log_start
+from ..deletions import Deletions
+from ..engine import StorageError
+from ..files import storing
+from ..segments import file_names
+from ..segments.log import SegmentedLog
+from ..segments.shared import Shared
+from .copies import Copies, Future
+from .directory_set import DirectorySet
+from .interface import FutureUsage
+from .located import LocatedLogs, Placed
 from .log_directory import LogDirectory, Partition
 from .moving import LogMove
-from .open_files import OpenFiles
+from .opening import LogOpener
 from .partition_directory import make, set_aside, topic_id_in
-from .segments import file_names, recovery
-from .segments.log import SegmentedLog
-from .segments.recovery import LoadedLog
-from .segments.shared import Shared
-from .tail import TailBudget
-from .write_pressure import WritePressure
 
 log = logging.getLogger("kwire.storage")
 
 MOST_PREFERRED = 10_000
 """Of so many partitions that do not exist it is remembered where they are wanted."""
-OPEN_FILES = 8
-
-
-class Shelves(Protocol):
-    """What `LogMoves` needs of the node's directories."""
-
-    def placed(self, key: Partition) -> Placed | None:
-        """The log, if it is open."""
-        ...
-
-    def directory_with(self, directory_id: UUID) -> LogDirectory | None:
-        """The directory of an id, if it works."""
-        ...
-
-    def load_whole(
-        self, directory: LogDirectory, key: Partition, before: Placed, now_ms: int
-    ) -> SegmentedLog:
-        """The log in the place that it has been moved to, where all of its files are right."""
-        ...
-
-    def new_log(
-        self, directory: LogDirectory, key: Partition, topic_id: UUID, config: LogConfig
-    ) -> SegmentedLog:
-        """A log of which nothing is on disk."""
-        ...
-
-    def put(self, key: Partition, directory: LogDirectory, topic_id: UUID, opened: SegmentedLog) -> None:
-        """The log of the partition is this one from now on, there."""
-        ...
-
-
-@dataclass(slots=True, eq=False)
-class Future:
-    """A log on its way: where it is, and what is known of it."""
-
-    directory: LogDirectory
-    name: str
-    topic_id: UUID | None
-    move: LogMove | None = None
-    """None until it is gone on with."""
-
-    @property
-    def path(self) -> str:
-        return self.directory.file(self.name)
 
 
 class Loaded(NamedTuple):
@@ -110,12 +63,17 @@ class LogMoves:
 
     def __init__(
         self,
-        shelves: Shelves,
+        logs: LocatedLogs,
+        directories: DirectorySet,
+        opener: LogOpener,
         shared: Mapping[LogDirectory, Shared],
         deletions: Deletions,
         new_uuid: Callable[[], UUID],
     ) -> None:
-        self._shelves = shelves
+        self._logs = logs
+        self._directories = directories
+        self._opener = opener
+        self._copies = Copies(shared, deletions, new_uuid)
         self._shared = shared
         self._deletions = deletions
         self._new_uuid = new_uuid
@@ -189,12 +147,12 @@ class LogMoves:
         place if that was all: nothing of it is on disk.
         """
         key = topic, partition
-        placed, directory = self._placed(key), self._shelves.directory_with(directory_id)
+        placed, directory = self._placed(key), self._directories.with_id(directory_id)
         if directory is None or directory is placed.directory or key in self._futures:
             raise ValueError(f"{topic}-{partition} can't be moved to {directory_id}")
         self.retire_now(key)
         if not placed.log.is_on_disk:
-            made = self._shelves.new_log(directory, key, placed.topic_id, placed.log.config)
+            made = self._opener.begin(directory, key, placed.topic_id, placed.log.config)
             made.take_over(placed.log)
             self._put(key, directory, placed, made)
             directory.logs += 1
@@ -204,7 +162,9 @@ class LogMoves:
         self._futures[key] = future
         directory.logs += 1
         try:
-            future.move = LogMove(placed.log, None, lambda start: self._begin_log(key, future, start))
+            future.move = LogMove(
+                placed.log, None, lambda start: self._copies.begin(key, future, self._placed(key), start)
+            )
         except StorageError:
             self.cancel(*key)
             raise
@@ -222,7 +182,7 @@ class LogMoves:
             future.directory.logs -= 1
             self._set_aside(key, future.directory, future.name)
             return None
-        return Loaded(future, self._load(key, future, placed, now_ms))
+        return Loaded(future, self._copies.load(key, future, placed, now_ms))
 
     def resume(self, topic: str, partition: int, loaded: "Loaded") -> bool:
         """Go on with a move; False where it has been called off since."""
@@ -234,78 +194,10 @@ class LogMoves:
         placed = self._placed(key)
         if future.topic_id is None:  # a crash has left it without
             make(future.directory, future.path, placed.topic_id, self._shared[future.directory].alike)
-        future.move = LogMove(placed.log, found, lambda start: self._begin_log(key, future, start))
+        future.move = LogMove(
+            placed.log, found, lambda start: self._copies.begin(key, future, self._placed(key), start)
+        )
         return True
-
-    def _load(self, key: Partition, future: Future, placed: Placed, now_ms: int) -> SegmentedLog:
-        directory, config = future.directory, placed.log.config
-        shared, recovery_point = self._own(directory), directory.recovery_points.get(key)
-        loaded = recovery.load(
-            future.path,
-            shared,
-            config,
-            clean=directory.was_clean,
-            recovery_point=recovery_point,
-            log_start_offset=directory.log_start_offsets.get(key),
-            now_ms=now_ms,
-        )
-        try:
-            return self._copy(key, future, placed, shared, loaded, recovery_point, now_ms)
-        except BaseException:
-            loaded.close()
-            raise
-
-    def _own(self, directory: LogDirectory) -> Shared:
-        files = directory.files
-        return Shared(
-            files,
-            OpenFiles(files, OPEN_FILES),
-            TailBudget(0, 0),
-            AlikeFiles(files),
-            WritePressure(files),
-            self._deletions,
-        )
-
-    def _copy(
-        self,
-        key: Partition,
-        future: Future,
-        placed: Placed,
-        shared: Shared,
-        loaded: LoadedLog,
-        recovery_point: int,
-        now_ms: int,
-    ) -> SegmentedLog:
-        directory = future.directory
-        copied = SegmentedLog(
-            future.path,
-            placed.log.config,
-            shared,
-            make_directory=lambda: None,
-            loaded=loaded,
-            clean=False,
-            recovery_point=recovery_point,
-            now_ms=now_ms,
-            log_start_changed=lambda: note_log_start(key, directory, copied),
-            recovery_point_fell=lambda: directory.recovery_points.put(key, copied.recovery_point),
-        )
-        return copied
-
-    def _begin_log(self, key: Partition, future: Future, start_offset: int) -> SegmentedLog:
-        """An empty copy that starts at an offset, in place of what there may be of one."""
-        placed = self._placed(key)
-        if future.move is not None:
-            future.move.future.remove_files()
-        if future.directory.files.is_directory(future.path):
-            self._throw_away(key, future, 0)
-            future.name = file_names.future_directory(*key, self._new_uuid())
-        for checkpoint in future.directory.checkpoints:
-            checkpoint.drop(key)
-        make(future.directory, future.path, placed.topic_id, self._shared[future.directory].alike)
-        loaded = LoadedLog([], start_offset, start_offset, [], [])
-        copied = self._copy(key, future, placed, self._own(future.directory), loaded, start_offset, 0)
-        copied.producers.clear(start_offset)
-        return copied
 
     def cancel(self, topic: str, partition: int) -> None:
         """The log stays where it is; nothing happens where it does not move."""
@@ -320,8 +212,10 @@ class LogMoves:
         for checkpoint in directory.checkpoints:
             checkpoint.drop(key)
         if directory.is_online:
-            placed = self._shelves.placed(key)
-            self._throw_away(key, future, 0 if placed is None else placed.log.config.file_delete_delay_ms)
+            placed = self._logs.opened.get(key)
+            self._copies.throw_away(
+                key, future, 0 if placed is None else placed.log.config.file_delete_delay_ms
+            )
 
     def finish(self, topic: str, partition: int, now_ms: int) -> SegmentedLog:
         """The copy, which has all, becomes the log; gives it. What is left behind goes with `retire`, after
@@ -345,7 +239,9 @@ class LogMoves:
         with storing("renaming", future.path):
             directory.files.rename(future.path, path)
         try:
-            made = self._shelves.load_whole(directory, key, placed, now_ms)
+            made = self._opener.load(
+                directory, key, placed.topic_id, placed.log.config, now_ms, is_whole=True
+            )
         except StorageError:
             with suppress(OSError):
                 directory.files.rename(path, future.path)
@@ -359,7 +255,7 @@ class LogMoves:
         return made
 
     def _put(self, key: Partition, directory: LogDirectory, placed: Placed, made: SegmentedLog) -> None:
-        self._shelves.put(key, directory, placed.topic_id, made)
+        self._logs.put(key, Placed(directory, placed.topic_id, made))
         placed.log.remove_files()
         placed.directory.logs -= 1
         for checkpoint in placed.directory.checkpoints:
@@ -407,8 +303,9 @@ class LogMoves:
         log.warning("%s was on its way there, and is the only one: it is the log now", path)
         return future.directory
 
-    def abandoned(self, found: Mapping[Partition, LogDirectory]) -> list[tuple[Partition, Future]]:
+    def abandoned(self) -> list[tuple[Partition, Future]]:
         """The copies of logs that are nowhere."""
+        found = self._logs.directories
         return [(key, future) for key, future in self._futures.items() if key not in found]
 
     def set_aside(self, key: Partition) -> None:
@@ -422,18 +319,10 @@ class LogMoves:
     def _set_aside(self, key: Partition, directory: LogDirectory, name: str) -> None:
         set_aside(key, directory, directory.file(name), self._new_uuid())
 
-    def _throw_away(self, key: Partition, future: Future, delay_ms: int) -> None:
-        files, path = future.directory.files, future.path
-        name = file_names.set_aside_directory(*key, file_names.DELETE_DIRECTORY, self._new_uuid())
-        with storing("renaming", path):
-            if files.is_directory(path):
-                files.rename(path, future.directory.file(name))
-                self._deletions.add(future.directory.file(name), delay_ms)
-
     def release(self) -> None:
         """Let go of the moves from or to a directory that is offline. Their files stay."""
         for key, future in list(self._futures.items()):
-            placed = self._shelves.placed(key)
+            placed = self._logs.opened.get(key)
             from_there = placed is not None and not placed.directory.is_online
             if not future.directory.is_online or from_there:
                 del self._futures[key]
@@ -459,7 +348,7 @@ class LogMoves:
         return failed
 
     def _placed(self, key: Partition) -> Placed:
-        placed = self._shelves.placed(key)
+        placed = self._logs.opened.get(key)
         if placed is None:
             raise ValueError(f"{file_names.partition_directory(*key)} is not open")
         return placed

@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import UUID
 
-from .engine import FlushJob, LogConfig, PartitionLog
+from ..engine import FlushJob, LogConfig, PartitionLog
 
 if TYPE_CHECKING:
-    from .deletions import SweepJob
+    from ..deletions import SweepJob
+    from ..folder import Folder
     from .dormant import LookJob
-    from .folder import Folder
     from .log_moves import LogMoves
 
 

@@ -13,13 +13,13 @@ import os
 from collections.abc import Callable
 from uuid import UUID
 
-from . import checkpoints, uuids
-from .directories import DirectoryUsage, FutureUsage, LogUsage
+from .. import checkpoints, uuids
+from ..engine import DirectoryOffline, StorageError
+from ..files import Files, storing
+from ..segments import file_names
 from .directory_files import DirectoryFiles
-from .engine import DirectoryOffline, StorageError
-from .files import Files, storing
+from .interface import DirectoryUsage, FutureUsage, LogUsage
 from .offset_checkpoints import OffsetCheckpoint, Partition
-from .segments import file_names
 
 __all__ = ["METADATA_LOG", "ForeignDirectory", "LockedError", "LogDirectory", "Partition"]
 

@@ -3,12 +3,12 @@
 import logging
 from uuid import UUID
 
-from . import checkpoints
-from .alike import AlikeFiles
-from .checkpoints import BadCheckpoint
-from .files import storing
+from .. import checkpoints
+from ..alike import AlikeFiles
+from ..checkpoints import BadCheckpoint
+from ..files import storing
+from ..segments import file_names
 from .log_directory import LogDirectory, Partition
-from .segments import file_names
 
 log = logging.getLogger("kwire.storage")
 

@@ -15,8 +15,8 @@ from contextlib import suppress
 from kwire_codecs.records import batch as record_batch
 from kwire_codecs.records.batch import HEADER_SIZE, CorruptBatch
 
-from .engine import AppendJob, FileSlice, LogRead, Overtaken, StorageError, ValidBatch
-from .segments.log import SegmentedLog
+from ..engine import AppendJob, FileSlice, LogRead, Overtaken, StorageError, ValidBatch
+from ..segments.log import SegmentedLog
 
 CHUNK_BYTES = 1 << 20
 MAX_OFFSET = (1 << 63) - 1

@@ -7,26 +7,18 @@ recovery point that fell; and a log start before a DeleteRecords is answered (`s
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
 from uuid import UUID
 
+from ..engine import StorageError
+from ..segments.log import SegmentedLog
 from .directory_set import DirectorySet
-from .engine import StorageError
+from .located import Placed
 from .log_directory import LogDirectory, Partition
-from .segments.log import SegmentedLog
 
 log = logging.getLogger("kwire.storage")
 
 LOGS_A_STEP = 200
 """Of how many logs something is noted before others get their turn."""
-
-
-class Placed(NamedTuple):
-    """A log that is open, and where."""
-
-    directory: LogDirectory
-    topic_id: UUID
-    log: SegmentedLog
 
 
 class LogCheckpoints:

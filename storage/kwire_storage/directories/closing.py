@@ -10,11 +10,11 @@ written to the same disk, too.
 from collections.abc import Sequence
 from functools import partial
 
-from .directories import Together
-from .engine import StorageError
-from .files import Files, storing
-from .segments.flush import FlushPlan
-from .segments.log import SegmentedLog
+from ..engine import StorageError
+from ..files import Files, storing
+from ..segments.flush import FlushPlan
+from ..segments.log import SegmentedLog
+from .interface import Together
 
 MOST_SINGLY = 250
 """So many logs that have anything to sync are synced file by file."""

@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from .files import Files, Offline
+from ..files import Files, Offline
 
 log = logging.getLogger("kwire.storage")
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from .engine import StorageError
-from .log_checkpoints import LOGS_A_STEP, Placed
+from ..engine import StorageError
+from ..segments.flush import FlushPlan
+from ..segments.log import SegmentedLog
+from .located import Placed
+from .log_checkpoints import LOGS_A_STEP
 from .log_directory import LogDirectory, Partition
-from .segments.flush import FlushPlan
-from .segments.log import SegmentedLog
 
 
 class SealedFlush:

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from uuid import UUID
 
-from .engine import StorageError
+from ..engine import StorageError
+from ..segments import file_names
 from .log_directory import METADATA_LOG, LogDirectory, Partition
 from .partition_directory import set_aside, topic_id_in
-from .segments import file_names
 
 
 def may_be_one(key: Partition, one: LogDirectory, other: LogDirectory) -> bool:

@@ -1,0 +1,1 @@
+"""What producers notice of a partition that moves between log directories."""
