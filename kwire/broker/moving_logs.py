@@ -90,8 +90,8 @@ class MovingLogs:
 
         INVALID_TOPIC_EXCEPTION for a name too long for a directory on its way, LOG_DIR_NOT_FOUND,
         INVALID_REPLICA_ASSIGNMENT for a directory that is cordoned, KAFKA_STORAGE_ERROR,
-        UNKNOWN_TOPIC_OR_PARTITION, REPLICA_NOT_AVAILABLE where the node has none: a partition that is made
-        later is made there.
+        UNKNOWN_TOPIC_OR_PARTITION, REPLICA_NOT_AVAILABLE where the node has none, or does not know where:
+        a partition that is made later is made there.
         """
         if len(f"{topic}-{index}") + UNIQUE_CHARACTERS > LONGEST_NAME:
             return ErrorCode.INVALID_TOPIC_EXCEPTION
@@ -110,6 +110,8 @@ class MovingLogs:
                 directories.moves.prefer(topic, index, directory_id)
             return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if state is None else ErrorCode.REPLICA_NOT_AVAILABLE
         partition = self._cluster.reach(topic, index)
+        if partition is ErrorCode.NOT_LEADER_OR_FOLLOWER:
+            return ErrorCode.REPLICA_NOT_AVAILABLE
         if isinstance(partition, ErrorCode):
             return partition
         try:

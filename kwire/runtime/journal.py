@@ -143,7 +143,7 @@ class _Gathered:
         """
         to_bytes, current = record_format.to_bytes, self._batch
         encoded = [to_bytes(record) for record in records]
-        if current.size:
+        if current.count:
             size = current.size + sum(len(key) + (len(value) if value else 0) for key, value in encoded)
             if size > (LARGEST_BYTES if goes_on else BATCH_BYTES):
                 current = self._next(current.producer_id, current.producer_epoch)
@@ -193,6 +193,6 @@ class _Gathered:
         self._full.append(ValidBatch(memoryview(data), read_header(data)))
 
     def batches(self) -> list[ValidBatch]:
-        if self._batch.size or not self._full:
+        if self._batch.count or not self._full:
             return [*self._full, ValidBatch._make(self._batch.finish())]
         return self._full

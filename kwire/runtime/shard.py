@@ -360,8 +360,12 @@ class Shard(Generic[M]):
         self._writing = False
 
     def _append(self, unwritten: _Unwritten, incarnation: int) -> Soon[ErrorCode]:
-        decided = [records for records, _ in unwritten]
-        of_transactions = any([held.of_transactions for _, held in unwritten])
+        if len(unwritten) == 1:  # nearly always, and then two lists need not be gone through
+            [(records, held)] = unwritten
+            decided, of_transactions = [records], held.of_transactions
+        else:
+            decided = [records for records, _ in unwritten]
+            of_transactions = any([held.of_transactions for _, held in unwritten])
         if failpoints.armed is not None:
             failpoints.reach_append("before", [record for records in decided for record in records])
         try:

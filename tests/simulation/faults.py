@@ -65,14 +65,16 @@ class Faults:
     """The faults of one run: `nursery.start_soon(faults.run)`, then `await faults.end()`.
 
     `mean_seconds` is the usual span between two of them. Power losses come in one seed of four, since they
-    weaken what may be asked of the others.
+    weaken what may be asked of the others; with `loses_power` in each.
     """
 
-    def __init__(self, world: World, *, mean_seconds: float = 0.5, restarts: bool = True) -> None:
+    def __init__(
+        self, world: World, *, mean_seconds: float = 0.5, restarts: bool = True, loses_power: bool = False
+    ) -> None:
         self._world = world
         self._rng = rng = world.rng_for("faults")
         self._mean_seconds = mean_seconds
-        self._loses_power = rng.random() < 0.25
+        self._loses_power = rng.random() < 0.25 or loses_power
         self._ended = trio.Event()
         self._end = trio.CancelScope()
         self._down: dict[int, float] = {}

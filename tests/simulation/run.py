@@ -55,8 +55,10 @@ LONGEST_TRANSACTION_SECONDS: Final = 15.0
 """After so long everything that was left alone is aborted."""
 
 
-def run_seed(seed: int, *, short: bool = False, trace_file: TextIO | None = None) -> Report:
-    """Runs one seed. `short` does a fifth of the work."""
+def run_seed(
+    seed: int, *, short: bool = False, loses_power: bool = False, trace_file: TextIO | None = None
+) -> Report:
+    """Runs one seed. `short` does a fifth of the work; `loses_power` whatever the seed says."""
     report = Report(seed=seed)
     began = time.process_time()
 
@@ -71,7 +73,7 @@ def run_seed(seed: int, *, short: bool = False, trace_file: TextIO | None = None
         report.virtual_seconds = world.now()
 
     async def main(world: World) -> None:
-        await _Run(world, 5 if short else 1).main()
+        await _Run(world, 5 if short else 1, loses_power=loses_power).main()
 
     log_dirs = random.Random(f"{seed}/log dirs").choice((1, 2))
     simulate(seed, main, log_dirs=log_dirs, trace_file=trace_file, report=tell)
@@ -80,8 +82,9 @@ def run_seed(seed: int, *, short: bool = False, trace_file: TextIO | None = None
 
 
 class _Run:
-    def __init__(self, world: World, divisor: int) -> None:
+    def __init__(self, world: World, divisor: int, *, loses_power: bool = False) -> None:
         self.world = world
+        self.loses_power = loses_power
         self.history = History(world)
         self.operations = OPERATIONS // divisor
         self.least_faults = FAULTS // divisor
@@ -132,7 +135,7 @@ class _Run:
             await self.steward.make(name, PARTITIONS.get(name, 3))
         for keeper in self.keepers:
             await keeper.make()
-        faults = Faults(world)
+        faults = Faults(world, loses_power=self.loses_power)
         clients: list[Caller] = [
             *self.producers,
             *self.transactional,

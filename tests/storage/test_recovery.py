@@ -75,6 +75,32 @@ def test_everything_is_there_after_a_restart(
     dirs.close(clean=False)
 
 
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_log_whose_first_batch_is_half_there_is_empty_whatever_is_known_of_epochs(
+    tmp_path: Path, sealed: bool
+) -> None:
+    dirs = open_dirs(tmp_path / "whole")
+    log = open_log(dirs)
+    log.append([batch(0, leader_epoch=3)], 0)
+    if sealed:
+        log.roll(0)
+        log.append([batch(1, leader_epoch=3)], 0)
+    dirs.close(clean=False)
+    first = f"topic-0/{0:020}.log"
+    data = (tmp_path / "whole" / first).read_bytes()
+    assert (tmp_path / "whole/topic-0/leader-epoch-checkpoint").read_text() == "0\n1\n3 0\n"
+    for left in (1, 60, 61, len(data) - 1):
+        path = shutil.copytree(tmp_path / "whole", tmp_path / str(left))
+        (path / first).write_bytes(data[:left])
+        again = open_dirs(path)
+        log = open_log(again)
+        assert (log.log_start_offset, log.log_end_offset) == (0, 0)
+        assert log.epochs.entries() == []
+        log.append([batch(0, leader_epoch=4)], 0)
+        assert log.epochs.entries() == [(4, 0)]
+        again.close(clean=False)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("clean", [True, False])
 def test_the_indexes_after_a_restart_are_those_of_an_unbroken_run(tmp_path: Path, clean: bool) -> None:

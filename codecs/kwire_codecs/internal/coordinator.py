@@ -26,7 +26,7 @@ from ..records.batch import (
     BatchHeader,
 )
 from ..records.checksum import crc32c
-from ..records.varint import encode
+from ..records.varint import SHORT, encode
 from ..wire import Buffer, Message
 
 
@@ -99,17 +99,17 @@ class CoordinatorBatch:
     """A batch of a coordinator's records as it grows: all of one moment, none with headers.
 
     What `records.batch.build` makes of such records, which can do without reading it again: `finish` gives
-    the header as well. `size` is that of the records so far, in bytes. One with a producer belongs to that
-    producer's transaction; a coordinator writes those without sequences.
+    the header as well. `count` is how many records there are so far, `size` their bytes. One with a producer
+    belongs to that producer's transaction; a coordinator writes those without sequences.
     """
 
-    __slots__ = ("_buffer", "_count", "_timestamp_ms", "producer_epoch", "producer_id")
+    __slots__ = ("_buffer", "_timestamp_ms", "count", "producer_epoch", "producer_id")
 
     def __init__(
         self, timestamp_ms: int, producer_id: int = NO_PRODUCER_ID, producer_epoch: int = NO_PRODUCER_EPOCH
     ) -> None:
         self._buffer = bytearray(HEADER_SIZE)
-        self._count = 0
+        self.count = 0
         self._timestamp_ms = timestamp_ms
         self.producer_id = producer_id
         self.producer_epoch = producer_epoch
@@ -120,18 +120,25 @@ class CoordinatorBatch:
 
     def add(self, key: bytes, value: bytes | None) -> None:
         """The next record; a value of None is a tombstone."""
-        start = _START, encode(self._count), encode(len(key)), key
+        count, size = self.count, len(key)
+        # Mostly these are of one byte: what `encode` does then, without the calls.
+        number = SHORT[count] if count < 64 else encode(count)
+        key_size = SHORT[size] if size < 64 else encode(size)
         # Behind the value is the number of headers.
-        rest = (_NULL, _NONE) if value is None else (encode(len(value)), value, _NONE)
-        record = b"".join(start + rest)
-        self._count += 1
+        if value is None:
+            record = b"".join((_START, number, key_size, key, _NULL, _NONE))
+        else:
+            size = len(value)
+            value_size = SHORT[size] if size < 64 else encode(size)
+            record = b"".join((_START, number, key_size, key, value_size, value, _NONE))
+        self.count = count + 1
         self._buffer += encode(len(record))
         self._buffer += record
 
     def finish(self) -> tuple[memoryview, BatchHeader]:
         """The whole batch, whose offsets begin at 0, and its header. There is nothing to be added then."""
         view = memoryview(self._buffer)
-        length, count, now_ms = len(view) - LOG_OVERHEAD, self._count, self._timestamp_ms
+        length, count, now_ms = len(view) - LOG_OVERHEAD, self.count, self._timestamp_ms
         producer_id, epoch = self.producer_id, self.producer_epoch
         kind = 0 if producer_id == NO_PRODUCER_ID else TRANSACTIONAL
         HEADER.pack_into(

@@ -63,7 +63,7 @@ def append(out: bytearray, value: int) -> None:
 def encode(value: int) -> bytes:
     """`value` as a varint: one byte from a table for -64 to 63."""
     if -64 <= value < 64:
-        return _SHORT[value]
+        return SHORT[value]
     if -8192 <= value < 8192:
         value = (value << 1) ^ (value >> 63)
         return (value & 0x7F | 0x80 | value >> 7 << 8).to_bytes(2, "little")
@@ -72,7 +72,5 @@ def encode(value: int) -> bytes:
     return bytes(out)
 
 
-# Indexed by the value itself: Python's negative indices find -1 to -64 at the end.
-_SHORT = [bytes([value << 1]) for value in range(64)] + [
-    bytes([(-value << 1) - 1]) for value in range(-64, 0)
-]
+# Of one byte. Indexed by the value itself: Python's negative indices find -1 to -64 at the end.
+SHORT = [bytes([value << 1]) for value in range(64)] + [bytes([(-value << 1) - 1]) for value in range(-64, 0)]

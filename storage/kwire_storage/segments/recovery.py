@@ -226,9 +226,12 @@ def _fit(entries: list[EpochEntry], segments: list[Segment], log_start_offset: i
     if first is None:
         return True
     try:
-        _, header = next(first.headers(0))
+        found = next(first.headers(0), None)
     except StorageError:
-        return True  # recovery has more to say about it
+        found = None
+    if found is None:
+        return True  # it has no whole batch: recovery has more to say about it
+    _, header = found
     at = max(header.base_offset, log_start_offset)
     known = max((entry.epoch for entry in entries if entry.start_offset <= at), default=-1)
     return known >= header.partition_leader_epoch

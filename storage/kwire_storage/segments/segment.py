@@ -269,7 +269,7 @@ class Segment:
     def take_whole(self) -> None:
         """The whole file counts, whatever the next segment has: recovery is about to decide."""
         self._end_is_known = True
-        if self.overlaps:
+        if self._torn:
             with storing("looking at", self.log_path):
                 self.size = self._files.path_size(self.log_path)
             self.overlaps = self._torn = False
