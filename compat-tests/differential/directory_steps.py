@@ -115,6 +115,11 @@ def _led(scene: Scene, topic: str = "topic", partition: str = "0") -> None:
     scene.until("ListOffsets", wanted, lambda answer: not error_names(answer))
 
 
+def _known(scene: Scene, group: str = "group") -> None:
+    """`known(group)`: wait until its coordinator answers."""
+    scene.must("DescribeGroups", requests.describe_groups(f"{{{group}}}"))
+
+
 def _undone(scene: Scene, topic: str = "topic") -> None:
     """`undone(topic)`: wait until a topic that was deleted is unknown."""
     wanted = requests.metadata(f"{{{topic}}}", auto_create=False)
@@ -148,5 +153,6 @@ STEPS: dict[str, Callable[..., Any]] = {
     "directories": _directories, "lies": _lies, "moves": _moves, "moved": _moved, "arrives": _arrives,
     "is_moving": _is_moving, "named": _named, "bulky": _bulky, "vanishes": _vanishes,
     "refused": _refused,
-    "unled": _unled, "led": _led, "undone": _undone, "identity": _identity, "throttled": _throttled,
+    "unled": _unled, "led": _led, "known": _known, "undone": _undone,
+    "identity": _identity, "throttled": _throttled,
 }  # fmt: skip

@@ -84,14 +84,48 @@ def kwire(variant: str = "", *, on_disk: bool = False, directories: Sequence[str
     if running and not variant and not directories:
         yield running
         return
-    with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory(prefix="kwire-differential-") as data:
-        command = [sys.executable, "-m", "kwire", "serve", "--port", "0"]
+    with tempfile.TemporaryDirectory(prefix="kwire-differential-") as data:
         if directories:
-            paths = (str(Path(data, name)) for name in ("first", *directories))
-            command += ["--set", f"log.dirs={','.join(paths)}"]
+            where = _log_dirs([Path(data, name) for name in ("first", *directories)])
         else:
-            command += ["--data", data] if on_disk else ["--memory"]
-        for key, value in {**SETTINGS, **VARIANTS[variant]}.items():
+            where = ["--data", data] if on_disk else ["--memory"]
+        with _serving(where, VARIANTS[variant]) as bootstrap:
+            yield bootstrap
+
+
+@contextmanager
+def kafka_in(home: Path, version: str, directories: Sequence[str]) -> Iterator[str]:
+    """A real Kafka whose data stay in `home`: in `logs`, and in these directories too. Only its first start
+    makes it warm: later ones may lack what that needs.
+    """
+    kafka = Kafka(
+        version,
+        KAFKA_SETTINGS,
+        data=home,
+        features=FEATURES.get(version),
+        directories=directories,
+        warm=not (home / "logs").exists(),
+    )
+    with kafka:
+        yield kafka.bootstrap
+
+
+@contextmanager
+def kwire_in(home: Path, directories: Sequence[str]) -> Iterator[str]:
+    """A kwire whose data stay in `home`: in `logs`, and in these directories too."""
+    with _serving(_log_dirs([home / name for name in ("logs", *directories)]), {}) as bootstrap:
+        yield bootstrap
+
+
+def _log_dirs(paths: Sequence[Path]) -> list[str]:
+    return ["--set", f"log.dirs={','.join(map(str, paths))}"]
+
+
+@contextmanager
+def _serving(where: Sequence[str], settings: dict[str, str]) -> Iterator[str]:
+    with tempfile.TemporaryFile() as log:
+        command = [sys.executable, "-m", "kwire", "serve", "--port", "0", *where]
+        for key, value in {**SETTINGS, **settings}.items():
             command += ["--set", f"{key}={value}"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=ROOT, text=True)
         try:

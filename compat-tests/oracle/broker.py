@@ -190,8 +190,8 @@ class Kafka:
         config.write_text("".join(f"{key}={value}\n" for key, value in self._settings(home).items()))
         if not (home / "logs" / "meta.properties").exists():
             _format(self.version, jars, config, home / "logs", self._format_options, self._formatted_as())
-        for directory in self._log_dirs(home)[1:]:
-            _join_directory(home / "logs", directory)
+            for directory in self._log_dirs(home)[1:]:  # later starts find them as a test has left them
+                _join_directory(home / "logs", directory)
         log = home / "kafka.log"
         options = [*self._java_options, f"-Xmx{self._heap}"]
         if not _class_archive(self.version).exists():
@@ -413,8 +413,7 @@ def _tail(log: bytes) -> str:
 
 def _join_directory(first: Path, directory: Path) -> None:
     """Make `directory` one more of the broker whose formatted one is `first`; Kafka gives it an id."""
-    known = directory / "meta.properties"
-    if not known.exists():
-        directory.mkdir(exist_ok=True)
-        lines = (first / "meta.properties").read_text().splitlines(keepends=True)
-        known.write_text("".join(line for line in lines if not line.startswith("directory.id")))
+    directory.mkdir(exist_ok=True)
+    lines = (first / "meta.properties").read_text().splitlines(keepends=True)
+    text = "".join(line for line in lines if not line.startswith("directory.id"))
+    (directory / "meta.properties").write_text(text)

@@ -19,7 +19,7 @@ import trio
 from kwire_codecs.errors import ErrorCode
 from kwire_storage.directories.interface import LogDirectories
 from kwire_storage.directories.log_dirs import LogDirs
-from kwire_storage.engine import StorageError
+from kwire_storage.engine import MayBeOffline, StorageError
 from kwire_storage.files import Files
 from kwire_storage.produce_rules import ProduceRules
 
@@ -138,11 +138,14 @@ class Cluster:
         return self._partitions.get((topic_name, index))
 
     def reach(self, topic_name: str, index: int) -> Partition | ErrorCode:
-        """The partition for a client's request, or why there is none: UNKNOWN_TOPIC_OR_PARTITION, or
+        """The partition for a client's request, or why there is none: UNKNOWN_TOPIC_OR_PARTITION,
+        NOT_LEADER_OR_FOLLOWER where it may lie in a directory that was offline at the start, or
         KAFKA_STORAGE_ERROR and one log line where its files cannot be opened.
         """
         try:
             found = self.partition(topic_name, index)
+        except MayBeOffline:
+            return ErrorCode.NOT_LEADER_OR_FOLLOWER
         except StorageError as error:
             if not error.is_told:
                 logger.error("opening %s-%d failed: %s", topic_name, index, error)

@@ -3,6 +3,7 @@
 Rules
 - What lies in such a directory answers KAFKA_STORAGE_ERROR until the next start; its partitions are led by
   nobody, and the registration of the node loses the directory (Kafka: ReplicaManager.handleLogDirFailure).
+  What would lie in one that was offline at the start answers NOT_LEADER_OR_FOLLOWER, since no log is known.
 - A broker without the cluster's metadata, or without any directory, stops (Kafka: Exit.halt).
 - While a directory has been offline since the start, nobody knows what is in it: no log is begun for a
   partition that was there before and may lie in it (Kafka: LogManager.getOrCreateLog, !isNew).
@@ -17,7 +18,7 @@ from uuid import UUID
 
 import trio
 from kwire_storage.directories.interface import LogDirectories
-from kwire_storage.engine import DirectoryOffline, StorageError
+from kwire_storage.engine import DirectoryOffline, MayBeOffline, StorageError
 
 from kwire.broker.controller import Controller
 from kwire.coordinators.metadata.directories import directory_of
@@ -47,7 +48,8 @@ class FailedDirectories:
         self._clock = clock
         self._lost = lost
         self._something_new = trio.Event()
-        self._unsure: frozenset[UUID] = frozenset()
+        self._unsure: Mapping[UUID, int] = {}
+        """The topics of which a log may lie where nobody can look, and how many partitions they had then."""
         self._made: dict[int, dict[PartitionKey, None]] = {}
         self.fatal = trio.Event()
         """Set where the broker can't go on; `reason` says why."""
@@ -72,12 +74,20 @@ class FailedDirectories:
             if directories.offline:
                 self._something_new.set()
                 topics = self._controller.image.topics.values()
-                self._unsure = frozenset(topic.id for topic in topics)
+                self._unsure = {topic.id: len(topic.partitions) for topic in topics}
+
+    def is_log_dir(self, node_id: int, path: str) -> bool:
+        """Whether a node has a log directory of that path, which may be offline."""
+        try:
+            return self._directories[node_id].find_directory(path) is not None
+        except DirectoryOffline:
+            return True
 
     def check(self, node_id: int, topic: TopicImage, state: PartitionImage) -> UUID | None:
         """The directory in which a log that is not there yet shall be made, if somebody has said so.
 
-        :raises DirectoryOffline: it may be there already, in a directory that nobody can read.
+        :raises MayBeOffline: it may be there already, in a directory that nobody can read.
+        :raises DirectoryOffline: so it may, in one of another node, or a move there had begun.
         """
         known = directory_of(state, node_id)
         directories = self._directories[node_id]
@@ -86,19 +96,24 @@ class FailedDirectories:
         self._check_others(node_id, topic, state)
         if not directories.offline or _is_settled(directories, known, topic, state):
             return known
-        if topic.id in self._unsure or known != UNASSIGNED_DIRECTORY:
-            raise _may_lie_in(directories.offline, topic, state)
+        if self._is_unsure(topic, state) or known != UNASSIGNED_DIRECTORY:
+            is_led = known in directories.directory_ids
+            why = _may_lie_in(directories.offline, topic, state)
+            raise DirectoryOffline(why) if is_led else MayBeOffline(why)
         return None
 
     def _check_others(self, node_id: int, topic: TopicImage, state: PartitionImage) -> None:
         """A partition has one log, which may be another node's: that of whoever led when it was begun."""
-        if topic.id not in self._unsure:
+        if not self._is_unsure(topic, state):
             return
         for other_id, directories in self._directories.items():
             if other_id == node_id or not directories.offline:
                 continue
             if not _is_settled(directories, directory_of(state, other_id), topic, state):
-                raise _may_lie_in(directories.offline, topic, state)
+                raise DirectoryOffline(_may_lie_in(directories.offline, topic, state))
+
+    def _is_unsure(self, topic: TopicImage, state: PartitionImage) -> bool:
+        return state.index < self._unsure.get(topic.id, 0)
 
     def opened(self, node_id: int, topic: TopicImage, state: PartitionImage) -> None:
         """A log has been opened, or begun: where it lies is written down if that is news."""
@@ -160,5 +175,5 @@ def _is_settled(
     return known in directories.directory_ids and not is_moving
 
 
-def _may_lie_in(offline: list[str], topic: TopicImage, state: PartitionImage) -> DirectoryOffline:
-    return DirectoryOffline(f"{topic.name}-{state.index} may lie in {' or '.join(offline)}, which is offline")
+def _may_lie_in(offline: list[str], topic: TopicImage, state: PartitionImage) -> str:
+    return f"{topic.name}-{state.index} may lie in {' or '.join(offline)}, which is offline"

@@ -70,7 +70,24 @@ def _data(
             f"({', '.join(map(str, directories))}); kwire keeps the metadata in one of them: add it to "
             "log.dirs"
         )
+    _check_cordoned(config, directories)
     return directories
+
+
+def _check_cordoned(config: BrokerConfig, directories: list[Path]) -> None:
+    name = "cordoned.log.dirs"
+    cordoned = config.strings(name) if config.is_set(name) else []
+    if cordoned == ["*"]:
+        return
+    known = [os.path.abspath(directory) for directory in directories]
+    unknown = [path for path in cordoned if path not in known]
+    if "*" in unknown:
+        raise Refusal(f"{name}={','.join(cordoned)}: * stands for all of them, and alone")
+    if unknown:
+        raise Refusal(
+            f"{name} names {' and '.join(path or 'an empty path' for path in unknown)}, and the log "
+            f"directories are {', '.join(known)}: write it as it is there, or leave it out"
+        )
 
 
 def _log_dirs(

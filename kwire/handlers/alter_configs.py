@@ -5,6 +5,8 @@ v2 flexible
 
 from __future__ import annotations
 
+from functools import partial
+
 from kwire_codecs.apis.alter_configs import AlterConfigs
 
 from kwire.coordinators.metadata.config_changes import alter_legacy
@@ -31,6 +33,7 @@ async def handle(ctx: Context, request: AlterConfigs.Request) -> AlterConfigs.Re
             wanted,
             config=ctx.cluster.config,
             node_id=ctx.node.id,
+            is_log_dir=partial(ctx.cluster.failed_directories.is_log_dir, ctx.node.id),
             validate_only=request.validate_only,
         )
     )

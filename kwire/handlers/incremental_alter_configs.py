@@ -5,6 +5,8 @@ v1 flexible
 
 from __future__ import annotations
 
+from functools import partial
+
 from kwire_codecs.apis.incremental_alter_configs import IncrementalAlterConfigs
 
 from kwire.coordinators.metadata.config_changes import Change, alter_incrementally
@@ -31,6 +33,7 @@ async def handle(ctx: Context, request: IncrementalAlterConfigs.Request) -> Incr
             wanted,
             config=ctx.cluster.config,
             node_id=ctx.node.id,
+            is_log_dir=partial(ctx.cluster.failed_directories.is_log_dir, ctx.node.id),
             validate_only=request.validate_only,
         )
     )

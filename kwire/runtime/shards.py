@@ -181,7 +181,7 @@ class Shards(Generic[M]):
         partition = self._host.reach(self._topic, index)
         if isinstance(partition, ErrorCode):
             # Where its directory is offline nobody leads it.
-            is_there = partition is ErrorCode.KAFKA_STORAGE_ERROR
+            is_there = partition in (ErrorCode.KAFKA_STORAGE_ERROR, ErrorCode.NOT_LEADER_OR_FOLLOWER)
             return Refused(ErrorCode.NOT_COORDINATOR if is_there else partition)
         if partition.leader_id == NO_LEADER:
             return Refused(ErrorCode.NOT_COORDINATOR)

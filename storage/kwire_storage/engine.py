@@ -54,6 +54,12 @@ class DirectoryOffline(StorageError):
     is_told = True
 
 
+class MayBeOffline(DirectoryOffline):
+    """Nobody knows where the log is: it may be in a directory that could not be read at the start, and so
+    nobody leads it.
+    """
+
+
 class Overtaken(StorageError):
     """The log's end was changed while an append was written: nothing of it counts; it may be tried again."""
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import trio
+from kwire_codecs.apis.create_partitions import CreatePartitions
 from kwire_codecs.apis.delete_records import DeleteRecords
 from kwire_codecs.apis.describe_log_dirs import DescribeLogDirs
 from kwire_codecs.apis.find_coordinator import FindCoordinator
@@ -36,6 +37,8 @@ from tests.handlers.data import offsets_request, records, values_in
 from tests.storage.disks import BreakableDisk
 
 FAILED, FINE = ErrorCode.KAFKA_STORAGE_ERROR, ErrorCode.NONE
+AWAY = ErrorCode.NOT_LEADER_OR_FOLLOWER
+"""What may lie in a directory that was offline at the start."""
 TOPICS = ("a", "b", "c", "d")
 
 
@@ -167,10 +170,10 @@ async def test_after_a_restart_all_is_there_once_the_disk_is(tmp_path: Path) -> 
         lost = made.lost
     async with bench(tmp_path, disk) as made:  # it can't be read at the start either
         for topic in TOPICS:
-            expected = FAILED if topic in lost else [b"first"]
+            expected = AWAY if topic in lost else [b"first"]
             assert await made.values(topic) == expected
             assert (made.partition_image(topic).leader == -1) is (topic in lost)
-        assert await made.produce(lost[0], b"x") is FAILED
+        assert await made.produce(lost[0], b"x") is AWAY
         await create_topic(made.running, "new")
         assert await made.produce("new", b"x") is FINE
     disk.broken.clear()
@@ -187,10 +190,26 @@ async def test_nothing_is_begun_anew_while_nobody_knows_whether_it_is_there(tmp_
         await create_topic(made.running, "unused")
     disk.broken[made.paths[1]] = errno.EIO
     async with bench(tmp_path, disk) as made:
-        assert await made.produce("unused", b"x") is FAILED
+        assert await made.produce("unused", b"x") is AWAY
     disk.broken.clear()
     async with bench(tmp_path, disk) as made:
         assert await made.produce("unused", b"x") is FINE
+
+
+async def test_a_new_partition_does_not_wait_for_a_directory_that_is_offline(tmp_path: Path) -> None:
+    disk = BreakableDisk()
+    async with bench(tmp_path, disk) as made:
+        lost = made.lost[0]
+    disk.broken[made.paths[1]] = errno.EIO
+    async with bench(tmp_path, disk) as made:
+        assert await made.produce(lost, b"x") is AWAY
+        grown = CreatePartitions.Request.Topic(name=lost, count=2, assignments=None)
+        answer = await made.client.ask(
+            CreatePartitions.Request(topics=[grown], timeout_ms=1000, validate_only=False), 3
+        )
+        assert answer.results[0].error_code == FINE
+        assert not isinstance(made.running.cluster.reach(lost, 1), ErrorCode)
+        assert made.running.cluster.reach(lost, 0) is AWAY
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["the metadata's", "all of them"])

@@ -12,7 +12,7 @@ import pytest
 from kwire_codecs.apis.metadata import Metadata
 from kwire_codecs.errors import ErrorCode
 
-from tests.broker.test_failed_directories import FAILED, FINE, TOPICS, Bench, bench
+from tests.broker.test_failed_directories import AWAY, FINE, TOPICS, Bench, bench
 from tests.broker_client import connected, create_topic, serving
 
 
@@ -58,7 +58,7 @@ async def test_what_lies_in_a_directory_that_is_not_there_is_out_of_reach_until_
         async with again(tmp_path) as second:
             for topic in TOPICS:
                 out = topic in lost
-                assert await second.produce(topic, b"second") is (FAILED if out else FINE)
+                assert await second.produce(topic, b"second") is (AWAY if out else FINE)
                 assert isinstance(await second.values(topic), ErrorCode) == out
                 assert (second.partition_image(topic).leader == -1) == out
             answer = await second.client.ask(
@@ -90,14 +90,14 @@ async def test_a_directory_that_was_offline_and_comes_back_empty_is_a_missing_on
     (tmp_path / "two").unlink()
     (tmp_path / "two").mkdir()
     async with again(tmp_path) as third:
-        assert await third.produce(lost[0], b"second") is FAILED
+        assert await third.produce(lost[0], b"second") is AWAY
 
 
 async def test_a_directory_that_is_taken_out_gives_up_what_it_held(tmp_path: Path) -> None:
     lost = await made(tmp_path)
     unmount(tmp_path)
     async with again(tmp_path) as second:
-        assert await second.produce(lost[0], b"second") is FAILED
+        assert await second.produce(lost[0], b"second") is AWAY
     async with again(tmp_path, "one") as third:
         assert await third.produce(lost[0], b"anew") is FINE
         assert await third.values(lost[0]) == [b"anew"]

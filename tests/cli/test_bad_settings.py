@@ -60,6 +60,8 @@ SETTINGS = [
     (["listeners=PLAINTEXT://no.such.host.invalid:0"], "no.such.host.invalid"),
     (["metadata.log.dir=elsewhere"], "add it to log.dirs"),
     (["log.dirs="], "log.dirs"),
+    (["cordoned.log.dirs=/nowhere"], "names /nowhere, and the log directories are"),
+    (["cordoned.log.dirs=*,/nowhere"], "* stands for all of them"),
 ]  # fmt: skip
 
 

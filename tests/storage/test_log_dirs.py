@@ -82,14 +82,43 @@ def test_a_directory_of_somebody_else_is_refused(
     [
         ("version=0\nbroker.id=1\ncluster.id=x\n", "version '0'"),
         ("", "version None"),
+        ("version=2\nnode.id=1\ncluster.id=x\n", "version '2'"),
         ("version=1\nnode.id=1\ncluster.id=x\ndirectory.id=?\n", "no usable directory.id"),
         ("version=1\nnode.id=1\ndirectory.id=AAAAEAAAAAAAAAAAAAAAAA\n", "names no cluster.id"),
+        ("version=1\ncluster.id=x\n", "names no node.id"),
     ],
 )
 def test_a_directory_that_can_not_be_read_is_refused(tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "meta.properties").write_text(text)
-    with pytest.raises(ForeignDirectory, match=says):
+    with pytest.raises((ForeignDirectory, StorageError), match=says):
         open_dirs(tmp_path)
+
+
+def test_one_of_several_that_can_not_be_understood_is_offline_and_stays_as_it_is(tmp_path: Path) -> None:
+    paths = tmp_path / "a", tmp_path / "b"
+    open_dirs(*paths).close(clean=True)
+    for text in ("version=2\nnode.id=1\ncluster.id=x\n", "version=1\nnode.id=1\n"):
+        (tmp_path / "b" / "meta.properties").write_text(text)
+        dirs = open_dirs(*paths)
+        assert dirs.offline == [str(tmp_path / "b")]
+        dirs.close(clean=True)
+        assert (tmp_path / "b" / "meta.properties").read_text() == text
+    (tmp_path / "b" / "meta.properties").write_text("")  # nobody's
+    with pytest.raises(ForeignDirectory):
+        open_dirs(*paths)
+
+
+def test_a_directory_of_a_kafka_before_3_7_gets_an_id(tmp_path: Path) -> None:
+    file = tmp_path / "meta.properties"
+    file.write_text("version=1\nnode.id=1\ncluster.id=the-cluster\n")
+    dirs = open_dirs(tmp_path)
+    (made,) = dirs.directory_ids
+    assert (dirs.cluster_id, made.int != 0) == ("the-cluster", True)
+    dirs.give_back()
+    assert file.exists()
+    again = open_dirs(tmp_path)
+    assert again.directory_ids == [made]
+    again.close(clean=True)
 
 
 def test_directories_of_two_clusters_are_refused(tmp_path: Path) -> None:

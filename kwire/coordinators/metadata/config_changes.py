@@ -9,7 +9,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -37,6 +37,17 @@ MAX_VALUE_BYTES: Final = 32_767
 
 
 CORDONED: Final = "cordoned.log.dirs"
+
+IsLogDir = Callable[[str], bool]
+"""Whether the broker that was asked has a log directory of that path."""
+
+
+class _Asked(NamedTuple):
+    """The broker that was asked."""
+
+    config: BrokerConfig
+    node_id: int
+    is_log_dir: IsLogDir
 
 
 class Op(IntEnum):
@@ -71,13 +82,15 @@ def alter_incrementally(
     *,
     config: BrokerConfig,
     node_id: int,
+    is_log_dir: IsLogDir = lambda path: True,
     validate_only: bool = False,
 ) -> Outcome[Results, m.Record]:
     """Set, delete, append to and subtract from single configs; one result a resource, in the request's order.
 
     :param node_id: the broker that was asked: the only one whose own configs it changes.
+    :param is_log_dir: whether it has a log directory of that path.
     """
-    return _alter(image, resources, config, node_id, validate_only, replace=False)
+    return _alter(image, resources, _Asked(config, node_id, is_log_dir), validate_only, replace=False)
 
 
 def alter_legacy(
@@ -86,18 +99,18 @@ def alter_legacy(
     *,
     config: BrokerConfig,
     node_id: int,
+    is_log_dir: IsLogDir = lambda path: True,
     validate_only: bool = False,
 ) -> Outcome[Results, m.Record]:
     """Replace all dynamic configs of each resource by the ones given."""
     changes = [(key, [Change(name, Op.SET, value) for name, value in configs]) for key, configs in resources]
-    return _alter(image, changes, config, node_id, validate_only, replace=True)
+    return _alter(image, changes, _Asked(config, node_id, is_log_dir), validate_only, replace=True)
 
 
 def _alter(
     image: ClusterImage,
     resources: Sequence[tuple[ResourceKey, Sequence[Change]]],
-    config: BrokerConfig,
-    node_id: int,
+    asked: _Asked,
     validate_only: bool,
     *,
     replace: bool,
@@ -115,7 +128,7 @@ def _alter(
         try:
             if counts[key] > 1:
                 raise _Refused(ErrorCode.INVALID_REQUEST, "Each resource must appear at most once.")
-            records += _alter_one(image, key, changes, config, node_id, replace)
+            records += _alter_one(image, key, changes, asked, replace)
             results.append((key, NO_ERROR))
         except _Refused as refused:
             results.append((key, refused.error))
@@ -126,11 +139,11 @@ def _alter_one(
     image: ClusterImage,
     key: ResourceKey,
     changes: Sequence[Change],
-    config: BrokerConfig,
-    node_id: int,
+    asked: _Asked,
     replace: bool,
 ) -> list[m.Record]:
     resource_type, resource = key
+    config = asked.config
     if len({change.name for change in changes}) < len(changes):
         raise _Refused(ErrorCode.INVALID_REQUEST, "Error due to duplicate config keys")
     nulls = [change.name for change in changes if change.value is None and change.op != Op.DELETE]
@@ -143,11 +156,11 @@ def _alter_one(
         touched = set()
     elif resource_type == ResourceType.BROKER:
         if resource:
-            _check_is_this_broker(resource, node_id)
+            _check_is_this_broker(resource, asked.node_id)
         current = image.config(resource_type, resource)
         after = _after(resource_type, current, changes, _broker_settings(changes), replace)
         _check_broker(after, per_broker=bool(resource))
-        _check_cordoned(image, changes, after)
+        _check_cordoned(image, changes, after, asked.is_log_dir)
         touched = {change.name for change in changes}
     elif resource_type == ResourceType.GROUP:
         current = image.config(resource_type, resource)
@@ -167,7 +180,10 @@ def _alter_one(
     ]
 
 
-def _check_cordoned(image: ClusterImage, changes: Sequence[Change], after: Mapping[str, str]) -> None:
+def _check_cordoned(
+    image: ClusterImage, changes: Sequence[Change], after: Mapping[str, str], is_log_dir: IsLogDir
+) -> None:
+    """In the words of Kafka 4.4.0 and in its order (KafkaConfig.validateCordonedLogDirs)."""
     if all(change.name != CORDONED for change in changes):
         return
     if image.features.get(METADATA_VERSION_FEATURE, 0) < m.CORDONED_LEVEL:
@@ -176,11 +192,25 @@ def _check_cordoned(image: ClusterImage, changes: Sequence[Change], after: Mappi
             f"The {CORDONED} configuration value cannot be set because it requires metadata.version >= "
             "4.3-IV0",
         )
-    paths = [path.strip() for path in after.get(CORDONED, "").split(",")]
-    if "*" in paths and len(paths) > 1:
-        raise _Refused(
-            ErrorCode.INVALID_CONFIG, f"When {CORDONED} is set to *, it must not contain other values"
+    value = after.get(CORDONED, "").strip()
+    paths = [path.strip() for path in value.split(",")] if value else []
+    unknown = [path for path in paths if not is_log_dir(path)]
+    if len(set(paths)) < len(paths):
+        wrong = f"Configuration '{CORDONED}' values must not be duplicated."
+    elif "" in paths:
+        wrong = f"Configuration '{CORDONED}' values must not be empty."
+    elif paths == ["*"]:
+        return
+    elif "*" in paths:
+        wrong = f"requirement failed: When {CORDONED} is set to *, it must not contain other values"
+    elif unknown:
+        wrong = (
+            f"requirement failed: All entries in {CORDONED} must be present in log.dirs or log.dir. "
+            f"Missing entries : {', '.join(unknown)}"
         )
+    else:
+        return
+    raise _Refused(ErrorCode.INVALID_REQUEST, wrong)
 
 
 def _broker_settings(changes: Sequence[Change]) -> dict[str, Setting]:

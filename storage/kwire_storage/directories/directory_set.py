@@ -74,10 +74,8 @@ class DirectorySet:
             )
 
         def name_it(directory: LogDirectory) -> None:
-            if directory.cluster_id is None:
-                directory.directory_id = uuids.usable(new_uuid)
-                directory.write_identity(cluster_id, node_id)
-                directory.cluster_id = cluster_id
+            if not directory.is_identified:
+                directory.write_identity(cluster_id, node_id, uuids.usable(new_uuid))
 
         self._each(name_it)
         return cluster_id

@@ -26,6 +26,7 @@ __all__ = ["METADATA_LOG", "ForeignDirectory", "LockedError", "LogDirectory", "P
 log = logging.getLogger("kwire.storage")
 
 METADATA_LOG = ("__cluster_metadata", 0)
+NO_ID = UUID(int=0)
 
 
 class LockedError(Exception):
@@ -45,7 +46,7 @@ class LogDirectory:
         self.path = os.path.abspath(path)
         self.files = DirectoryFiles(files, self.path, self._failed)
         self._went_offline = went_offline
-        self.directory_id = UUID(int=0)
+        self.directory_id = NO_ID
         self.cluster_id: str | None = None
         self.logs = 0
         """How many logs are, or will be, in it."""
@@ -169,37 +170,60 @@ class LogDirectory:
         self.let_go()
 
     def identify(self, node_id: int) -> None:
-        """Read `meta.properties`, if there is one; the node must be this one."""
+        """Read `meta.properties`, if there is one; the node must be this one.
+
+        As in Kafka's MetaPropertiesEnsemble, one that can't be understood speaks for a broken disk
+        (StorageError), and one that is understood for another owner (ForeignDirectory).
+        """
         path = self.file(file_names.META_PROPERTIES)
         with storing("reading", path):
             data = self.files.read_file(path)
         if data is None:
             return
         found = checkpoints.decode_properties(data)
-        if found.get("version") != str(checkpoints.META_VERSION):
+        version = found.get("version")
+        if version in (None, "0"):
             raise ForeignDirectory(
-                f"{path} has version {found.get('version')!r}, and only version 1 (KRaft) can be used: "
+                f"{path} has version {version!r}, and only version 1 (KRaft) can be used: "
                 "choose another data directory"
             )
-        if found.get("node.id") != str(node_id):
+        if version != str(checkpoints.META_VERSION):
+            raise StorageError(
+                f"{path} has version {version!r}, and only version 1 (KRaft) can be used: "
+                "choose another data directory, or the release that wrote it"
+            )
+        node, cluster = found.get("node.id"), found.get("cluster.id")
+        if not node or not cluster:
+            raise StorageError(
+                f"{path} names no {'cluster.id' if node else 'node.id'}: bring it back from a copy"
+            )
+        if node != str(node_id):
             raise ForeignDirectory(
-                f"{path} belongs to node {found.get('node.id')}, and this is node {node_id}: "
+                f"{path} belongs to node {node}, and this is node {node_id}: "
                 "start with that node id, or choose another data directory"
             )
-        try:
-            self.directory_id = uuids.from_text(found.get("directory.id", ""))
-        except ValueError as wrong:
-            raise ForeignDirectory(f"{path} has no usable directory.id: {wrong}") from None
-        self.cluster_id = found.get("cluster.id")
-        if not self.cluster_id:
-            raise ForeignDirectory(f"{path} names no cluster.id")
+        if "directory.id" in found:  # Kafka writes it since 3.7
+            try:
+                self.directory_id = uuids.from_text(found["directory.id"])
+            except ValueError as wrong:
+                raise StorageError(f"{path} has no usable directory.id: {wrong}") from None
+        self.cluster_id = cluster
 
-    def write_identity(self, cluster_id: str, node_id: int) -> None:
+    @property
+    def is_identified(self) -> bool:
+        """Whether its `meta.properties` says all that it has to."""
+        return self.cluster_id is not None and self.directory_id != NO_ID
+
+    def write_identity(self, cluster_id: str, node_id: int, directory_id: UUID) -> None:
+        """It is that directory of that node from now on."""
+        is_new = self.cluster_id is None
+        self.directory_id = directory_id
         data = checkpoints.encode_meta_properties(cluster_id, node_id, self.directory_id)
         path = self.file(file_names.META_PROPERTIES)
         with storing("writing", path):
             self.files.write_file(path, data, sync=True)
-        self._named = True
+        self.cluster_id = cluster_id
+        self._named = is_new
 
     def load(self) -> None:
         """Read the checkpoints, and whether the last stop was clean; that is true once."""
