@@ -1,6 +1,7 @@
 """A log is moved to another directory of its node: all of it, and what comes meanwhile."""
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -459,6 +460,29 @@ def test_a_full_disk_there_leaves_the_log_as_it_is(tmp_path: Path) -> None:
     disk.bytes_left = 1 << 30
     copy(move)
     assert len(offsets(finish(dirs))) == 20
+    dirs.close(clean=False)
+
+
+def test_what_a_log_that_could_not_be_made_has_left_does_not_stay_behind_it(tmp_path: Path) -> None:
+    disk = FailingAt()
+    dirs = open_two(tmp_path, disk)
+    log = open_log(dirs)
+    old = tmp_path / "one" / "topic-0"
+    for left in range(20):
+        disk.left = left
+        with suppress(StorageError):
+            log.append([batch(0)], 0)
+        if old.exists():
+            break
+    disk.left = None
+    assert [path.name for path in old.iterdir()] in ([], ["partition.metadata.tmp"])
+    made = dirs.moves.begin("topic", 0, dirs.directory_ids[1])
+    assert made is not None
+    assert not old.exists()
+    made.append([batch(0)], 0)
+    dirs.close(clean=False)
+    dirs = open_two(tmp_path)
+    assert open_log(dirs).log_end_offset == 1
     dirs.close(clean=False)
 
 

@@ -152,6 +152,9 @@ class LogMoves:
             raise ValueError(f"{topic}-{partition} can't be moved to {directory_id}")
         self.retire_now(key)
         if not placed.log.is_on_disk:
+            # A making of it that failed may have left a directory; two of them would end the next start.
+            self._retiring[key] = Retiring(key, directory, placed.directory, 0)
+            self.retire_now(key)
             made = self._opener.begin(directory, key, placed.topic_id, placed.log.config)
             made.take_over(placed.log)
             self._put(key, directory, placed, made)
