@@ -251,7 +251,7 @@ class MovingLogs:
                     loaded = await run_in_thread(moves.load, *key, self._cluster.clock.now_ms())
                     is_on = loaded is not None and moves.resume(*key, loaded)
                 except StorageError as error:
-                    logger.error("going on with the move of %s failed: %s", partition, error)
+                    self._fail(key, node_id, partition, moves, error)
                     continue
                 if is_on:
                     self._go_on(key, node_id, partition, moves, directory_id)
@@ -274,15 +274,17 @@ class MovingLogs:
             moving.not_before_ms = self._cluster.clock.now_ms() + AGAIN_MS
         except StorageError as error:
             if self._is_current(key, moving):
-                self._fail(key, moving, error)
+                self._fail(key, moving.node_id, moving.partition, moving.moves, error)
 
-    def _fail(self, key: PartitionKey, moving: _Moving, error: StorageError) -> None:
-        logger.error("moving %s failed, it stays where it is: %s", moving.partition, error)
+    def _fail(
+        self, key: PartitionKey, node_id: int, partition: Partition, moves: LogMoves, error: StorageError
+    ) -> None:
+        logger.error("moving %s failed, it stays where it is: %s", partition, error)
         try:
-            self._call_off(key, moving.moves)
+            self._call_off(key, moves)
         except StorageError as again:
-            logger.error("what was copied of %s could not be removed: %s", moving.partition, again)
-            self._note_place(moving.node_id, key)
+            logger.error("what was copied of %s could not be removed: %s", partition, again)
+            self._note_place(node_id, key)
 
     async def _step(self, key: PartitionKey, moving: _Moving) -> None:
         """A megabyte more, or one of the last steps."""

@@ -300,6 +300,28 @@ async def test_a_restart_goes_on_with_it(tmp_path: Path, clean: bool) -> None:
         assert await made.values("t") == [b"first"]
 
 
+class Forgetful(BreakableDisk):
+    """One that has no memory for the copies of logs."""
+
+    def open(self, path: str, flags: int, mode: int = 0o644) -> int:
+        if "-future/" in path and path.endswith(".log"):
+            raise OSError(errno.ENOMEM, "no memory")
+        return super().open(path, flags, mode)
+
+
+async def test_a_move_that_can_not_be_gone_on_with_is_called_off(tmp_path: Path) -> None:
+    async with bench(tmp_path) as made:
+        await in_one(made)
+        held(made, "t").__enter__()
+        assert await made.alter("t", made.paths[1]) is FINE
+    async with bench(tmp_path, Forgetful()) as made:
+        with trio.fail_after(10):
+            while made.is_moving("t"):
+                await trio.lowlevel.checkpoint()
+        assert made.directories(1) == ["delete"]
+        assert await made.values("t") == [b"first"]
+
+
 async def test_no_move_begins_while_a_directory_is_offline(tmp_path: Path) -> None:
     disk = BreakableDisk()
     async with bench(tmp_path, disk) as made:

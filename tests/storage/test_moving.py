@@ -574,6 +574,24 @@ class TestAfterARestart:
         assert ends(tmp_path / "two") == ["delete"]
         dirs.close(clean=False)
 
+    @pytest.mark.parametrize("ending", ["called off", "deleted"])
+    def test_one_that_has_ended_before_it_is_opened_is_not(
+        self, tmp_path: Path, clean: bool, ending: str
+    ) -> None:
+        dirs = open_two(tmp_path)
+        fill(open_log(dirs), 5)
+        copy(begin(dirs))
+        dirs.close(clean=clean)
+        dirs = open_two(tmp_path)
+        open_log(dirs)
+        assert dirs.moves.interrupted() == [("topic", 0)]
+        if ending == "deleted":
+            dirs.delete("topic", 0)
+        else:
+            dirs.moves.cancel("topic", 0)
+        assert dirs.moves.load("topic", 0, 0) is None
+        dirs.close(clean=False)
+
 
 class TestTornSwap:
     """Two places of one log, or none: what a start makes of it."""

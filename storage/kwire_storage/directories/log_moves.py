@@ -172,10 +172,13 @@ class LogMoves:
 
     def load(self, topic: str, partition: int, now_ms: int) -> "Loaded | None":
         """Open the copy of an open log, which a stop has interrupted, for `resume`: perhaps in a thread,
-        since it may have to be looked at whole. None, and it is set aside, where it is no copy of that log.
+        since it may have to be looked at whole. None where it has been called off or let go of, and, set
+        aside, where it is no copy of that log.
         """
         key = topic, partition
-        future, placed = self._futures[key], self._placed(key)
+        future, placed = self._futures.get(key), self._logs.opened.get(key)
+        if future is None or placed is None:
+            return None
         if future.directory is placed.directory or future.topic_id not in (None, placed.topic_id):
             log.warning("%s is no copy of %s", future.path, placed.log.directory)
             self._futures.pop(key)

@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
+from struct import Struct
 
 from kwire_codecs.records.batch import TimestampType
 from kwire_codecs.records.compression import Compression
@@ -121,29 +122,28 @@ def _record_rows(batch: Batch, decode: Decoder) -> Iterator[Row]:
 
 
 def _offset_index(path: str, files: Files) -> Iterator[Row]:
-    base = _base_offset(path)
-    with Source(path, files) as source:
-        looked = False
-        for at, (offset, position) in enumerate(offset_entries.entries(source, offset_entries.OFFSETS)):
-            if not position and not looked:
-                looked = True
-                if room := _room(source, at * offset_entries.OFFSETS.size):
-                    yield room
-                    return
-            yield {"type": "entry", "offset": base + offset, "position": position}
+    return _index(path, files, offset_entries.OFFSETS, ("offset", "position"))
 
 
 def _time_index(path: str, files: Files) -> Iterator[Row]:
+    return _index(path, files, offset_entries.TIMES, ("timestamp", "offset"))
+
+
+def _index(path: str, files: Files, layout: Struct, names: tuple[str, str]) -> Iterator[Row]:
+    """Entries of an offset, which is relative in the file, and something that is 0 in the first at most."""
     base = _base_offset(path)
+    offset_at = names.index("offset")
     with Source(path, files) as source:
         looked = False
-        for at, (timestamp, offset) in enumerate(offset_entries.entries(source, offset_entries.TIMES)):
-            if not timestamp and not looked:
+        for at, fields in enumerate(offset_entries.entries(source, layout)):
+            if not fields[1 - offset_at] and not looked:
                 looked = True
-                if room := _room(source, at * offset_entries.TIMES.size):
+                if room := _room(source, at * layout.size):
                     yield room
                     return
-            yield {"type": "entry", "timestamp": timestamp, "offset": base + offset}
+            row: Row = {"type": "entry", **dict(zip(names, fields, strict=True))}
+            row["offset"] = base + fields[offset_at]
+            yield row
 
 
 def _room(source: Source, position: int) -> Row | None:

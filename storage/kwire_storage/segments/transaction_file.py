@@ -64,27 +64,25 @@ class TransactionFile:
 
     def append(self, aborted: AbortedTransaction, end_offset: int) -> None:
         """Add what was aborted just now."""
-        try:
-            index = self.entries(end_offset)
-        except StorageError as error:
-            # The marker is in the log: the index is built when it is asked for.
-            log.warning("%s", error)
-            self.must_be_built()
-            return
+        index = self._to_be_changed(end_offset)
         if index is not None:
             index.append(aborted)
             self._unsaved = True
 
     def truncate(self, offset: int, end_offset: int) -> None:
         """The log is about to end at `offset`; the segment ended at `end_offset`."""
+        index = self._to_be_changed(end_offset)
+        if index is not None and index.truncate(offset):
+            self._unsaved = True
+
+    def _to_be_changed(self, end_offset: int) -> TransactionIndex | None:
+        """The index, loaded; None where it has to be built from the log, which says all of it."""
         try:
-            index = self.entries(end_offset)
+            return self.entries(end_offset)
         except StorageError as error:
             log.warning("%s", error)
             self.must_be_built()
-            return
-        if index is not None and index.truncate(offset):
-            self._unsaved = True
+            return None
 
     def save(self) -> bool:
         """Write it to its file, if it has changed; gives whether it had."""
