@@ -108,7 +108,7 @@ _TABLE: Final = (
     Setting("num.io.threads", INT, "8",
             "Request threads in Kafka; kwire handles requests on one loop.", at_least(1), CLUSTER_WIDE),
     Setting("num.replica.alter.log.dirs.threads", INT, None,
-            "Threads that move replicas between log directories."),
+            "Replicas that move between log directories at a time; - is one for each."),
     Setting("background.threads", INT, "10", "Threads for housekeeping in Kafka.", at_least(1), CLUSTER_WIDE),
     Setting("request.timeout.ms", INT, "30000", "How long a request from this broker to another may take."),
     Setting("socket.connection.setup.timeout.ms", LONG, "10000",

@@ -2,9 +2,10 @@
 ReplicaManager.alterReplicaLogDirs, ReplicaAlterLogDirsThread).
 
 Rules
-- A log is copied a megabyte at a time, those that move in turn, no faster than the limit of its broker says;
-  disks are waited for in threads. It is used as ever meanwhile, but it is not compacted, and at the very end
-  clients' appends wait for some milliseconds.
+- A log is copied a megabyte at a time, those that move in turn, of a broker as many side by side as
+  `num.replica.alter.log.dirs.threads` says, together no faster than its limit; disks are waited for in
+  threads. It is used as ever meanwhile, but it is not compacted, and at the very end clients' appends wait
+  for some milliseconds.
 - Once the copy has all, and is on the device, it is written down in the metadata that the replica lies there,
   then the copy takes the log's place: a start that finds both knows which of them counts.
 - A move that fails is named in the log and called off, but for want of room: then it is tried again. One that
@@ -70,6 +71,11 @@ class MovingLogs:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._moving: dict[PartitionKey, _Moving] = {}
+        """In the order in which they have their turns."""
+        self._at_work: dict[PartitionKey, int] = {}
+        """Those of them that are taking a step, and their nodes."""
+        self._copied: dict[int, tuple[int, int]] = {}
+        """Of each node: how many bytes have been copied since when (ms), as its limit counts."""
         self._something = trio.Event()
 
     @property
@@ -178,20 +184,54 @@ class MovingLogs:
     async def run(self) -> None:
         """Moves what is asked for, and what the last stop interrupted."""
         await self._resume()
-        while True:
-            if not self._moving:
+        async with trio.open_nursery() as nursery:
+            while True:
+                self._something = trio.Event()
+                wait_ms = self._begin_steps(nursery)
+                timer = None
+                if self._moving:
+                    timer = self._cluster.clock.schedule(
+                        self._cluster.clock.now_ms() + wait_ms, self._something.set
+                    )
                 await self._something.wait()
-            self._something = trio.Event()
-            now_ms = self._cluster.clock.now_ms()
-            due = [key for key, moving in self._moving.items() if moving.not_before_ms <= now_ms]
-            for key in due:
-                await trio.lowlevel.checkpoint()
-                moving = self._moving.get(key)
-                if moving is not None:
-                    await self._try(key, moving)
-            if self._moving and not due:
-                soonest_ms = min(moving.not_before_ms for moving in self._moving.values())
-                await self._cluster.clock.sleep(max(1, min(soonest_ms - now_ms, LONGEST_WAIT_MS)))
+                if timer is not None:
+                    timer.cancel()
+
+    def _begin_steps(self, nursery: trio.Nursery) -> int:
+        """As many moves as may at a time take a step; gives for how long none of the others can, in ms."""
+        now_ms, wait_ms = self._cluster.clock.now_ms(), LONGEST_WAIT_MS
+        room = {node_id: self._threads(node_id) for node_id in self._directories}
+        for node_id in self._at_work.values():
+            room[node_id] -= 1
+        for key, moving in self._moving.items():
+            if max(room.values()) <= 0:
+                break
+            if key in self._at_work or room[moving.node_id] <= 0:
+                continue
+            left_ms = max(moving.not_before_ms, self._throttled_until_ms(moving.node_id)) - now_ms
+            if left_ms > 0:
+                wait_ms = min(wait_ms, left_ms)
+                continue
+            room[moving.node_id] -= 1
+            self._at_work[key] = moving.node_id
+            nursery.start_soon(self._turn, key, moving)
+        return wait_ms
+
+    async def _turn(self, key: PartitionKey, moving: _Moving) -> None:
+        try:
+            await self._try(key, moving)
+        finally:
+            del self._at_work[key]
+            if self._moving.get(key) is moving:
+                self._moving[key] = self._moving.pop(key)  # the others come first now
+            self._something.set()
+
+    def _threads(self, node_id: int) -> int:
+        """How many logs of a node may be worked on at a time: by default one for each directory."""
+        wanted = self._cluster.config.optional_integer("num.replica.alter.log.dirs.threads")
+        directories = self._directories[node_id]
+        every = len(directories.directory_ids) + len(directories.offline)
+        return max(1, every if wanted is None else wanted)
 
     async def _resume(self) -> None:
         for node_id, directories in self._directories.items():
@@ -282,13 +322,19 @@ class MovingLogs:
         self._throttle(moving.node_id, job.size)
 
     def _throttle(self, node_id: int, size: int) -> None:
-        """So much has been copied: a node's moves wait as long as its limit says."""
+        """So much has been copied: a node's moves wait as long as its limit says, by then."""
+        now_ms = self._cluster.clock.now_ms()
+        if node_id not in self._copied or self._throttled_until_ms(node_id) <= now_ms:
+            self._copied[node_id] = now_ms, 0
+        since_ms, copied = self._copied[node_id]
+        self._copied[node_id] = since_ms, copied + size
+
+    def _throttled_until_ms(self, node_id: int) -> int:
         limit = self._limit(node_id)
-        if limit is not None:
-            until_ms = self._cluster.clock.now_ms() + size * 1000 // limit
-            for moving in self._moving.values():
-                if moving.node_id == node_id:
-                    moving.not_before_ms = max(moving.not_before_ms, until_ms)
+        if limit is None:
+            return 0
+        since_ms, copied = self._copied.get(node_id, (0, 0))
+        return since_ms + copied * 1000 // limit
 
     def _limit(self, node_id: int) -> int | None:
         """Bytes a second that a node may copy; None: as many as it can."""

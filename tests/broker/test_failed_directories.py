@@ -197,19 +197,23 @@ async def test_nothing_is_begun_anew_while_nobody_knows_whether_it_is_there(tmp_
 
 
 async def test_a_new_partition_does_not_wait_for_a_directory_that_is_offline(tmp_path: Path) -> None:
-    disk = BreakableDisk()
-    async with bench(tmp_path, disk) as made:
-        lost = made.lost[0]
-    disk.broken[made.paths[1]] = errno.EIO
-    async with bench(tmp_path, disk) as made:
-        assert await made.produce(lost, b"x") is AWAY
+    paths = [tmp_path / name for name in ("one", "two", "three")]
+    async with serving(data=paths) as running, connected(running) as client:
+        first = Bench(running, client, None, [str(each) for each in paths])  # type: ignore[arg-type]
+        for topic in TOPICS:
+            await create_topic(running, topic)
+            assert await first.produce(topic, b"first") is FINE
+        lost = next(topic for topic in TOPICS if (paths[1] / f"{topic}-0").is_dir())
+    paths[1].rename(tmp_path / "unmounted")
+    paths[1].write_bytes(b"no directory")
+    async with serving(data=paths) as running, connected(running) as client:
         grown = CreatePartitions.Request.Topic(name=lost, count=2, assignments=None)
-        answer = await made.client.ask(
+        answer = await client.ask(
             CreatePartitions.Request(topics=[grown], timeout_ms=1000, validate_only=False), 3
         )
         assert answer.results[0].error_code == FINE
-        assert not isinstance(made.running.cluster.reach(lost, 1), ErrorCode)
-        assert made.running.cluster.reach(lost, 0) is AWAY
+        assert not isinstance(running.cluster.reach(lost, 1), ErrorCode)
+        assert running.cluster.reach(lost, 0) is AWAY
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["the metadata's", "all of them"])

@@ -391,6 +391,15 @@ async def test_each_of_several_brokers_has_its_own_directories(tmp_path: Path) -
                 assert result.partitions[0].error_code is ErrorCode.LOG_DIR_NOT_FOUND
 
 
+async def limit(client: Client, bytes_a_second: int) -> None:
+    """All brokers may copy so much between directories."""
+    asked = IncrementalAlterConfigs.Request.Resource
+    change = asked.Config(name=LIMIT, config_operation=0, value=str(bytes_a_second))
+    everyone = asked(resource_type=ResourceType.BROKER, resource_name="", configs=[change])
+    request = IncrementalAlterConfigs.Request(resources=[everyone], validate_only=False)
+    assert not (await client.ask(request, 1)).responses[0].error_code
+
+
 async def test_a_limit_is_kept_to(tmp_path: Path) -> None:
     time = SteppedTime()
     paths = [tmp_path / "one", tmp_path / "two"]
@@ -400,11 +409,7 @@ async def test_a_limit_is_kept_to(tmp_path: Path) -> None:
         await made.alter("t", made.paths[0])
         for _ in range(4):
             assert await made.produce("t", b"x" * 900_000) is FINE
-        asked = IncrementalAlterConfigs.Request.Resource
-        change = asked.Config(name=LIMIT, config_operation=0, value=str(900_000))
-        everyone = asked(resource_type=ResourceType.BROKER, resource_name="", configs=[change])
-        request = IncrementalAlterConfigs.Request(resources=[everyone], validate_only=False)
-        assert not (await client.ask(request, 1)).responses[0].error_code
+        await limit(client, 900_000)
         assert await made.alter("t", made.paths[1]) is FINE
         for left in (3, 2, 1, 0):
             while (lag := await made.lag("t")) > left:
@@ -414,6 +419,54 @@ async def test_a_limit_is_kept_to(tmp_path: Path) -> None:
             assert told | {lag} == {left}
             await time.step(1001)
         await made.until_moved("t", 1)
+
+
+@pytest.mark.parametrize("threads", ["1", "2", None])
+async def test_as_many_logs_move_at_a_time_as_there_are_threads(tmp_path: Path, threads: str | None) -> None:
+    config: dict[str, Any] = {} if threads is None else {"num_replica_alter_log_dirs_threads": threads}
+    async with bench(tmp_path, **config) as made:
+        for topic in ("a", "b"):
+            await in_one(made, topic)
+        with held(made, "a"):
+            assert await made.alter("a", made.paths[1]) is FINE
+            with trio.fail_after(10):
+                while made.told_place("a") != 1:
+                    await trio.lowlevel.checkpoint()
+            assert await made.alter("b", made.paths[1]) is FINE
+            if threads == "1":
+                for _ in range(50):
+                    assert (0, False) in [each[:2] for each in await made.described("b")]
+            else:
+                await made.until_moved("b", 1)
+            assert made.place("a") == 0
+        for topic in ("a", "b"):
+            await made.until_moved(topic, 1)
+
+
+async def test_those_that_move_side_by_side_keep_to_one_limit_and_hear_of_another(tmp_path: Path) -> None:
+    time = SteppedTime()
+    paths = [tmp_path / "one", tmp_path / "two"]
+    async with serving(data=paths, clock=time.clock) as running, connected(running) as client:
+        made = Bench(running, client, BreakableDisk(), [str(path) for path in paths])
+        for topic in ("a", "b"):
+            await create_topic(running, topic)
+            await made.alter(topic, made.paths[0])
+            for _ in range(3):
+                assert await made.produce(topic, b"x" * 900_000) is FINE
+        await limit(client, 900_000)
+        for topic in ("a", "b"):
+            assert await made.alter(topic, made.paths[1]) is FINE
+        for seconds in range(3):
+            await settle()
+            lags = [await made.lag(topic) for topic in ("a", "b") for _ in range(10)]
+            assert min(lags[:10]) + min(lags[10:]) >= 4 - seconds
+            await time.step(1001)
+        await limit(client, 1)
+        await settle()
+        await limit(client, 1 << 40)
+        await time.step(1001)
+        for topic in ("a", "b"):
+            await made.until_moved(topic, 1)
 
 
 async def test_offsets_of_a_group_can_be_moved(tmp_path: Path) -> None:
