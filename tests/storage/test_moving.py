@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from kwire_storage.checkpoints import decode_offsets
 from kwire_storage.directories.interface import FutureUsage
+from kwire_storage.directories.log_directory import ForeignDirectory
 from kwire_storage.directories.log_dirs import LogDirs
 from kwire_storage.engine import StorageError
 from kwire_storage.files import Files
@@ -652,6 +653,24 @@ class TestTornSwap:
         assert len(offsets(open_log(dirs))) == 5
         assert (ends(tmp_path / "one"), ends(tmp_path / "two")) == (["topic-0"], ["stray"])
         dirs.close(clean=False)
+
+    @pytest.mark.parametrize("kept", [0, 1])
+    @pytest.mark.parametrize("lost", ["one", "two"])
+    def test_what_one_of_them_says_of_itself_may_be_lost(self, tmp_path: Path, lost: str, kept: int) -> None:
+        _, ids = self.leave_both(tmp_path)
+        (tmp_path / lost / "topic-0" / "partition.metadata").write_bytes(b"")
+        dirs = open_two(tmp_path)
+        dirs.settle(lambda topic_id, partition: ids[kept] if topic_id == TOPIC_ID else None)
+        assert len(offsets(open_log(dirs))) == (5, 10)[kept]
+        assert [ends(tmp_path / "one"), ends(tmp_path / "two")][kept] == ["topic-0"]
+        dirs.close(clean=False)
+
+    def test_two_of_which_nothing_is_known_are_refused(self, tmp_path: Path) -> None:
+        self.leave_both(tmp_path)
+        for name in ("one", "two"):
+            (tmp_path / name / "topic-0" / "partition.metadata").write_bytes(b"")
+        with pytest.raises(ForeignDirectory, match="are both there"):
+            open_two(tmp_path)
 
     def test_neither_is_refused_and_both_stay(self, tmp_path: Path) -> None:
         self.leave_both(tmp_path)

@@ -10,12 +10,15 @@ from .partition_directory import set_aside, topic_id_in
 
 
 def may_be_one(key: Partition, one: LogDirectory, other: LogDirectory) -> bool:
-    """Whether an interrupted move may have left a log in two directories."""
-    if key == METADATA_LOG:
-        return False
+    """Whether an interrupted move may have left a log in two directories. A loss of power may have taken what
+    one of them says of itself, which is synced when it is to take another's place, not when it is made.
+    """
+    return key != METADATA_LOG and len(_topic_ids(key, one, other)) == 1
+
+
+def _topic_ids(key: Partition, *directories: LogDirectory) -> set[UUID]:
     name = file_names.partition_directory(*key)
-    topic_id = topic_id_in(one, one.file(name))
-    return topic_id is not None and topic_id == topic_id_in(other, other.file(name))
+    return {topic_id for each in directories if (topic_id := topic_id_in(each, each.file(name))) is not None}
 
 
 def keep_one(
@@ -29,8 +32,8 @@ def keep_one(
     set aside. StorageError where they name neither.
     """
     name = file_names.partition_directory(*key)
-    topic_id = topic_id_in(one, one.file(name))
-    where = None if topic_id is None else assigned(topic_id, key[1])
+    topic_ids = _topic_ids(key, one, other)
+    where = assigned(topic_ids.pop(), key[1]) if len(topic_ids) == 1 else None
     if where not in (one.directory_id, other.directory_id):
         raise StorageError(
             f"{one.file(name)} and {other.file(name)} are both there, and the metadata name neither: "
