@@ -50,6 +50,10 @@ class storing:
             raise storage_error(self._doing, self._path, error) from error
 
 
+MOST_STRETCHES = 1000
+"""That `written_ranges` tells apart, so that a file in very many pieces costs no more memory."""
+
+
 class Files:
     """The real file system."""
 
@@ -90,6 +94,30 @@ class Files:
         except OSError as error:
             if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.ENODEV):
                 raise
+
+    def written_ranges(self, descriptor: int, begin: int, end: int) -> list[tuple[int, int]]:
+        """The stretches of a file between two positions outside of which all is zeros because there are holes
+        or room that was reserved and never written; all of it where the system can't tell.
+        """
+        found: list[tuple[int, int]] = []
+        seek_data = getattr(os, "SEEK_DATA", None)  # not everywhere
+        if seek_data is None:
+            return [(begin, end)]
+        try:
+            while begin < end:
+                if len(found) == MOST_STRETCHES:
+                    return [*found, (begin, end)]
+                data = os.lseek(descriptor, begin, seek_data)
+                if data >= end:
+                    break
+                begin = os.lseek(descriptor, data, os.SEEK_HOLE)
+                found.append((data, min(begin, end)))
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
+                return [*found, (begin, end)]
+            if error.errno != errno.ENXIO:  # there is nothing from there on
+                raise
+        return found
 
     def size(self, descriptor: int) -> int:
         return os.fstat(descriptor).st_size

@@ -102,6 +102,11 @@ class OpenFile:
         with storing("looking at", self.path):
             return self._files.size(self.descriptor())
 
+    def written_ranges(self, begin: int, end: int) -> list[tuple[int, int]]:
+        """See `Files`."""
+        with storing("looking at", self.path):
+            return self._files.written_ranges(self.descriptor(), begin, end)
+
     def read(self, position: int, size: int, descriptor: int | None = None) -> memoryview:
         """Exactly `size` bytes at `position`; StorageError when there are fewer.
 

@@ -89,6 +89,7 @@ def surroundings(home: Home, controller: Any, version: int) -> Any:
         config=home.config,
         random=home.random,
         encoded_topics=EncodedTopics(),
+        failed_directories=SimpleNamespace(is_log_dir=lambda node_id, path: False),
         transactions=SimpleNamespace(init_producer_id=nobody_coordinates),
     )
     return SimpleNamespace(

@@ -441,6 +441,9 @@ class ProcessFiles(Files):
             file.truncate(size)
             self.disk.trace.note(f"reserve {path} {size}")
 
+    def written_ranges(self, descriptor: int, begin: int, end: int) -> list[tuple[int, int]]:
+        return [(begin, end)]
+
     def size(self, descriptor: int) -> int:
         file, path = self._file(descriptor)
         self._enter("size", path)

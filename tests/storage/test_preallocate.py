@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +34,19 @@ class SmallDisk(Files):
             super().reserve(descriptor, size // 2)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         super().reserve(descriptor, size)
+
+
+class Counting(Files):
+    """Counts the bytes that are read."""
+
+    count = 0
+
+    def preadv(
+        self, descriptor: int, buffers: Sequence[memoryview], position: int, *, nowait: bool = False
+    ) -> int:
+        got = super().preadv(descriptor, buffers, position, nowait=nowait)
+        self.count += got
+        return got
 
 
 def opened(
@@ -220,4 +233,43 @@ def test_zeros_in_the_place_of_batches_before_another_segment_are_a_loss(tmp_pat
     dirs, log = opened(tmp_path)
     assert log.log_end_offset < second
     assert len(list(tmp_path.rglob("*.log.damaged"))) == len(list(tmp_path.rglob("*.damaged"))) > 0
+    dirs.close(clean=False)
+
+
+@pytest.mark.parametrize("is_hole", [False, True])
+def test_room_that_was_never_written_is_not_read_after_a_kill(tmp_path: Path, is_hole: bool) -> None:
+    config = replace(CONFIG, segment_bytes=100 << 20)
+    dirs, log = opened(tmp_path, config)
+    fill(log, 3)
+    dirs.close(clean=False)
+    if is_hole:  # as Kafka makes it
+        os.truncate(last_file(tmp_path), 1000)
+        os.truncate(last_file(tmp_path), 100 << 20)
+    assert last_file(tmp_path).stat().st_size == 100 << 20
+    with last_file(tmp_path).open("rb") as file:
+        if (
+            sum(behind - begin for begin, behind in Files().written_ranges(file.fileno(), 0, 100 << 20))
+            > 10 << 20
+        ):
+            pytest.skip("the file system can't tell what was never written")
+    files = Counting()
+    dirs, log = opened(tmp_path, config, files)
+    assert offsets(log) == [(at, at) for at in range(3)]
+    dirs.close(clean=False)
+    assert files.count < 20 << 20
+
+
+def test_bytes_far_behind_what_was_never_written_are_seen(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dirs, log = opened(tmp_path, replace(CONFIG, segment_bytes=10 << 20))
+    fill(log, 3)
+    dirs.close(clean=False)
+    with last_file(tmp_path).open("r+b") as file:
+        file.truncate(10 << 20)
+        file.seek((10 << 20) - 5)
+        file.write(b"x")
+    dirs, log = opened(tmp_path)
+    assert offsets(log) == [(at, at) for at in range(3)]
+    assert "cut" in caplog.text or "bytes" in caplog.text
     dirs.close(clean=False)

@@ -155,7 +155,7 @@ def _watched(operation: str) -> Callable[..., Any]:
 
 
 for _operation in (
-    "open", "truncate", "reserve", "size", "path_size", "modified_ms", "fdatasync", "fsync",
+    "open", "truncate", "reserve", "written_ranges", "size", "path_size", "modified_ms", "fdatasync", "fsync",
     "sync_file_system", "rename",
     "link", "unlink", "rmdir", "mkdir", "makedirs", "listdir", "lock", "disk_space",
 ):  # fmt: skip

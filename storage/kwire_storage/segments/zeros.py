@@ -11,9 +11,10 @@ _ZEROS = bytes(CHUNK_BYTES)
 
 def are_zeros(file: OpenFile, position: int, end: int) -> bool:
     """Whether the file has nothing but zeros from `position` to `end`. Raises StorageError."""
-    while position < end:
-        size = min(CHUNK_BYTES, end - position)
-        if read(file, position, size) != _ZEROS[:size]:
-            return False
-        position += size
+    # Asked for before anything is read: what was read lies in the page cache, and counts as written then.
+    for begin, behind in file.written_ranges(position, end):
+        for at in range(begin, behind, CHUNK_BYTES):
+            size = min(CHUNK_BYTES, behind - at)
+            if read(file, at, size) != _ZEROS[:size]:
+                return False
     return True
