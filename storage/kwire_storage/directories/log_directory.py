@@ -87,7 +87,7 @@ class LogDirectory:
         if not self.is_ready:
             return
         log.error(
-            "the log directory %s is offline: %s. Its partitions answer KAFKA_STORAGE_ERROR. Look at the "
+            "the log directory %s is offline: %s. Its partitions are not served. Look at the "
             "disk (mounted? permissions? dmesg), mend it and restart the broker; or take it out of log.dirs, "
             "which gives up what it holds",
             self.path,
