@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import trio
 from interchange.producers import until_done
 from kwire_codecs.apis.describe_acls import DescribeAcls
 from kwire_codecs.apis.describe_client_quotas import DescribeClientQuotas
@@ -170,6 +171,17 @@ async def txns_of(client: Client) -> dict[str, tuple[Any, ...]]:
         )
         for state in answer.transaction_states
     }
+
+
+async def decided(client: Client, transactional_id: str) -> None:
+    """Waits until a coordinator that has just started knows a transaction, and has nothing of it to end."""
+    request = DescribeTransactions.Request(transactional_ids=[transactional_id])
+    for _ in range(600):
+        answer = await until_done(client, request, 0, lambda answer: answer.transaction_states[0].error_code)
+        if not answer.transaction_states[0].transaction_state.startswith("Prepare"):
+            return
+        await trio.sleep(0.05)
+    raise AssertionError(f"{transactional_id} was decided and never ends")
 
 
 async def other_groups(client: Client) -> tuple[Any, ...]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from interchange.census import Census, census
+from interchange.census import Census, census, decided
 from interchange.producers import Producer, until_done
 from interchange.scene import Idempotent, Played, led, play, produce
 from interchange.test_round_trip import (
@@ -215,8 +215,12 @@ def check_load(load: Load, found: Census) -> None:
     assert sequences == [b"%d" % at for at in range(len(sequences))]
     assert load.sequence <= len(sequences) <= load.sequence + 3
     sizes = [len(each[3]) for each in found.committed["loaded.txn", 0]]
-    for size, is_commit in load.decided.items():
+    # Of the one that was decided last the markers may not have been written yet. kwire's log says so, in
+    # PrepareCommit with its partition; Kafka, started on it, has been seen to note its end without a marker.
+    *earlier, last = load.decided.items()
+    for size, is_commit in earlier:
         assert sizes.count(size) == (2 if is_commit else 0), size
+    assert sizes.count(last[0]) in ((0, 2) if last[1] else (0,))
     assert load.committed_offset <= found.offsets[GROUP]["loaded", 0][0] <= load.asked_offset
 
 
@@ -244,6 +248,7 @@ def test_a_real_kafka_has_all_that_a_kwire_acknowledged_before_it_was_killed_und
 
     async def look() -> Census:
         async with at(kafka.bootstrap) as client:
+            await decided(client, TRANSACTIONAL_ID)
             found = await census(client)
             assert load.idempotent is not None
             load.idempotent.sequence = len(found.records["loaded.idempotent", 0])
