@@ -1,5 +1,8 @@
 """Produce, through a connection: what is appended, what is refused and how."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import trio
 import trio.testing
@@ -9,6 +12,7 @@ from kwire_codecs.records import batch, legacy
 from kwire_codecs.records.compression import Compression
 from kwire_codecs.records.record import Record
 
+from kwire.partitions.threads import instead_of_threads
 from tests.broker_client import (
     connected,
     create_topic,
@@ -219,14 +223,21 @@ async def test_a_topic_that_goes_while_its_batch_is_checked_takes_nothing() -> N
         values = [bytes([value]) * 100 for value in range(200)] * 5
         data = batch.build([Record(b"k", value) for value in values], compression=Compression.SNAPPY)
         results = []
+        is_checked = trio.Event()
+
+        async def checked_late(job: Callable[[], Any], limiter: trio.CapacityLimiter | None) -> Any:
+            await is_checked.wait()
+            return job()
 
         async def append() -> None:
             results.append(await partition.append(memoryview(data), cluster.produce_rules("t", 9)))
 
+        instead_of_threads.set(checked_late)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(append)
             await trio.testing.wait_all_tasks_blocked()
             partition.gone()
+            is_checked.set()
         assert [result.error_code for result in results] == [ErrorCode.NOT_LEADER_OR_FOLLOWER]
         assert partition.log_end_offset == 0
 
