@@ -2,10 +2,11 @@
 
 Topic ids, member ids, producer ids and fetch sessions are numbered in the order in which they appear in a
 case, so that a wrong one still shows. The dialled host and port become `<host>` and `<port>` (of three nodes:
-`<port of 2>`), the case's own name `~`, a directory `<directory>` or what the case calls it. Which of three
-nodes is a group's coordinator or said to be the controller, the order of an ISR, and how far a replica that
-moves has come, is not kept. Topics and groups of other cases are left out of lists; lists that Kafka keeps in
-no order are sorted. Records are taken apart. The result is plain JSON; nothing else is dropped.
+`<port of 2>`), the case's own name `~`, a directory `<directory>` or what the case calls it (also
+within longer texts). Which of three nodes is a group's coordinator or said to be the controller, the order of
+an ISR, and how far a replica that moves has come, is not kept. Topics and groups of other cases are left out
+of lists; lists that Kafka keeps in no order are sorted. Records are taken apart. The result is plain JSON;
+nothing else is dropped.
 """
 
 from __future__ import annotations
@@ -151,6 +152,8 @@ class Canonical:
             return "<directory>"
         if name.endswith("_message"):
             value = _TIME.sub("<time>", value)
+        for path in (known for known in self.names if isinstance(known, str) and known.startswith("/")):
+            value = value.replace(path, self.names[path])
         if name in _MEMBERS and not value.startswith(self._own) and _SHORT_UUID.fullmatch(value):
             return self._label("uuid", value)
         return _UUID.sub(lambda found: self._label("uuid", found[0]), value.replace(self._own, "~"))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .scene import Scene
 
 BROKER = 4
+CORDONED = "cordoned.log.dirs"
 THROTTLE = "replica.alter.log.dirs.io.max.bytes.per.second"
 
 
@@ -89,6 +90,41 @@ def _throttled(scene: Scene, bytes_a_second: str = "1") -> None:
     scene.take("settled")
 
 
+def _cordoned(scene: Scene, *names: str) -> None:
+    """`cordoned(first,second)`: these directories get no new partitions, and the others do; the whole broker
+    knows.
+    """
+    _directories(scene)
+    node = str(scene.variables["node"])
+    paths = ",".join(scene.variables[f"{name}_dir"] for name in names)
+    change = requests.incremental_alter(node, set_to={CORDONED: paths}, kind=BROKER)
+    scene.must("IncrementalAlterConfigs", change)
+    _cordons(scene, *names)
+
+
+def _uncordoned(scene: Scene) -> None:
+    """All directories get new partitions."""
+    _directories(scene)
+    node = str(scene.variables["node"])
+    scene.must("IncrementalAlterConfigs", requests.incremental_alter(node, deleted=[CORDONED], kind=BROKER))
+    _cordons(scene)
+
+
+def _cordons(scene: Scene, *names: str) -> None:
+    """`cordons(first,second)`: wait until these directories and no others are told to be cordoned, and the
+    controller knows whether all of them are.
+    """
+    wanted = {scene.variables[f"{name}_dir"] for name in names}
+
+    def are_cordoned(answer: Fields) -> bool:
+        return {each["log_dir"] for each in answer["results"] if each["is_cordoned"]} == wanted
+
+    scene.until("DescribeLogDirs", requests.log_dirs(("{missing}", [0])), are_cordoned, version=5)
+    attempt = requests.create_topics(f"{scene.name}-attempt", 1, validate_only=True)
+    refused = len(names) == len(_paths(scene))
+    scene.until("CreateTopics", attempt, lambda answer: bool(error_names(answer)) is refused)
+
+
 def _refused(scene: Scene, topic: str = "topic") -> None:
     """`refused(topic)`: a write that finds out that the disk fails. How it is refused is Kafka's luck: with
     UNKNOWN_SERVER_ERROR where it is an index, which is mapped into memory, that finds out.
@@ -153,6 +189,7 @@ STEPS: dict[str, Callable[..., Any]] = {
     "directories": _directories, "lies": _lies, "moves": _moves, "moved": _moved, "arrives": _arrives,
     "is_moving": _is_moving, "named": _named, "bulky": _bulky, "vanishes": _vanishes,
     "refused": _refused,
+    "cordoned": _cordoned, "uncordoned": _uncordoned, "cordons": _cordons,
     "unled": _unled, "led": _led, "known": _known, "undone": _undone,
     "identity": _identity, "throttled": _throttled,
 }  # fmt: skip

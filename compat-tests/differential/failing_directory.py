@@ -17,7 +17,7 @@ from typing import Any
 
 from . import requests
 from .canonical import error_names
-from .case import Case, Outcome
+from .case import Case, Outcome, Trial
 from .client import Closed
 from .failing_disk import FailingDisk
 from .scene import Scene
@@ -77,13 +77,18 @@ def key(question: Case) -> str:
     return f"{question.api}, {question.name}"
 
 
+def trial(question: Case) -> Trial:
+    """The only one: a life has each question once."""
+    (only,) = question.trials()
+    return only
+
+
 def _ask(scene: Scene, question: Case) -> tuple[Outcome, str]:
     scene.take(question.given)
-    (trial,) = question.trials()
     fields = resolve(question.fields, scene.variables)
     try:
         with scene.another_connection() as connection:
-            answer = connection.ask(question.api, trial.version, fields)
+            answer = connection.ask(question.api, trial(question).version, fields)
     except Closed:
         return {"closed": True}, "CLOSED"
     outcome = {"answer": scene.canonical.of(question.api, answer)}

@@ -46,9 +46,11 @@ VARIANTS: dict[str, dict[str, str]] = {
     "three directories": {},
     # A broker of their own for cases that throttle all moves between directories, and leave it at that.
     "slow moves": {},
+    # The same for cases of directories that get no new partitions.
+    "cordoned directories": {},
 }
 # Those that have log.dirs besides their first, kwire too, which keeps its data in files then.
-DIRECTORIES = {"three directories": ("second", "third"), "slow moves": ("second", "third")}
+DIRECTORIES = dict.fromkeys(("three directories", "slow moves", "cordoned directories"), ("second", "third"))
 # A new 4.x cluster sets min.insync.replicas for all brokers on behalf of this feature, which kwire does not
 # have.
 FEATURES = {"4.4.0": {"eligible.leader.replicas.version": 0}}

@@ -135,12 +135,18 @@ class Scene:
             time.sleep(0.02)
 
     def until(
-        self, api: str, fields: Fields, is_so: Callable[[Fields], bool], connection: str = "main"
+        self,
+        api: str,
+        fields: Fields,
+        is_so: Callable[[Fields], bool],
+        connection: str = "main",
+        *,
+        version: int | None = None,
     ) -> Fields:
         """`ask` again and again until the answer is as wanted."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
-            answer = self.ask(api, fields, connection)
+            answer = self.ask(api, fields, connection, version=version)
             if is_so(answer):
                 return answer
             if time.monotonic() > deadline:

@@ -1,14 +1,16 @@
-"""Of a broker with two directories the disk of one fails: kwire answers as Apache Kafka does.
+"""A broker loses one of its directories, while it runs or by its next start: kwire answers as Apache Kafka
+does.
 
-The disk is real, but for a file system that fails when it is told to; where none can be mounted this is
-skipped.
+While it runs the disk fails. At a start Kafka finds a file in the directory's place; kwire that, a
+`meta.properties` that can't be understood, and a disk that fails, which come to the same in both. The disk is
+real, but for a file system that fails when it is told to; what needs it is skipped where none can be mounted.
 """
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -16,81 +18,113 @@ from pathlib import Path
 import pytest
 
 from differential import peers
-from differential.case import Case, Outcome, Trial
-from differential.cases.failing_directory import QUESTIONS
+from differential.case import Case
+from differential.cases.failing_directory import FAILING, OFFLINE
 from differential.compare import unexpected
-from differential.failing_directory import key, live
+from differential.failing_directory import Outcomes, key, live, live_again, trial
 from differential.failing_disk import CannotMount, failing_disk
 from differential.recording import FOLDER, Recording
 
-Outcomes = dict[str, tuple[Outcome, str]]
-
-each_question = pytest.mark.parametrize(
-    "question", QUESTIONS, ids=lambda question: f"{question.api}-{question.name.replace(' ', '-')}"
-)
+Start = Callable[[Path, Sequence[str]], AbstractContextManager[str]]
+"""A broker whose data are in that folder, in these directories too."""
+Life = Callable[[Start, Path], Outcomes]
 
 
-def _lived(start: Callable[..., AbstractContextManager[str]]) -> Outcomes:
-    folder = Path(tempfile.mkdtemp(prefix="kwire-failing-"))
-    try:
-        with failing_disk(folder) as disk, start(directories=[str(disk.path)]) as bootstrap:
-            return live(bootstrap, disk, QUESTIONS)
-    except CannotMount as reason:
-        pytest.skip(f"needs a disk that fails: {reason}")
-    finally:
-        shutil.rmtree(folder)
+def the_disk_fails(start: Start, home: Path) -> Outcomes:
+    with failing_disk(home) as disk, start(home, [str(disk.path)]) as bootstrap:
+        return live(bootstrap, disk, FAILING)
 
 
-@pytest.fixture(scope="module")
-def of_kafka() -> Outcomes:
-    return _lived(partial(peers.kafka, "4.4.0"))
+def a_file_in_its_place(start: Start, home: Path) -> Outcomes:
+    def lose(directory: Path) -> None:
+        directory.rename(directory.with_name("unmounted"))
+        directory.write_bytes(b"no directory")
+
+    return live_again(partial(start, home, ["second", "third"]), home / "second", lose, OFFLINE)
 
 
-@pytest.fixture(scope="module")
-def of_kwire() -> Outcomes:
-    return _lived(peers.kwire)
+def unknown_version(start: Start, home: Path) -> Outcomes:
+    def lose(directory: Path) -> None:
+        (directory / "meta.properties").write_text("version=7\ncluster.id=x\n")
+
+    return live_again(partial(start, home, ["second", "third"]), home / "second", lose, OFFLINE)
 
 
-@pytest.fixture(scope="module")
-def recording_of_failure(request: pytest.FixtureRequest) -> Iterator[Recording]:
-    recording = Recording(FOLDER / "failing-directory")
-    yield recording
-    if request.config.getoption("--record"):
-        recording.save(QUESTIONS)
+def the_disk_has_failed(start: Start, home: Path) -> Outcomes:
+    with failing_disk(home) as disk:
+        again = partial(start, home, [str(disk.path), "third"])
+        return live_again(again, disk.path, lambda _: disk.fail(), OFFLINE)
 
 
-@each_question
-def test_kafka_answers_as_the_table_says(
-    question: Case, request: pytest.FixtureRequest, recording_of_failure: Recording
-) -> None:
+LIVES: dict[Life, tuple[str, Sequence[Case]]] = {
+    the_disk_fails: ("failing-directory", FAILING),
+    a_file_in_its_place: ("offline-directory", OFFLINE),
+    unknown_version: ("offline-directory", OFFLINE),
+    the_disk_has_failed: ("offline-directory", OFFLINE),
+}
+"""The name of the recording, and what was asked."""
+RECORDED = [the_disk_fails, a_file_in_its_place]
+"""Those that Kafka lives through."""
+
+
+def each_life(lives: Sequence[Life]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("life", lives, ids=[life.__name__ for life in lives])
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="kwire-directories-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def kafka(home: Path, directories: Sequence[str]) -> AbstractContextManager[str]:
+    return peers.kafka_in(home, "4.4.0", directories)
+
+
+@each_life(RECORDED)
+def test_kafka_answers_as_the_table_says(life: Life, home: Path, request: pytest.FixtureRequest) -> None:
     if request.config.getoption("--recorded"):
         pytest.skip("its recording will do")
-    outcome, verdict = request.getfixturevalue("of_kafka")[key(question)]
-    if request.config.getoption("--record"):
-        recording_of_failure.keep(_trial(question), outcome)
-    assert verdict == question.expect, outcome
-    assert recording_of_failure.outcome(_trial(question)) == outcome, (
-        "the recording is stale: run with --record"
-    )
+    folder, questions = LIVES[life]
+    recording = Recording(FOLDER / folder)
+    outcomes = _lived(life, kafka, home)
+    found = []
+    for question in questions:
+        outcome, verdict = outcomes[key(question)]
+        if request.config.getoption("--record"):
+            recording.keep(trial(question), outcome)
+        if verdict != question.expect:
+            found.append(f"{key(question)}: {verdict}, not {question.expect}: {outcome}")
+        if recording.outcome(trial(question)) != outcome:
+            found.append(f"{key(question)}: the recording is stale, run with --record: {outcome}")
+    recording.save(questions)
+    assert not found, "\n".join(found)
 
 
-@each_question
-def test_kwire_answers_as_kafka_does(
-    question: Case, request: pytest.FixtureRequest, recording_of_failure: Recording
-) -> None:
+@each_life(list(LIVES))
+def test_kwire_answers_as_kafka_does(life: Life, home: Path, request: pytest.FixtureRequest) -> None:
     if request.config.getoption("--record"):
         pytest.skip("recording asks Kafka alone")
-    kafka = recording_of_failure.outcome(_trial(question))
-    assert kafka is not None, "Kafka's answer is not recorded: run with --record"
-    outcome, _ = request.getfixturevalue("of_kwire")[key(question)]
-    found = unexpected(_trial(question), kafka, outcome)
-    assert not found, "\n".join(map(str, found))
+    folder, questions = LIVES[life]
+    recording = Recording(FOLDER / folder)
+    outcomes = _lived(life, peers.kwire_in, home)
+    found = []
+    for question in questions:
+        recorded = recording.outcome(trial(question))
+        assert recorded is not None, f"{key(question)}: Kafka's answer is not recorded, run with --record"
+        outcome, _ = outcomes[key(question)]
+        found += [f"{key(question)}: {each}" for each in unexpected(trial(question), recorded, outcome)]
+    assert not found, "\n".join(found)
 
 
-def test_no_question_is_there_twice() -> None:
-    assert len({key(question) for question in QUESTIONS}) == len(QUESTIONS)
+@pytest.mark.parametrize("questions", [FAILING, OFFLINE], ids=["failing", "offline"])
+def test_no_question_is_there_twice(questions: Sequence[Case]) -> None:
+    assert len({key(question) for question in questions}) == len(questions)
 
 
-def _trial(question: Case) -> Trial:
-    (trial,) = question.trials()
-    return trial
+def _lived(life: Life, start: Start, home: Path) -> Outcomes:
+    try:
+        return life(start, home)
+    except CannotMount as reason:
+        pytest.skip(f"needs a disk that fails: {reason}")

@@ -1,9 +1,7 @@
 """A cluster: nodes, the controller's image, open partitions, groups. What handlers reach everything through.
 
 Rules: nothing mutable lives at module level, so a process may hold many clusters. The image decides what
-exists; partitions are opened when first asked for (all at start when the last stop was not clean, so that
-recovery comes before the first client), follow the image's leaders, and are closed and deleted when their
-topic goes.
+exists; what is open of it, and follows it, is in open_partitions.py.
 """
 
 from __future__ import annotations
@@ -32,17 +30,17 @@ from kwire.broker.encoded_topics import EncodedTopics
 from kwire.broker.failed_directories import FailedDirectories
 from kwire.broker.fetch_sessions import FetchSessions
 from kwire.broker.housekeeping import Housekeeping
-from kwire.broker.log_settings import log_config, produce_rules
+from kwire.broker.log_settings import produce_rules
 from kwire.broker.moving_logs import MovingLogs
 from kwire.broker.node import Node
+from kwire.broker.open_partitions import OpenPartitions
 from kwire.broker.reconfiguring import Reconfiguring
-from kwire.broker.recovering import Opening, found_logs, recover
 from kwire.broker.replica_selection import replica_selector
-from kwire.coordinators.metadata.image import ClusterImage, TopicImage
+from kwire.coordinators.metadata.image import ClusterImage
 from kwire.coordinators.metadata.topic_configs import TopicConfig, topic_config
 from kwire.coordinators.metadata.topic_names import is_internal
 from kwire.partitions.clock import Clock
-from kwire.partitions.partition import NEVER, Partition
+from kwire.partitions.partition import Partition
 from kwire.partitions.threads import run_in_thread, together
 from kwire.partitions.waiting import Deadlines
 from kwire.runtime.group_host import group_settings
@@ -51,8 +49,6 @@ from kwire.runtime.transaction_host import retries, transaction_settings
 from kwire.runtime.transactions import TransactionCoordinatorService
 
 if TYPE_CHECKING:
-    from kwire_storage.directories.dormant import LookJob
-
     from kwire.config import BrokerConfig
 
 logger = logging.getLogger("kwire.broker")
@@ -89,13 +85,12 @@ class Cluster:
         self.controller = Controller(self)
         self.groups = GroupCoordinatorService(self, group_settings(config))
         self.transactions = TransactionCoordinatorService(self, transaction_settings(config), retries(config))
-        self._partitions: dict[tuple[str, int], Partition] = {}
-        self._homes: dict[tuple[str, int], int] = {}
-        self._known: dict[str, TopicImage] = {}
+        self.open_partitions = opening = OpenPartitions(self)
+        self._partitions = opening.opened
         self._is_loaded = False
         self._rules: dict[tuple[str, int], ProduceRules] = {}
         self._rule_versions: set[int] = set()
-        self.failed_directories = FailedDirectories(directories, self.controller, clock, self._lose)
+        self.failed_directories = FailedDirectories(directories, self.controller, clock, opening.lose)
         self.housekeeping = Housekeeping(
             clock,
             directories,
@@ -103,8 +98,8 @@ class Cluster:
             lambda topic: self.topic_config(topic).deletes,
         )
         self.moving = MovingLogs(self)
-        self.housekeeping.wake_due = self._wake_due
-        self.reconfiguring = Reconfiguring(config, lambda: self.image, self._known, self._reconfigure)
+        self.housekeeping.wake_due = opening.wake_due
+        self.reconfiguring = Reconfiguring(config, lambda: self.image, opening.topics, opening.reconfigure)
         self.cleaner = self._cleaner()
 
     # -- what there is
@@ -130,7 +125,7 @@ class Cluster:
             image = self.controller.image.topics.get(topic_name)
             if image is None or not 0 <= index < len(image.partitions):
                 return None
-            found = self._open(image, index)
+            found = self.open_partitions.open(image, index)
         return found
 
     def opened(self, topic_name: str, index: int) -> Partition | None:
@@ -154,11 +149,11 @@ class Cluster:
 
     def home_of(self, topic_name: str, index: int) -> int | None:
         """The node in whose directories a partition's log is; None where it has none yet."""
-        return self._homes.get((topic_name, index))
+        return self.open_partitions.homes.get((topic_name, index))
 
     def found_on_disk(self, topic_name: str) -> list[int]:
         """The partitions of a topic that have a log, or had one opened: at the start, those on disk."""
-        return sorted(index for name, index in self._homes if name == topic_name)
+        return sorted(index for name, index in self.open_partitions.homes if name == topic_name)
 
     def topic_config(self, topic: str) -> TopicConfig:
         """The topic's effective settings."""
@@ -239,7 +234,7 @@ class Cluster:
         self._is_loaded = True
         self.controller.subscribe(self._image_changed)
         self.failed_directories.begin()
-        await self._recover()
+        await self.open_partitions.recover()
         nursery.start_soon(self.failed_directories.watch)
         nursery.start_soon(self.moving.run)
         nursery.start_soon(self.reconfiguring.run)
@@ -290,70 +285,6 @@ class Cluster:
             CleaningProcess if is_real else partial(CleaningHere, own[0]),
         )
 
-    async def _recover(self) -> None:
-        openings: list[Opening] = []
-        for node_id, topic, index in found_logs(self.directories, self.image):
-            self._homes[topic.name, index] = node_id
-            self._known[topic.name] = topic
-            if not self.directories[node_id].was_clean:
-                openings.append((f"{topic.name}-{index}", partial(self._open, topic, index)))
-        if openings:
-            await recover(openings)
-
-    def _open(self, topic: TopicImage, index: int) -> Partition:
-        state = topic.partitions[index]
-        home = self._homes.get((topic.name, index))
-        if home is None:
-            home = state.leader if state.leader in self.directories else next(iter(self.directories))
-            self._homes[topic.name, index] = home
-        directory_id = self.failed_directories.check(home, topic, state)
-        log = self.directories[home].open(
-            topic.name,
-            index,
-            topic.id,
-            log_config(self.topic_config(topic.name), self.config),
-            now_ms=self.clock.now_ms(),
-            directory_id=directory_id,
-        )
-        partition = Partition(
-            topic.name,
-            topic.id,
-            index,
-            log,
-            self.clock.now_ms,
-            state=state,
-            min_isr=self.topic_config(topic.name).min_insync_replicas,
-        )
-        self._flush_by(partition, self.topic_config(topic.name))
-        self._partitions[topic.name, index] = partition
-        self._known[topic.name] = topic
-        self.failed_directories.opened(home, topic, state)
-        return partition
-
-    async def _wake_due(self) -> None:
-        """Opens what nobody has asked for and is to be retained or compacted."""
-        from kwire.broker.dormant_logs import DormantLogs
-
-        dormant = DormantLogs(
-            self.clock,
-            lambda: [key for key in self._homes if key not in self._partitions],
-            self._plan_look,
-            lambda topic: (config := self.topic_config(topic), log_config(config, self.config)),
-            self.partition,
-        )
-        await dormant.wake_due()
-
-    def _plan_look(self, topic: str, index: int) -> LookJob | None:
-        home = self._homes.get((topic, index))
-        return None if home is None else self.directories[home].plan_look(topic, index)
-
-    def _lose(self, partitions: list[tuple[str, int]]) -> None:
-        """Their directory has failed: they are out of reach until the next start."""
-        for key in partitions:
-            partition = self._partitions.pop(key, None)
-            if partition is not None:
-                partition.offline()
-
     def save_log_starts(self) -> None:
         """Writes down what DeleteRecords has done, which does not outlive a crash before. Raises
         StorageError.
@@ -369,59 +300,6 @@ class Cluster:
             self.failed_directories.settings_changed()
         if old.topics is new.topics:
             return
-        for name in new.changed_topics:
-            known = self._known.get(name)
-            topic = new.topics.get(name)
-            if known is None or topic is known:
-                continue
-            if topic is None or topic.id != known.id:
-                self._forget(known)
-                continue
-            self._known[name] = topic
-            min_isr = self.topic_config(name).min_insync_replicas
-            for state in topic.partitions:
-                partition = self._partitions.get((name, state.index))
-                if partition is not None:
-                    partition.follow(state, min_isr=min_isr)
-
-    def _reconfigure(self, topic: TopicImage, before: TopicConfig, after: TopicConfig) -> int:
-        """Has a topic's open partitions follow its settings; gives how many partitions were looked at."""
-        config = log_config(after, self.config)
-        for index in range(len(topic.partitions)):
-            partition = self._partitions.get((topic.name, index))
-            if partition is not None:
-                partition.log.configure(config)
-                self._flush_by(partition, after)
-                state = self.image.partition(topic.name, index)
-                if state is not None and before.min_insync_replicas != after.min_insync_replicas:
-                    partition.follow(state, min_isr=after.min_insync_replicas)
-        return len(topic.partitions)
-
-    def _flush_by(self, partition: Partition, topic: TopicConfig) -> None:
-        """Takes over when the topic wants its records on the device."""
-        partition.flush_messages, partition.flush_ms = topic.flush_messages, topic.flush_ms
-        key = partition.topic, partition.index
-        if topic.flush_ms < NEVER:
-            self.housekeeping.timed[key] = partition
-        else:
-            self.housekeeping.timed.pop(key, None)
-
-    def _forget(self, topic: TopicImage) -> None:
-        """Closes and deletes a topic's logs. Readers that wait on it are told that it is gone."""
-        del self._known[topic.name]
-        delay_ms = self.topic_config(topic.name).file_delete_delay_ms  # the broker's: its own are gone
-        for state in topic.partitions:
-            key = (topic.name, state.index)
-            partition = self._partitions.pop(key, None)
-            self.housekeeping.timed.pop(key, None)
-            if partition is not None:
-                partition.gone()
-            home = self._homes.pop(key, None)
-            if home is not None:
-                try:
-                    self.directories[home].delete(*key, delay_ms=delay_ms)
-                except StorageError as error:
-                    # The topic is gone all the same; its id tells the next start that the log is nobody's.
-                    logger.error("deleting %s-%d failed: %s", topic.name, state.index, error)
-        for version in self._rule_versions:
-            self._rules.pop((topic.name, version), None)
+        for name in self.open_partitions.follow(new):
+            for version in self._rule_versions:
+                self._rules.pop((name, version), None)

@@ -39,7 +39,6 @@ from kwire.coordinators.groups.values import (
 from kwire.coordinators.metadata.image import ClusterImage
 from kwire.coordinators.outcome import Outcome, TransactionEnd
 from kwire.runtime.consumer_groups import ConsumerGroups
-from kwire.runtime.deleted_topics import deleted_topics, forget_offsets
 from kwire.runtime.group_host import Host
 from kwire.runtime.journal import RecordFormat
 from kwire.runtime.partition_log import PartitionLog
@@ -333,6 +332,8 @@ class GroupCoordinatorService:
     def _image_changed(self, old: ClusterImage, new: ClusterImage) -> None:
         if old.topics is new.topics:
             return
+        from kwire.runtime.deleted_topics import deleted_topics, forget_offsets
+
         self.consumers.image_changed(old, new)
         gone = deleted_topics(old, new)
         if gone:

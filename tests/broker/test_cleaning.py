@@ -111,7 +111,7 @@ async def test_it_happens_by_itself_as_time_goes_by(tmp_path: Path) -> None:
         await settle()
         await dirty(client, "t")
         done = trio.Event()
-        [partition] = [each for each in running.cluster._partitions.values() if each.topic == "t"]
+        [partition] = [each for each in running.cluster.open_partitions.opened.values() if each.topic == "t"]
         end = partition.log.compaction.end
 
         def ended(*arguments: Any) -> None:

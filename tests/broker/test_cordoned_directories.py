@@ -40,12 +40,22 @@ def known(bench: Bench) -> Sequence[Any]:
     return bench.running.cluster.image.brokers[1].cordoned_log_dirs or ()
 
 
-async def creation(client: Client, name: str) -> tuple[ErrorCode, str | None]:
+async def creation(client: Client, name: str, *, by_hand: bool = False) -> tuple[ErrorCode, str | None]:
     topic = CreateTopics.Request.Topic(
         name=name, num_partitions=1, replication_factor=1, assignments=[], configs=[]
     )
+    if by_hand:
+        topic.num_partitions = topic.replication_factor = -1
+        topic.assignments = [CreateTopics.Request.Topic.Assignment(partition_index=0, broker_ids=[1])]
     answer = await client.ask(CreateTopics.Request(topics=[topic], timeout_ms=1000), 7)
     return ErrorCode(answer.topics[0].error_code), answer.topics[0].error_message
+
+
+async def move(client: Client, topic: str, path: Path) -> ErrorCode:
+    wanted = AlterReplicaLogDirs.Request.Dir
+    asked = wanted(path=str(path), topics=[wanted.Topic(name=topic, partitions=[0])])
+    answer = await client.ask(AlterReplicaLogDirs.Request(dirs=[asked]), 2)
+    return ErrorCode(answer.results[0].partitions[0].error_code)
 
 
 async def described(client: Client) -> dict[str, bool]:
@@ -70,17 +80,8 @@ async def test_a_cordoned_directory_gets_no_new_partitions_and_serves_its_old_on
             assert await made.produce(f"new{number}", b"x") is FINE
         assert not list((tmp_path / "two").glob("new*"))
         assert await made.produce(old, b"second") is FINE
-        move = AlterReplicaLogDirs.Request(
-            dirs=[
-                AlterReplicaLogDirs.Request.Dir(
-                    path=str(paths[1]),
-                    topics=[AlterReplicaLogDirs.Request.Dir.Topic(name="new0", partitions=[0])],
-                )
-            ]
-        )
-        answer = await client.ask(move, 2)
-        code = answer.results[0].partitions[0].error_code
-        assert code == ErrorCode.INVALID_REPLICA_ASSIGNMENT
+        for topic in ("new0", old, "none-of-them"):
+            assert await move(client, topic, paths[1]) is ErrorCode.INVALID_REPLICA_ASSIGNMENT, topic
     async with serving(data=paths) as running, connected(running) as client:
         assert await described(client) == {"one": False, "two": True}
         again = Bench(running, client, None, [])  # type: ignore[arg-type]
@@ -101,6 +102,10 @@ async def test_a_broker_of_which_all_directories_are_cordoned_gets_no_topics(tmp
             ErrorCode.INVALID_REPLICATION_FACTOR,
             "Unable to replicate the partition 1 time(s): All brokers are currently fenced, or have all "
             "their log directories cordoned.",
+        )
+        assert await creation(client, "t", by_hand=True) == (
+            ErrorCode.INVALID_REPLICA_ASSIGNMENT,
+            "The manual partition assignment includes broker 1, but all its log directories are cordoned.",
         )
         assert await cordon(running, str(tmp_path / "one")) is FINE
         await made.until(lambda: len(known(made)) == 1)

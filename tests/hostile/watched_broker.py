@@ -34,7 +34,7 @@ def counts_of(running: Running) -> dict[str, int]:
     return {
         "tasks": trio.lowlevel.current_statistics().tasks_living,
         "connections": running.server.connection_count,
-        "waiters": sum(partition.readers_waiting for partition in cluster._partitions.values()),
+        "waiters": sum(partition.readers_waiting for partition in cluster.open_partitions.opened.values()),
         "waiting members": sum(len(each._waiting) for each in cluster.groups._shards.opened()),
         "session partitions": sum(node.fetch_sessions.held_partitions for node in cluster.nodes.values()),
         "descriptors": len(os.listdir("/proc/self/fd")),

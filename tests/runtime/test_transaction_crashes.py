@@ -177,7 +177,7 @@ def has_open_transactions(running: Running) -> bool:
     """Whether any log of a topic or of offsets waits for a marker."""
     return any(
         partition.log.producers.first_undecided_offset is not None
-        for partition in running.cluster._partitions.values()
+        for partition in running.cluster.open_partitions.opened.values()
     )
 
 

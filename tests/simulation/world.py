@@ -364,7 +364,7 @@ class World:
         found = []
         if running.server.connection_count:
             found.append(f"{running.server.connection_count} connections are open without clients")
-        for (topic, index), partition in cluster._partitions.items():
+        for (topic, index), partition in cluster.open_partitions.opened.items():
             if partition.readers_waiting:
                 found.append(f"{partition.readers_waiting} readers wait on {topic}-{index} without clients")
         timers = sum(1 for entry in cluster.clock._heap if entry[2].callback is not None)

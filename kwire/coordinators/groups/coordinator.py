@@ -19,7 +19,7 @@ from kwire_codecs.errors import ErrorCode
 
 from kwire.coordinators.groups import administration, offsets, rebalance, sessions, sync
 from kwire.coordinators.groups.classic_group import ClassicGroup, State
-from kwire.coordinators.groups.consumer import classic_members, fencing, requests
+from kwire.coordinators.groups.consumer import classic_members, requests
 from kwire.coordinators.groups.consumer.commits import fetch_error
 from kwire.coordinators.groups.consumer.group import ConsumerGroup
 from kwire.coordinators.groups.consumer.records import CONSUMER_KEYS, group_tombstones
@@ -32,6 +32,7 @@ from kwire.coordinators.groups.consumer.values import (
     Refusal,
 )
 from kwire.coordinators.groups.effects import Effects
+from kwire.coordinators.groups.loaded_sessions import BEGIN_SESSIONS, LoadedSessions
 from kwire.coordinators.groups.offset_expiry import OffsetExpiry
 from kwire.coordinators.groups.offset_store import OffsetStore
 from kwire.coordinators.groups.records import (
@@ -67,10 +68,6 @@ from kwire.coordinators.outcome import Outcome, Ticket, TransactionalRecord
 
 EXPIRE_OFFSETS = "expire-offsets"
 """The timer that looks for expired offsets and empty groups."""
-BEGIN_SESSIONS = "begin-sessions"
-"""The timer that goes on with members that were loaded."""
-MEMBERS_A_STEP = 200
-"""The sessions of about so many members begin before others have their turn."""
 
 _NONE = ErrorCode.NONE
 _ALIVE = Outcome[ErrorCode, GroupsRecord](_NONE)
@@ -84,7 +81,7 @@ class GroupCoordinator:
     :param view: what consumer groups see of the cluster.
     """
 
-    __slots__ = ("_around", "_expiry", "_groups", "_loaded", "_offsets", "_without_sessions", "settings")
+    __slots__ = ("_around", "_expiry", "_groups", "_loaded", "_offsets", "_sessions", "settings")
 
     def __init__(self, settings: GroupSettings, view: View | None = None) -> None:
         self.settings = settings
@@ -93,8 +90,7 @@ class GroupCoordinator:
         self._offsets = OffsetStore()
         self._expiry = OffsetExpiry()
         self._loaded = False
-        self._without_sessions: list[str] = []
-        """Groups that were loaded and not looked at yet."""
+        self._sessions = LoadedSessions(self._around)
 
     # Its life
 
@@ -149,30 +145,10 @@ class GroupCoordinator:
         on.
         """
         self._loaded = True
-        self._without_sessions = list(self._groups)
         effects = Effects(now_ms)
         effects.arm(EXPIRE_OFFSETS, self.settings.offsets_retention_check_interval_ms)
-        self._begin_sessions(effects)
+        self._sessions.begin(effects)
         return effects.outcome(None)
-
-    def _begin_sessions(self, effects: Effects) -> None:
-        left = MEMBERS_A_STEP
-        while self._without_sessions and left > 0:
-            group = self._groups.get(self._without_sessions.pop())
-            if group is None:
-                continue
-            left -= 1 + len(group.members)
-            if isinstance(group, ConsumerGroup):
-                fencing.watch_all(self._around, group, effects)
-                continue
-            for member in group.members.values():
-                if member.timer_at_ms is None:
-                    member.keep_alive(group.group_id, member.session_timeout_ms, effects)
-            if len(group.members) > self.settings.max_size and group.can_rebalance:
-                # The limit was lowered: whoever joins last is out.
-                rebalance.prepare_rebalance(group, self.settings, effects)
-        if self._without_sessions:
-            effects.arm(BEGIN_SESSIONS, 1)
 
     def expire(self, key: Hashable, now_ms: int) -> Outcome[None, GroupsRecord]:
         """A timer came due."""
@@ -181,7 +157,7 @@ class GroupCoordinator:
             self._expire_offsets(effects)
             return effects.outcome(None)
         if key == BEGIN_SESSIONS:
-            self._begin_sessions(effects)
+            self._sessions.go_on(effects)
             return effects.outcome(None)
         assert isinstance(key, tuple)
         group = self._groups.get(key[1])

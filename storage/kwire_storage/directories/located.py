@@ -17,7 +17,6 @@ from ..engine import StorageError
 from ..files import storing
 from ..segments import file_names
 from ..segments.log import SegmentedLog
-from .double_logs import keep_one, may_be_one
 from .interface import ExistingLog
 from .log_directory import ForeignDirectory, LogDirectory, Partition
 from .partition_directory import topic_id_in
@@ -49,19 +48,28 @@ class LocatedLogs:
     def note_found(self, key: Partition, directory: LogDirectory) -> None:
         """A directory has a log, at a start. ForeignDirectory where another has one of that name."""
         other = self.directories.get(key)
-        if other is not None and key not in self._twice and may_be_one(key, other, directory):
-            self._twice[key] = directory
-        elif other is not None:
+        if other is None:
+            self.directories[key] = directory
+        else:
+            self._note_twice(key, other, directory)
+        directory.logs += 1
+
+    def _note_twice(self, key: Partition, one: LogDirectory, other: LogDirectory) -> None:
+        from .double_logs import may_be_one
+
+        if key in self._twice or not may_be_one(key, one, other):
             name = file_names.partition_directory(*key)
             raise ForeignDirectory(
-                f"{other.file(name)} and {directory.file(name)} are both there: move one of them away"
+                f"{one.file(name)} and {other.file(name)} are both there: move one of them away"
             )
-        else:
-            self.directories[key] = directory
-        directory.logs += 1
+        self._twice[key] = other
 
     def settle(self, assigned: Callable[[UUID, int], UUID | None]) -> None:
         """See `LogDirectories`."""
+        if not self._twice:
+            return
+        from .double_logs import keep_one
+
         for key, other in list(self._twice.items()):
             self.directories[key] = keep_one(key, self.directories[key], other, assigned, self._new_uuid())
             del self._twice[key]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from kwire_codecs.errors import ErrorCode
 
-from kwire.coordinators.groups import coordinator, offset_expiry
+from kwire.coordinators.groups import loaded_sessions, offset_expiry
 from kwire.coordinators.groups.classic_group import State
-from kwire.coordinators.groups.coordinator import BEGIN_SESSIONS, EXPIRE_OFFSETS
+from kwire.coordinators.groups.coordinator import EXPIRE_OFFSETS
+from kwire.coordinators.groups.loaded_sessions import BEGIN_SESSIONS
 from kwire.coordinators.groups.records import GroupKey
 from kwire.coordinators.groups.settings import GroupSettings
 from kwire.coordinators.groups.values import Protocol
@@ -230,7 +231,7 @@ def test_the_record_of_a_generation_is_of_the_time_at_which_it_began() -> None:
 def test_sessions_of_many_loaded_members_begin_in_steps_and_all_of_them_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(coordinator, "MEMBERS_A_STEP", 3)
+    monkeypatch.setattr(loaded_sessions, "MEMBERS_A_STEP", 3)
     shard = Shard()
     ids: dict[str, tuple[int, list[str]]] = {
         f"g{number}": shard.stable(2, group_id=f"g{number}") for number in range(5)
@@ -249,7 +250,7 @@ def test_sessions_of_many_loaded_members_begin_in_steps_and_all_of_them_end(
 
 
 def test_many_groups_over_their_size_all_rebalance_after_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coordinator, "MEMBERS_A_STEP", 1)
+    monkeypatch.setattr(loaded_sessions, "MEMBERS_A_STEP", 1)
     shard = Shard()
     ids = {f"g{number}": shard.stable(2, group_id=f"g{number}")[1] for number in range(3)}
     shard.restart(GroupSettings(max_size=1))
