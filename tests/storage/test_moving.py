@@ -275,11 +275,29 @@ def test_one_of_which_nothing_is_on_disk_is_made_there(tmp_path: Path) -> None:
     dirs = open_two(tmp_path)
     log = open_log(dirs)
     log.epochs.assign(5, 0)
-    made = dirs.moves.begin("topic", 0, dirs.directory_ids[1])
-    assert made is not None
+    made = dirs.moves.place("topic", 0, dirs.directory_ids[1])
     assert made.epochs.entries() == [(5, 0)]
     fill(made, 1, leader_epoch=5)
     assert (ends(tmp_path / "one"), ends(tmp_path / "two")) == ([], ["topic-0"])
+    dirs.close(clean=False)
+
+
+@pytest.mark.parametrize("written", [0, 3])
+def test_one_of_which_nothing_is_on_disk_is_copied_as_well(tmp_path: Path, written: int) -> None:
+    dirs = open_two(tmp_path)
+    log = open_log(dirs)
+    move = begin(dirs)
+    copy(move)
+    fill(log, written)
+    copy(move)
+    moved = finish(dirs)
+    fill(moved, 1)
+    assert len(offsets(moved)) == written + 1
+    assert ends(tmp_path / "two") == ["topic-0"]
+    assert "topic-0" not in ends(tmp_path / "one")
+    dirs.close(clean=False)
+    dirs = open_two(tmp_path)
+    assert len(offsets(open_log(dirs))) == written + 1
     dirs.close(clean=False)
 
 
@@ -477,8 +495,7 @@ def test_what_a_log_that_could_not_be_made_has_left_does_not_stay_behind_it(tmp_
             break
     disk.left = None
     assert [path.name for path in old.iterdir()] in ([], ["partition.metadata.tmp"])
-    made = dirs.moves.begin("topic", 0, dirs.directory_ids[1])
-    assert made is not None
+    made = dirs.moves.place("topic", 0, dirs.directory_ids[1])
     assert not old.exists()
     made.append([batch(0)], 0)
     dirs.close(clean=False)
