@@ -6,7 +6,8 @@ Rules
   What would lie in one that was offline at the start answers NOT_LEADER_OR_FOLLOWER, since no log is known.
 - A broker without the cluster's metadata, or without any directory, stops (Kafka: Exit.halt).
 - While a directory has been offline since the start, nobody knows what is in it: no log is begun for a
-  partition that was there before and may lie in it (Kafka: LogManager.getOrCreateLog, !isNew).
+  partition that was there before and may lie in it (Kafka: LogManager.getOrCreateLog, !isNew). Nor does a
+  log count that is elsewhere than the metadata say: it may be what a move has left behind, and lack the end.
 - Where a log was made is written down soon after, for a node that has a choice (Kafka: AssignmentsManager).
 """
 
@@ -21,7 +22,7 @@ from kwire_storage.directories.interface import LogDirectories
 from kwire_storage.engine import DirectoryOffline, MayBeOffline, StorageError
 
 from kwire.broker.controller import Controller
-from kwire.coordinators.metadata.directories import directory_of
+from kwire.coordinators.metadata.directories import directory_of, is_named
 from kwire.coordinators.metadata.image import UNASSIGNED_DIRECTORY, PartitionImage, TopicImage
 from kwire.partitions.clock import Clock
 
@@ -91,7 +92,11 @@ class FailedDirectories:
         """
         known = directory_of(state, node_id)
         directories = self._directories[node_id]
-        if directories.directory_of(topic.name, state.index) is not None:
+        found = directories.directory_of(topic.name, state.index)
+        if found is not None:
+            is_away = is_named(known) and known not in directories.directory_ids
+            if found != known and is_away and directories.offline and self._is_unsure(topic, state):
+                raise MayBeOffline(_may_lie_in(directories.offline, topic, state))
             return known
         self._check_others(node_id, topic, state)
         if not directories.offline or _is_settled(directories, known, topic, state):

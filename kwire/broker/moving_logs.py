@@ -8,6 +8,9 @@ Rules
   for some milliseconds.
 - Once the copy has all, and is on the device, it is written down in the metadata that the replica lies there,
   then the copy takes the log's place: a start that finds both knows which of them counts.
+- Wherever the metadata say that a replica lies, there is its log, or a copy on its way there, or nothing was
+  ever written to it. So a move is called off in the metadata first, and then its copy goes: what may lie in a
+  directory that is away is known not to be missing, and is not begun anew.
 - A move that fails is named in the log and called off, but for want of room: then it is tried again. One that
   a stop has interrupted is gone on with.
 """
@@ -23,7 +26,8 @@ import trio
 from kwire_codecs.errors import ErrorCode
 from kwire_storage.engine import DirectoryOffline, DiskFull, StorageError
 
-from kwire.coordinators.metadata.image import ResourceType
+from kwire.broker.move_limits import MoveLimits
+from kwire.coordinators.metadata.topic_names import is_internal
 from kwire.partitions.threads import run_in_thread, sync_in_thread, write_in_thread
 
 if TYPE_CHECKING:
@@ -41,7 +45,6 @@ logger = logging.getLogger("kwire.broker")
 AGAIN_MS = 5_000
 """When a move is gone on with that found no room, or whose metadata could not be written."""
 LONGEST_WAIT_MS = 1_000
-LIMIT = "replica.alter.log.dirs.io.max.bytes.per.second"
 LONGEST_NAME = 255
 UNIQUE_CHARACTERS = 40
 """What a log's directory has behind its name while it is on its way."""
@@ -74,9 +77,10 @@ class MovingLogs:
         """In the order in which they have their turns."""
         self._at_work: dict[PartitionKey, int] = {}
         """Those of them that are taking a step, and their nodes."""
-        self._copied: dict[int, tuple[int, int]] = {}
-        """Of each node: how many bytes have been copied since when (ms), as its limit counts."""
+        self._limits = MoveLimits(cluster)
         self._something = trio.Event()
+        self._altering = trio.Lock()
+        """Held by whoever begins a move or calls one off."""
 
     @property
     def _directories(self) -> Mapping[int, LogDirectories]:
@@ -127,13 +131,14 @@ class MovingLogs:
                 return ErrorCode.NONE
             if directories.moves is None:
                 return ErrorCode.NONE
-            return self._alter(node_id, partition, directories, directories.moves, directory_id)
+            async with self._altering:
+                return await self._alter(node_id, partition, directories, directories.moves, directory_id)
         except StorageError as error:
             if not error.is_told:
                 logger.error("moving %s to %s failed: %s", partition, path, error)
             return ErrorCode.KAFKA_STORAGE_ERROR
 
-    def _alter(
+    async def _alter(
         self,
         node_id: int,
         partition: Partition,
@@ -144,18 +149,45 @@ class MovingLogs:
         key = partition.topic, partition.index
         destination = moves.destination(*key)
         if destination is not None and destination != directory_id:
-            self._call_off(key, moves)
+            await self._call_off(key, node_id, moves)
             destination = None
+        if self._cluster.opened(*key) is not partition:  # it has gone, or failed, meanwhile
+            return ErrorCode.KAFKA_STORAGE_ERROR
         if directory_id in (destination, directories.directory_of(*key)):
             return ErrorCode.NONE
         if directories.offline:  # there may be a copy already, in a directory that nobody can read
             return ErrorCode.KAFKA_STORAGE_ERROR
-        made = moves.begin(*key, directory_id)
-        if made is not None:
-            partition.moved(made)
+        if not is_internal(partition.topic) and not moves.has_files(*key):
+            async with (
+                partition.paused()
+            ):  # but for coordinators, whose partitions are moved as if written to
+                code = await self._place_empty(node_id, partition, directories, moves, directory_id)
+            if code is not None:
+                return code
+        moves.begin(*key, directory_id)
+        self._go_on(key, node_id, partition, moves, directory_id)
+        return ErrorCode.NONE
+
+    async def _place_empty(
+        self,
+        node_id: int,
+        partition: Partition,
+        directories: LogDirectories,
+        moves: LogMoves,
+        directory_id: UUID,
+    ) -> ErrorCode | None:
+        """A partition that nobody has written to, nor does meanwhile, is to lie there from now on; None where
+        somebody has.
+        """
+        key = partition.topic, partition.index
+        if not moves.has_files(*key):
+            await self._cluster.controller.assign_directory(node_id, *key, directory_id)
+        if self._cluster.opened(*key) is not partition or directories.offline:
             self._note_place(node_id, key)
-        else:
-            self._go_on(key, node_id, partition, moves, directory_id)
+            return ErrorCode.KAFKA_STORAGE_ERROR
+        if moves.has_files(*key):
+            return None
+        partition.moved(moves.place(*key, directory_id))
         return ErrorCode.NONE
 
     def _go_on(
@@ -167,11 +199,19 @@ class MovingLogs:
         self._something.set()
         logger.info("%s is moved to %s, beside its use", partition, move.future.directory)
 
-    def _call_off(self, key: PartitionKey, moves: LogMoves) -> None:
+    async def _call_off(self, key: PartitionKey, node_id: int, moves: LogMoves) -> None:
+        """The log stays where it is. StorageError where that could not be written down, and the move goes on;
+        or where the copy could not be removed.
+        """
         moving = self._moving.pop(key, None)
+        try:
+            await self._cluster.controller.assign_directories(node_id, [key])
+        except StorageError:
+            if moving is not None and moves.get(*key) is moving.move:
+                self._moving[key] = moving
+            raise
+        self._moving.pop(key, None)  # one of an earlier run, gone on with meanwhile
         moves.cancel(*key)
-        if moving is not None:
-            self._note_place(moving.node_id, key)
 
     def _note_place(self, node_id: int, key: PartitionKey) -> None:
         """The metadata are to say where the log is, if they say something else."""
@@ -200,7 +240,7 @@ class MovingLogs:
     def _begin_steps(self, nursery: trio.Nursery) -> int:
         """As many moves as may at a time take a step; gives for how long none of the others can, in ms."""
         now_ms, wait_ms = self._cluster.clock.now_ms(), LONGEST_WAIT_MS
-        room = {node_id: self._threads(node_id) for node_id in self._directories}
+        room = {node_id: self._limits.threads(node_id) for node_id in self._directories}
         for node_id in self._at_work.values():
             room[node_id] -= 1
         for key, moving in self._moving.items():
@@ -208,7 +248,7 @@ class MovingLogs:
                 break
             if key in self._at_work or room[moving.node_id] <= 0:
                 continue
-            left_ms = max(moving.not_before_ms, self._throttled_until_ms(moving.node_id)) - now_ms
+            left_ms = max(moving.not_before_ms, self._limits.throttled_until_ms(moving.node_id)) - now_ms
             if left_ms > 0:
                 wait_ms = min(wait_ms, left_ms)
                 continue
@@ -225,13 +265,6 @@ class MovingLogs:
             if self._moving.get(key) is moving:
                 self._moving[key] = self._moving.pop(key)  # the others come first now
             self._something.set()
-
-    def _threads(self, node_id: int) -> int:
-        """How many logs of a node may be worked on at a time: by default one for each directory."""
-        wanted = self._cluster.config.optional_integer("num.replica.alter.log.dirs.threads")
-        directories = self._directories[node_id]
-        every = len(directories.directory_ids) + len(directories.offline)
-        return max(1, every if wanted is None else wanted)
 
     async def _resume(self) -> None:
         for node_id, directories in self._directories.items():
@@ -251,10 +284,18 @@ class MovingLogs:
                     loaded = await run_in_thread(moves.load, *key, self._cluster.clock.now_ms())
                     is_on = loaded is not None and moves.resume(*key, loaded)
                 except StorageError as error:
-                    self._fail(key, node_id, partition, moves, error)
+                    self._give_up(key, moves, error)
                     continue
                 if is_on:
                     self._go_on(key, node_id, partition, moves, directory_id)
+
+    def _give_up(self, key: PartitionKey, moves: LogMoves, error: StorageError) -> None:
+        """One of an earlier run can't be gone on with: the start has written down where the log is."""
+        logger.error("moving %s-%d failed, it stays where it is: %s", *key, error)
+        try:
+            moves.cancel(*key)
+        except StorageError as again:
+            logger.error("what was copied of %s-%d could not be removed: %s", *key, again)
 
     def _is_current(self, key: PartitionKey, moving: _Moving) -> bool:
         """Whether it is not called off, nor the partition gone."""
@@ -274,17 +315,17 @@ class MovingLogs:
             moving.not_before_ms = self._cluster.clock.now_ms() + AGAIN_MS
         except StorageError as error:
             if self._is_current(key, moving):
-                self._fail(key, moving.node_id, moving.partition, moving.moves, error)
+                await self._fail(key, moving, error)
 
-    def _fail(
-        self, key: PartitionKey, node_id: int, partition: Partition, moves: LogMoves, error: StorageError
-    ) -> None:
-        logger.error("moving %s failed, it stays where it is: %s", partition, error)
+    async def _fail(self, key: PartitionKey, moving: _Moving, error: StorageError) -> None:
+        logger.error("moving %s failed, it stays where it is: %s", moving.partition, error)
+        moving.not_before_ms = self._cluster.clock.now_ms() + AGAIN_MS
         try:
-            self._call_off(key, moves)
+            async with self._altering:
+                if self._is_current(key, moving):
+                    await self._call_off(key, moving.node_id, moving.moves)
         except StorageError as again:
-            logger.error("what was copied of %s could not be removed: %s", partition, again)
-            self._note_place(node_id, key)
+            logger.error("calling off the move of %s failed: %s", moving.partition, again)
 
     async def _step(self, key: PartitionKey, moving: _Moving) -> None:
         """A megabyte more, or one of the last steps."""
@@ -319,30 +360,7 @@ class MovingLogs:
             keep = self._is_current(key, moving)
         finally:
             moving.move.commit(written, keep=keep)
-        self._throttle(moving.node_id, job.size)
-
-    def _throttle(self, node_id: int, size: int) -> None:
-        """So much has been copied: a node's moves wait as long as its limit says, by then."""
-        now_ms = self._cluster.clock.now_ms()
-        if node_id not in self._copied or self._throttled_until_ms(node_id) <= now_ms:
-            self._copied[node_id] = now_ms, 0
-        since_ms, copied = self._copied[node_id]
-        self._copied[node_id] = since_ms, copied + size
-
-    def _throttled_until_ms(self, node_id: int) -> int:
-        limit = self._limit(node_id)
-        if limit is None:
-            return 0
-        since_ms, copied = self._copied.get(node_id, (0, 0))
-        return since_ms + copied * 1000 // limit
-
-    def _limit(self, node_id: int) -> int | None:
-        """Bytes a second that a node may copy; None: as many as it can."""
-        for resource in (str(node_id), ""):
-            text = self._cluster.image.config(ResourceType.BROKER, resource).get(LIMIT)
-            if text is not None and text.isdecimal() and int(text) > 0:
-                return int(text)
-        return None
+        self._limits.copied(moving.node_id, job.size)
 
     async def _sync(self, moving: _Moving) -> None:
         copied = moving.move.future

@@ -19,7 +19,7 @@ from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch
 from kwire_codecs.records.batch import Record
 
-from kwire.broker.moving_logs import LIMIT
+from kwire.broker.move_limits import LIMIT
 from kwire.coordinators.metadata.directories import directory_of
 from kwire.coordinators.metadata.image import ResourceType
 from kwire.server.launch import Running
@@ -361,6 +361,35 @@ async def test_what_was_flushed_is_on_the_device_in_the_new_place(tmp_path: Path
         assert partition.log.recovery_point == partition.log.log_end_offset == 1
         assert await made.produce("t", b"second") is FINE
         assert partition.log.recovery_point == 2
+
+
+class Noting(BreakableDisk):
+    """Notes which files of copies were synced before one became a log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.synced: set[str] = set()
+        self.synced_before_the_swap: set[str] | None = None
+
+    def fdatasync(self, descriptor: int) -> None:
+        path = self._paths[descriptor]
+        super().fdatasync(descriptor)
+        if "-future/" in path:
+            self.synced.add(path.rpartition("/")[2])
+
+    def rename(self, old: str, new: str) -> None:
+        if old.endswith("-future") and new.endswith("-0"):
+            self.synced_before_the_swap = set(self.synced)
+        super().rename(old, new)
+
+
+async def test_what_was_copied_is_on_the_device_before_it_is_the_log(tmp_path: Path) -> None:
+    disk = Noting()
+    async with bench(tmp_path, disk) as made:
+        await in_one(made)
+        await made.move("t", 1)
+    assert disk.synced_before_the_swap is not None
+    assert "00000000000000000000.log" in disk.synced_before_the_swap
 
 
 async def test_in_memory_there_is_one_directory() -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 import trio
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from kwire_codecs.apis.offset_commit import OffsetCommit
 from kwire_codecs.apis.offset_fetch import OffsetFetch
@@ -151,6 +151,9 @@ def test_a_commit_is_answered_as_if_each_partition_came_alone(
 
 
 @given(asked_topics, st.integers(1, 9), groups)
+@example([("few", [0])], 9, Groups(ErrorCode.ILLEGAL_GENERATION, False))
+@example([("few", [0])], 9, Groups(ErrorCode.ILLEGAL_GENERATION, True))
+@example([("few", [0])], 7, Groups(ErrorCode.ILLEGAL_GENERATION, False))
 def test_a_fetch_of_offsets_is_answered_as_if_each_partition_came_alone(
     topics: list[tuple[str, list[int]]], version: int, groups: Groups
 ) -> None:

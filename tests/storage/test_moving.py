@@ -1,6 +1,7 @@
 """A log is moved to another directory of its node: all of it, and what comes meanwhile."""
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from kwire_storage.segments import file_names
 from kwire_storage.segments.log import SegmentedLog
 
 from tests.storage.batches import batch, fill, marker, offsets, read_all, retain
+from tests.storage.damage import flip
 from tests.storage.disks import TOPIC_ID, FailingAt, FailingDisk, sweep, uuids
 from tests.storage.moves import CONFIG, begin, copy, finish, move_log, open_log, open_two, resume, step
 
@@ -273,11 +275,29 @@ def test_one_of_which_nothing_is_on_disk_is_made_there(tmp_path: Path) -> None:
     dirs = open_two(tmp_path)
     log = open_log(dirs)
     log.epochs.assign(5, 0)
-    made = dirs.moves.begin("topic", 0, dirs.directory_ids[1])
-    assert made is not None
+    made = dirs.moves.place("topic", 0, dirs.directory_ids[1])
     assert made.epochs.entries() == [(5, 0)]
     fill(made, 1, leader_epoch=5)
     assert (ends(tmp_path / "one"), ends(tmp_path / "two")) == ([], ["topic-0"])
+    dirs.close(clean=False)
+
+
+@pytest.mark.parametrize("written", [0, 3])
+def test_one_of_which_nothing_is_on_disk_is_copied_as_well(tmp_path: Path, written: int) -> None:
+    dirs = open_two(tmp_path)
+    log = open_log(dirs)
+    move = begin(dirs)
+    copy(move)
+    fill(log, written)
+    copy(move)
+    moved = finish(dirs)
+    fill(moved, 1)
+    assert len(offsets(moved)) == written + 1
+    assert ends(tmp_path / "two") == ["topic-0"]
+    assert "topic-0" not in ends(tmp_path / "one")
+    dirs.close(clean=False)
+    dirs = open_two(tmp_path)
+    assert len(offsets(open_log(dirs))) == written + 1
     dirs.close(clean=False)
 
 
@@ -432,9 +452,7 @@ def test_a_batch_with_a_wrong_checksum_is_not_carried_on(tmp_path: Path) -> None
     fill(log, 5)
     log._tail.clear()
     segment = Path(log.directory, f"{0:020}.log")
-    data = bytearray(segment.read_bytes())
-    data[70] ^= 1
-    segment.write_bytes(data)
+    flip(segment, 70)
     move = begin(dirs)
     job = move.plan(0)
     assert job is not None
@@ -477,14 +495,33 @@ def test_what_a_log_that_could_not_be_made_has_left_does_not_stay_behind_it(tmp_
             break
     disk.left = None
     assert [path.name for path in old.iterdir()] in ([], ["partition.metadata.tmp"])
-    made = dirs.moves.begin("topic", 0, dirs.directory_ids[1])
-    assert made is not None
+    made = dirs.moves.place("topic", 0, dirs.directory_ids[1])
     assert not old.exists()
     made.append([batch(0)], 0)
     dirs.close(clean=False)
     dirs = open_two(tmp_path)
     assert open_log(dirs).log_end_offset == 1
     dirs.close(clean=False)
+
+
+def lost_its_end(log: SegmentedLog) -> None:
+    log.truncate_to(8)
+    log.append([batch(8, leader_epoch=1, value=b"another")], 0)
+    fill(log, 40, leader_epoch=1)
+
+
+def something_else(log: SegmentedLog) -> None:
+    log.truncate_to(0)
+    fill(log, 20, each=2, value=b"another")
+
+
+def starts_behind_the_copy(log: SegmentedLog) -> None:
+    fill(log, 30)
+    log.advance_log_start(50)
+
+
+def as_it_was(log: SegmentedLog) -> None:
+    assert log.log_start_offset == 0
 
 
 @pytest.mark.parametrize("clean", [True, False])
@@ -509,50 +546,27 @@ class TestAfterARestart:
         assert seen(moved)[5:] == expected[5:]
         dirs.close(clean=False)
 
-    def test_what_the_log_has_lost_meanwhile_the_copy_loses(self, tmp_path: Path, clean: bool) -> None:
+    @pytest.mark.parametrize("copy_starts_at", [0, 15])
+    @pytest.mark.parametrize(
+        "becomes",
+        [lost_its_end, something_else, starts_behind_the_copy, as_it_was],
+        ids=lambda becomes: becomes.__name__,
+    )
+    def test_the_copy_becomes_what_the_log_is_by_then(
+        self, tmp_path: Path, clean: bool, becomes: Callable[[SegmentedLog], None], copy_starts_at: int
+    ) -> None:
         dirs = open_two(tmp_path)
-        log = open_log(dirs)
-        fill(log, 20)
-        copy(begin(dirs))
-        dirs.close(clean=clean)
-        dirs = open_two(tmp_path)
-        log = open_log(dirs)
-        log.truncate_to(7)
-        log.append([batch(7, leader_epoch=1, value=b"another")], 0)
-        fill(log, 20, leader_epoch=1)
-        expected = seen(log)
-        copy(resume(dirs))
-        assert seen(finish(dirs)) == expected
-        dirs.close(clean=False)
-
-    def test_a_copy_of_something_else_is_begun_anew(self, tmp_path: Path, clean: bool) -> None:
-        dirs = open_two(tmp_path)
-        log = open_log(dirs)
-        fill(log, 20)
-        copy(begin(dirs))
+        fill(open_log(dirs), 20, each=2)
+        move = begin(dirs)
+        copy(move)
+        if copy_starts_at:
+            move.future.advance_log_start(copy_starts_at)
+            dirs.checkpoint()
         dirs.close(clean=clean)
         disk = FailingAt()
         dirs = open_two(tmp_path, disk)
         log = open_log(dirs)
-        log.truncate_to(0)
-        fill(log, 20, value=b"another")
-        expected = seen(log)
-        copy(resume(dirs))
-        assert seen(finish(dirs)) == expected
-        dirs.close(clean=False)
-        assert disk.opened == set()
-
-    def test_a_copy_below_the_log_start_is_begun_anew(self, tmp_path: Path, clean: bool) -> None:
-        dirs = open_two(tmp_path)
-        log = open_log(dirs)
-        fill(log, 5)
-        copy(begin(dirs))
-        dirs.close(clean=clean)
-        disk = FailingAt()
-        dirs = open_two(tmp_path, disk)
-        log = open_log(dirs)
-        fill(log, 30)
-        log.advance_log_start(20)
+        becomes(log)
         expected = seen(log)
         copy(resume(dirs))
         assert seen(finish(dirs)) == expected
@@ -570,23 +584,6 @@ class TestAfterARestart:
         fill(log, 1)
         assert dirs.moves.interrupted() == []
         assert ends(tmp_path / "two") == ["stray"]
-        dirs.close(clean=False)
-
-    def test_a_log_that_starts_lower_than_its_copy_is_copied_anew(self, tmp_path: Path, clean: bool) -> None:
-        dirs = open_two(tmp_path)
-        log = open_log(dirs)
-        fill(log, 20, each=2)
-        move = begin(dirs)
-        copy(move)
-        move.future.advance_log_start(15)
-        dirs.checkpoint()
-        dirs.close(clean=clean)
-        dirs = open_two(tmp_path)
-        log = open_log(dirs)
-        expected = seen(log)
-        copy(resume(dirs))
-        assert seen(finish(dirs)) == expected
-        assert expected[0] == 0
         dirs.close(clean=False)
 
     def test_one_that_is_called_off_while_it_is_opened_stays_so(self, tmp_path: Path, clean: bool) -> None:
@@ -741,9 +738,7 @@ class TestInspected:
     def test_what_is_wrong_with_it_is_told(self, tmp_path: Path) -> None:
         future = self.copied(tmp_path)
         segment = future / f"{0:020}.log"
-        data = bytearray(segment.read_bytes())
-        data[70] ^= 1
-        segment.write_bytes(data)
+        flip(segment, 70)
         for path in (tmp_path / "two", future):
             found = [each for each in DirectoryCheck(Files()).run([str(path)]) if not each.is_note]
             assert [(each.path, each.position) for each in found] == [(str(segment), 0)]

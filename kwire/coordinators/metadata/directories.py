@@ -23,6 +23,11 @@ Located = Callable[[str, int], UUID | None]
 """In which directory the log of a topic's partition lies; None where there is no log."""
 
 
+def is_named(directory: UUID) -> bool:
+    """Whether that is a directory's id, and not a word for having none."""
+    return directory not in (UNASSIGNED_DIRECTORY, MIGRATING_DIRECTORY, LOST_DIRECTORY)
+
+
 def directory_of(partition: PartitionImage, replica: int) -> UUID:
     """Where a replica lies, as far as the cluster knows."""
     if replica not in partition.replicas or len(partition.directories) != len(partition.replicas):
@@ -60,8 +65,9 @@ def assigned(
     *,
     some_are_offline: bool = False,
 ) -> list[m.Record]:
-    """The records by which replicas of a broker are said to lie where their logs do. One without a log, whose
-    directory is none of the broker's, may be made anywhere; not so while some are offline: it may lie there.
+    """The records by which replicas of a broker are said to lie where their logs do. One whose directory is
+    none of the broker's may be made anywhere, or lies where a log of it is; not so while some of them are
+    offline: it may lie there.
     """
     log_dirs = image.brokers[broker_id].log_dirs
     changes: list[m.Record] = []
@@ -73,6 +79,8 @@ def assigned(
         if known in log_dirs and len(log_dirs) == 1:
             continue
         there = located(topic.name, partition.index)
+        if some_are_offline and known not in log_dirs and is_named(known):
+            continue
         if there is None:
             if known in log_dirs or some_are_offline:
                 continue

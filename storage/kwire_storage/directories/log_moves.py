@@ -142,24 +142,38 @@ class LogMoves:
 
     # A move
 
-    def begin(self, topic: str, partition: int, directory_id: UUID) -> SegmentedLog | None:
-        """Begin to move an open log to a directory that works, where it is not. Gives the log in its new
-        place if that was all: nothing of it is on disk.
-        """
-        key = topic, partition
+    def has_files(self, topic: str, partition: int) -> bool:
+        """Whether anything of an open log is on disk."""
+        return self._placed((topic, partition)).log.is_on_disk
+
+    def _prepared(self, key: Partition, directory_id: UUID) -> tuple[Placed, LogDirectory]:
         placed, directory = self._placed(key), self._directories.with_id(directory_id)
         if directory is None or directory is placed.directory or key in self._futures:
-            raise ValueError(f"{topic}-{partition} can't be moved to {directory_id}")
+            raise ValueError(f"{key[0]}-{key[1]} can't be moved to {directory_id}")
         self.retire_now(key)
-        if not placed.log.is_on_disk:
-            # A making of it that failed may have left a directory; two of them would end the next start.
-            self._retiring[key] = Retiring(key, directory, placed.directory, 0)
-            self.retire_now(key)
-            made = self._opener.begin(directory, key, placed.topic_id, placed.log.config)
-            made.take_over(placed.log)
-            self._put(key, directory, placed, made)
-            directory.logs += 1
-            return made
+        return placed, directory
+
+    def place(self, topic: str, partition: int, directory_id: UUID) -> SegmentedLog:
+        """An open log of which nothing is on disk is to be made in a directory that works, where it is not.
+        Gives the log that takes its place.
+        """
+        key = topic, partition
+        placed, directory = self._prepared(key, directory_id)
+        if placed.log.is_on_disk:
+            raise ValueError(f"{placed.log.directory} has files")
+        # A making of it that failed may have left a directory; two of them would end the next start.
+        self._retiring[key] = Retiring(key, directory, placed.directory, 0)
+        self.retire_now(key)
+        made = self._opener.begin(directory, key, placed.topic_id, placed.log.config)
+        made.take_over(placed.log)
+        self._put(key, directory, placed, made)
+        directory.logs += 1
+        return made
+
+    def begin(self, topic: str, partition: int, directory_id: UUID) -> None:
+        """Begin to move an open log to a directory that works, where it is not."""
+        key = topic, partition
+        placed, directory = self._prepared(key, directory_id)
         name = file_names.future_directory(*key, self._new_uuid())
         future = Future(directory, name, placed.topic_id)
         self._futures[key] = future
@@ -171,16 +185,15 @@ class LogMoves:
         except StorageError:
             self.cancel(*key)
             raise
-        return None
 
     def load(self, topic: str, partition: int, now_ms: int) -> "Loaded | None":
         """Open the copy of an open log, which a stop has interrupted, for `resume`: perhaps in a thread,
-        since it may have to be looked at whole. None where it has been called off or let go of, and, set
-        aside, where it is no copy of that log.
+        since it may have to be looked at whole. None where it has been called off or let go of, where
+        another one has begun since, and, set aside, where it is no copy of that log.
         """
         key = topic, partition
         future, placed = self._futures.get(key), self._logs.opened.get(key)
-        if future is None or placed is None:
+        if future is None or placed is None or future.move is not None:
             return None
         if future.directory is placed.directory or future.topic_id not in (None, placed.topic_id):
             log.warning("%s is no copy of %s", future.path, placed.log.directory)

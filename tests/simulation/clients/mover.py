@@ -15,7 +15,7 @@ from kwire_codecs.apis.describe_log_dirs import DescribeLogDirs
 from kwire_codecs.apis.incremental_alter_configs import IncrementalAlterConfigs
 from kwire_codecs.errors import ErrorCode
 
-from kwire.broker.moving_logs import LIMIT
+from kwire.broker.move_limits import LIMIT
 from tests.simulation.checks import History
 from tests.simulation.clients.calling import Caller, Lost
 from tests.simulation.world import World
