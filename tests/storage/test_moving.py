@@ -1,7 +1,7 @@
 """A log is moved to another directory of its node: all of it, and what comes meanwhile."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +24,16 @@ from tests.storage.batches import batch, fill, marker, offsets, read_all, retain
 from tests.storage.damage import flip
 from tests.storage.disks import TOPIC_ID, FailingAt, FailingDisk, sweep, uuids
 from tests.storage.moves import CONFIG, begin, copy, finish, move_log, open_log, open_two, resume, step
+
+Two = tuple[LogDirs, SegmentedLog]
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[Two]:
+    """A node with two directories, and its log in the first; killed at the end."""
+    dirs = open_two(tmp_path)
+    yield dirs, open_log(dirs)
+    dirs.close(clean=False)
 
 
 def ends(path: Path) -> list[str]:
@@ -119,16 +129,14 @@ def test_after_a_kill_behind_the_move_it_is_the_same_log(tmp_path: Path) -> None
     dirs.close(clean=False)
 
 
-def test_a_batch_that_is_sent_again_after_the_move_is_known(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_a_batch_that_is_sent_again_after_the_move_is_known(two: Two) -> None:
+    dirs, log = two
     sent = [batch(at, producer_id=3, producer_epoch=0, base_sequence=at) for at in range(3)]
     for each in sent:
         log.append([each], 0)
     moved = move_log(dirs)
     for each in sent:
         assert isinstance(moved.producers.check(each.header, 0), Duplicate)
-    dirs.close(clean=False)
 
 
 def test_a_producer_whose_records_have_gone_is_known_after_a_kill_behind_the_move(tmp_path: Path) -> None:
@@ -150,9 +158,8 @@ def test_a_producer_whose_records_have_gone_is_known_after_a_kill_behind_the_mov
     dirs.close(clean=False)
 
 
-def test_what_is_appended_meanwhile_comes_along(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_what_is_appended_meanwhile_comes_along(two: Two) -> None:
+    dirs, log = two
     fill(log, 10)
     move = begin(dirs)
     assert step(move)
@@ -162,12 +169,10 @@ def test_what_is_appended_meanwhile_comes_along(tmp_path: Path) -> None:
     assert move.offset_lag == 0
     moved = finish(dirs)
     assert offsets(moved) == [(at, at) for at in range(15)]
-    dirs.close(clean=False)
 
 
-def test_one_that_has_not_all_does_not_take_the_place(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_one_that_has_not_all_does_not_take_the_place(two: Two) -> None:
+    dirs, log = two
     fill(log, 3)
     move = begin(dirs)
     copy(move)
@@ -175,7 +180,6 @@ def test_one_that_has_not_all_does_not_take_the_place(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has not all"):
         dirs.moves.finish("topic", 0, 0)
     assert offsets(log)[-1] == (3, 3)
-    dirs.close(clean=False)
 
 
 @pytest.mark.parametrize("start", [3, 4, 25, 50])
@@ -206,9 +210,8 @@ def test_the_log_start_comes_along(tmp_path: Path, start: int, when: str) -> Non
     dirs.close(clean=False)
 
 
-def test_retention_that_overtakes_the_copy_begins_it_anew(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_retention_that_overtakes_the_copy_begins_it_anew(two: Two) -> None:
+    dirs, log = two
     fill(log, 5)
     move = begin(dirs)
     assert step(move)
@@ -221,12 +224,10 @@ def test_retention_that_overtakes_the_copy_begins_it_anew(tmp_path: Path) -> Non
     assert (moved.log_start_offset, moved.log_end_offset) == (start, 35)
     assert moved.segment_offsets[0] == start
     assert offsets(moved)[0] == (start, start)
-    dirs.close(clean=False)
 
 
-def test_an_end_that_is_cut_off_is_cut_off_the_copy(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_an_end_that_is_cut_off_is_cut_off_the_copy(two: Two) -> None:
+    dirs, log = two
     fill(log, 20)
     move = begin(dirs)
     copy(move)
@@ -236,12 +237,10 @@ def test_an_end_that_is_cut_off_is_cut_off_the_copy(tmp_path: Path) -> None:
     expected = read_all(log)
     copy(move)
     assert read_all(finish(dirs)) == expected
-    dirs.close(clean=False)
 
 
-def test_batches_of_an_end_that_was_cut_off_while_they_were_read_are_not_written(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_batches_of_an_end_that_was_cut_off_while_they_were_read_are_not_written(two: Two) -> None:
+    dirs, log = two
     fill(log, 10)
     move = begin(dirs)
     job = move.plan(0)
@@ -253,7 +252,6 @@ def test_batches_of_an_end_that_was_cut_off_while_they_were_read_are_not_written
     copy(move)
     expected = read_all(log)
     assert read_all(finish(dirs)) == expected
-    dirs.close(clean=False)
 
 
 def test_gaps_of_compaction_stay_as_they_are(tmp_path: Path) -> None:
@@ -271,15 +269,13 @@ def test_gaps_of_compaction_stay_as_they_are(tmp_path: Path) -> None:
     dirs.close(clean=False)
 
 
-def test_one_of_which_nothing_is_on_disk_is_made_there(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_one_of_which_nothing_is_on_disk_is_made_there(tmp_path: Path, two: Two) -> None:
+    dirs, log = two
     log.epochs.assign(5, 0)
     made = dirs.moves.place("topic", 0, dirs.directory_ids[1])
     assert made.epochs.entries() == [(5, 0)]
     fill(made, 1, leader_epoch=5)
     assert (ends(tmp_path / "one"), ends(tmp_path / "two")) == ([], ["topic-0"])
-    dirs.close(clean=False)
 
 
 @pytest.mark.parametrize("written", [0, 3])
@@ -338,9 +334,8 @@ def test_what_is_left_behind_stays_as_long_as_deleted_files_do(tmp_path: Path) -
     dirs.close(clean=False)
 
 
-def test_checkpoints_follow_the_log(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_checkpoints_follow_the_log(tmp_path: Path, two: Two) -> None:
+    dirs, log = two
     fill(log, 5, each=2)
     log.advance_log_start(3)
     log.flush()
@@ -357,23 +352,19 @@ def test_checkpoints_follow_the_log(tmp_path: Path) -> None:
         assert decode_offsets((tmp_path / "two" / name).read_bytes()) == {("topic", 0): offset}, name
         one = tmp_path / "one" / name
         assert not one.exists() or not decode_offsets(one.read_bytes()), name
-    dirs.close(clean=False)
 
 
-def test_it_can_be_moved_back(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_it_can_be_moved_back(tmp_path: Path, two: Two) -> None:
+    dirs, log = two
     write_all_kinds(log)
     before = seen(log)
     for number in (1, 0, 1):
         assert seen(move_log(dirs, number)) == before
     assert ends(tmp_path / "two") == ["delete", "topic-0"]
-    dirs.close(clean=False)
 
 
-def test_a_move_that_is_called_off_leaves_the_log_where_it_is(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_a_move_that_is_called_off_leaves_the_log_where_it_is(tmp_path: Path, two: Two) -> None:
+    dirs, log = two
     fill(log, 5)
     begin(dirs)
     dirs.moves.cancel("topic", 0)
@@ -381,24 +372,22 @@ def test_a_move_that_is_called_off_leaves_the_log_where_it_is(tmp_path: Path) ->
     fill(log, 1)
     assert len(offsets(log)) == 6
     move_log(dirs)
-    dirs.close(clean=False)
 
 
-def test_the_topic_takes_the_copy_along(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    fill(open_log(dirs), 5)
+def test_the_topic_takes_the_copy_along(tmp_path: Path, two: Two) -> None:
+    dirs, log = two
+    fill(log, 5)
     copy(begin(dirs))
     dirs.delete("topic", 0)
     assert (ends(tmp_path / "one"), ends(tmp_path / "two")) == (["delete"], ["delete"])
     fill(open_log(dirs), 1)
     move_log(dirs)
     dirs.moves.get("topic", 0)
-    dirs.close(clean=False)
 
 
-def test_a_topic_that_goes_before_the_old_place_does_takes_both(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    fill(open_log(dirs), 5)
+def test_a_topic_that_goes_before_the_old_place_does_takes_both(tmp_path: Path, two: Two) -> None:
+    dirs, log = two
+    fill(log, 5)
     copy(begin(dirs))
     dirs.moves.finish("topic", 0, 0)
     left = dirs.moves.retiring("topic", 0)
@@ -410,12 +399,10 @@ def test_a_topic_that_goes_before_the_old_place_does_takes_both(tmp_path: Path) 
     left.work()
     dirs.moves.retire(left)
     assert ends(tmp_path / "one") == ["delete", "topic-0"], "that is another one"
-    dirs.close(clean=False)
 
 
-def test_syncs_that_were_planned_before_the_move_harm_nobody(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_syncs_that_were_planned_before_the_move_harm_nobody(two: Two) -> None:
+    dirs, log = two
     fill(log, 20)
     move = begin(dirs)
     while step(move):
@@ -426,12 +413,10 @@ def test_syncs_that_were_planned_before_the_move_harm_nobody(tmp_path: Path) -> 
         job.work()
         dirs.commit_flush(job)
     dirs.checkpoint()
-    dirs.close(clean=False)
 
 
-def test_usage_tells_of_the_copy_and_how_much_is_missing(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_usage_tells_of_the_copy_and_how_much_is_missing(two: Two) -> None:
+    dirs, log = two
     fill(log, 5)
     move = begin(dirs)
     assert dirs.usage()[1].futures == [FutureUsage("topic", 0, 0, 5)]
@@ -443,12 +428,10 @@ def test_usage_tells_of_the_copy_and_how_much_is_missing(tmp_path: Path) -> None
     finish(dirs)
     assert dirs.usage()[1].futures == []
     assert [each.size_bytes for each in dirs.usage()[1].logs] == [log.size_bytes]
-    dirs.close(clean=False)
 
 
-def test_a_batch_with_a_wrong_checksum_is_not_carried_on(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_a_batch_with_a_wrong_checksum_is_not_carried_on(two: Two) -> None:
+    dirs, log = two
     fill(log, 5)
     log._tail.clear()
     segment = Path(log.directory, f"{0:020}.log")
@@ -458,7 +441,6 @@ def test_a_batch_with_a_wrong_checksum_is_not_carried_on(tmp_path: Path) -> None
     assert job is not None
     with pytest.raises(StorageError, match="wrong checksum at offset 0"):
         job.work()
-    dirs.close(clean=False)
 
 
 def test_a_full_disk_there_leaves_the_log_as_it_is(tmp_path: Path) -> None:
