@@ -35,7 +35,6 @@ from kwire.broker.moving_logs import MovingLogs
 from kwire.broker.node import Node
 from kwire.broker.open_partitions import OpenPartitions
 from kwire.broker.reconfiguring import Reconfiguring
-from kwire.broker.replica_selection import replica_selector
 from kwire.coordinators.metadata.image import ClusterImage
 from kwire.coordinators.metadata.topic_configs import TopicConfig, topic_config
 from kwire.coordinators.metadata.topic_names import is_internal
@@ -49,6 +48,7 @@ from kwire.runtime.transaction_host import retries, transaction_settings
 from kwire.runtime.transactions import TransactionCoordinatorService
 
 if TYPE_CHECKING:
+    from kwire.broker.replica_selection import Selector
     from kwire.config import BrokerConfig
 
 logger = logging.getLogger("kwire.broker")
@@ -78,7 +78,7 @@ class Cluster:
         self.fetch_max_bytes = config.integer("fetch.max.bytes")
         """The most that one Fetch is answered, but for a first batch that is larger."""
         self.encoded_topics = EncodedTopics()
-        self.replica_selector = replica_selector(config.text("replica.selector.class"))
+        self.replica_selector = _replica_selector(config.text("replica.selector.class"))
         self.fetch_deadlines = Deadlines()
         for node in nodes:
             node.fetch_sessions = self._no_sessions()
@@ -303,3 +303,11 @@ class Cluster:
         for name in self.open_partitions.follow(new):
             for version in self._rule_versions:
                 self._rules.pop((name, version), None)
+
+
+def _replica_selector(class_name: str | None) -> Selector | None:
+    if not class_name:
+        return None
+    from kwire.broker.replica_selection import replica_selector
+
+    return replica_selector(class_name)

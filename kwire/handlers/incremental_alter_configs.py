@@ -5,11 +5,10 @@ v1 flexible
 
 from __future__ import annotations
 
-from functools import partial
-
 from kwire_codecs.apis.incremental_alter_configs import IncrementalAlterConfigs
 
 from kwire.coordinators.metadata.config_changes import Change, alter_incrementally
+from kwire.handlers.config_alteration import alter
 from kwire.handlers.context import Context
 from kwire.handlers.turns import check_changes
 
@@ -27,16 +26,7 @@ async def handle(ctx: Context, request: IncrementalAlterConfigs.Request) -> Incr
         )
         for resource in request.resources
     ]
-    results = await ctx.cluster.controller.submit(
-        lambda image: alter_incrementally(
-            image,
-            wanted,
-            config=ctx.cluster.config,
-            node_id=ctx.node.id,
-            is_log_dir=partial(ctx.cluster.failed_directories.is_log_dir, ctx.node.id),
-            validate_only=request.validate_only,
-        )
-    )
+    results = await alter(ctx, alter_incrementally, wanted, validate_only=request.validate_only)
     return IncrementalAlterConfigs.Response(
         responses=[
             IncrementalAlterConfigs.Response.Resource(

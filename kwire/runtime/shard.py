@@ -24,10 +24,9 @@ It knows neither groups nor how transactions end: the machine and the format of 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from enum import Enum
-from functools import partial
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 
 import trio
 from kwire_codecs.errors import ErrorCode
@@ -44,6 +43,7 @@ from kwire.runtime.machine import Machine, replay_any
 from kwire.runtime.soon import Soon, awaited
 from kwire.runtime.tickets import WaitingTickets
 from kwire.runtime.timers import Timers
+from kwire.runtime.writer import Still, Unwritten, Writer
 
 logger = logging.getLogger("kwire.runtime")
 
@@ -65,10 +65,6 @@ class Status(Enum):
     UNLOADED = "unloaded"
     LOADING = "loading"
     ACTIVE = "active"
-
-
-_Unwritten: TypeAlias = list[tuple[Sequence[object], Held]]
-"""Records in the order in which they were decided, and whom they hold up."""
 
 
 class Shard(Generic[M]):
@@ -96,7 +92,7 @@ class Shard(Generic[M]):
         self._log = log
         self._new_machine = new_machine
         self._records = records
-        self._journal = Journal(log, records, clock)
+        self._writer = Writer(name, Journal(log, records, clock), spawn, self._as_it_is, self._written)
         self._clock = clock
         self._spawn = spawn
         self._deliver = deliver
@@ -105,10 +101,8 @@ class Shard(Generic[M]):
         self._refusal = Refused(ErrorCode.NOT_COORDINATOR)
         self._timers = Timers(clock, self._fire)
         self._waiting = WaitingTickets()
-        self._unwritten: _Unwritten = []
         self._producers: dict[int, Held] = {}
         """Producers of whose transactions something is not written yet, and the newest of it."""
-        self._writing = False
         self._draining = False
         self._incarnation = 0
 
@@ -130,14 +124,12 @@ class Shard(Generic[M]):
         self._spawn(self._load)
 
     async def _load(self) -> None:
-        incarnation = self._incarnation
+        is_wanted = self._as_it_is()
         machine = self._new_machine()
         try:
             async with self._loads:
-                loaded = await load(
-                    self._log, machine, self._records, lambda: incarnation == self._incarnation
-                )
-            if incarnation == self._incarnation:
+                loaded = await load(self._log, machine, self._records, is_wanted)
+            if is_wanted():
                 logger.info("%s loaded: %d records up to offset %d", self.name, *loaded[:2])
                 if loaded.passed_over:
                     logger.info(
@@ -149,7 +141,7 @@ class Shard(Generic[M]):
         except Exception as error:
             # A log that can't be read, or a record that breaks the machine: this shard's trouble alone.
             expected = isinstance(error, batch.CorruptBatch | ValueError)
-            if incarnation == self._incarnation:
+            if is_wanted():
                 logger.error("%s is not available: %s", self.name, error, exc_info=not expected)
                 self._unload(ErrorCode.NOT_COORDINATOR)
                 unloaded = self._incarnation
@@ -159,7 +151,12 @@ class Shard(Generic[M]):
         self._machine = machine
         self.status = Status.ACTIVE
         if self._apply(machine, machine.on_loaded(self._clock.now_ms())) is not None:
-            self._write()
+            self._writer.write()
+
+    def _as_it_is(self) -> Still:
+        """What tells whether the shard was neither opened nor closed since now."""
+        incarnation = self._incarnation
+        return lambda: incarnation == self._incarnation
 
     def _reopen(self, incarnation: int) -> None:
         if incarnation == self._incarnation:  # not closed meanwhile, as when another node took over
@@ -180,9 +177,8 @@ class Shard(Generic[M]):
         self._machine = None
         self._refusal = Refused(ErrorCode.NOT_COORDINATOR)
         self._timers.forget()
-        unwritten, self._unwritten = self._unwritten, []
         self._producers.clear()
-        for _, held in unwritten:
+        for _, held in self._writer.take_back():
             held.release(error_code)
         self._waiting.refuse(error_code)
 
@@ -198,14 +194,20 @@ class Shard(Generic[M]):
         held = None
         try:
             outcome = operation(machine, self._clock.now_ms())
-            if outcome.records or outcome.completions or outcome.timers or outcome.messages or self._writing:
+            if (
+                outcome.records
+                or outcome.completions
+                or outcome.timers
+                or outcome.messages
+                or self._writer.is_writing
+            ):
                 held = self._apply(machine, outcome)
         except Exception:
             self._distrust()
             raise
         response = outcome.response
         if held is not None:
-            self._write()
+            self._writer.write()
             if not held.released or held.error_code:
                 return self._answer(held, response)
         if isinstance(response, Ticket):
@@ -239,7 +241,7 @@ class Shard(Generic[M]):
             raise
         if held is not None:
             self._producers[producer_id] = held
-            self._write()
+            self._writer.write()
             if held.released:
                 self._producers.pop(producer_id, None)
         return self._answer(held, outcome.response)
@@ -307,9 +309,10 @@ class Shard(Generic[M]):
                 machine.replay(record)
         for key, at_ms in outcome.timers:
             self._timers.arm(key, at_ms)
-        if records or self._writing or self._unwritten:
+        writer = self._writer
+        if records or writer.is_writing or writer.unwritten:
             held = Held(outcome.completions, outcome.messages, of_transactions)
-            self._unwritten.append((records, held))
+            writer.unwritten.append((records, held))
             return held
         for ticket, response in outcome.completions:
             ticket.deliver(response)
@@ -332,7 +335,7 @@ class Shard(Generic[M]):
             self._distrust()
             raise
         if held is not None:
-            self._write()
+            self._writer.write()
 
     def _distrust(self) -> None:
         """The machine failed within an operation, so nobody knows what is in it: back to the log."""
@@ -340,61 +343,9 @@ class Shard(Generic[M]):
         self.close()
         self.open()
 
-    # Writing
-
-    def _write(self) -> None:
-        """Append until nothing is left, unless someone is at it. Where the log waits, or there is much to
-        encode, a task of the shard's owner goes on: whoever asked may go away.
-        """
-        if self._writing:
-            return
-        self._writing = True
-        while self._unwritten:
-            unwritten, self._unwritten = self._unwritten, []
-            incarnation = self._incarnation
-            appending = self._append(unwritten, incarnation)
-            if not isinstance(appending, ErrorCode):
-                self._spawn(partial(self._go_on_writing, unwritten, appending, incarnation))
-                return
-            self._written(unwritten, appending, incarnation)
-        self._writing = False
-
-    def _append(self, unwritten: _Unwritten, incarnation: int) -> Soon[ErrorCode]:
-        if len(unwritten) == 1:  # nearly always, and then two lists need not be gone through
-            [(records, held)] = unwritten
-            decided, of_transactions = [records], held.of_transactions
-        else:
-            decided = [records for records, _ in unwritten]
-            of_transactions = any([held.of_transactions for _, held in unwritten])
-        if failpoints.armed is not None:
-            failpoints.reach_append("before", [record for records in decided for record in records])
-        try:
-            return self._journal.append(
-                decided, lambda: incarnation == self._incarnation, of_transactions=of_transactions
-            )
-        except Exception:
-            return self._unwritable()
-
-    async def _go_on_writing(
-        self, unwritten: _Unwritten, appending: Coroutine[Any, Any, ErrorCode], incarnation: int
-    ) -> None:
-        error_code = ErrorCode.NOT_COORDINATOR
-        with trio.CancelScope(shield=True):
-            try:
-                error_code = await appending
-            except Exception:
-                error_code = self._unwritable()
-        self._writing = False
-        self._written(unwritten, error_code, incarnation)
-        self._write()
-
-    def _unwritable(self) -> ErrorCode:
-        logger.exception("%s could not write its records", self.name)
-        return ErrorCode.UNKNOWN_SERVER_ERROR
-
-    def _written(self, unwritten: _Unwritten, error_code: ErrorCode, incarnation: int) -> None:
+    def _written(self, unwritten: Unwritten, error_code: ErrorCode, still: Still) -> None:
         """Answer what was held for an append that has ended."""
-        if incarnation != self._incarnation:
+        if not still():
             error_code = error_code or ErrorCode.NOT_COORDINATOR
         elif failpoints.armed is not None and not error_code:
             failpoints.reach_append("after", [record for records, _ in unwritten for record in records])
@@ -411,7 +362,7 @@ class Shard(Generic[M]):
                     lost = True
         if self._producers:
             self._producers = {known: held for known, held in self._producers.items() if not held.released}
-        if incarnation != self._incarnation:
+        if not still():
             return
         if error_code:
             logger.error("%s is unloaded: %s", self.name, error_code.message)

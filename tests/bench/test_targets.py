@@ -6,15 +6,16 @@ from bench.figures import FIGURES, FULL, Row, start
 from bench.report.results import Results
 from bench.report.targets import (
     TARGETS,
-    All,
     AtLeast,
     AtMost,
     Condition,
-    Either,
     NoWorseThan,
     OfRow,
+    Several,
     Times,
     TimesBest,
+    all_of,
+    either,
 )
 
 
@@ -54,13 +55,13 @@ YES, NO, UNKNOWN = AtMost("a", 12, ""), AtMost("a", 11, ""), AtMost("nothing", 1
         (OfRow("b", "a", 0.8), True),
         (OfRow("b", "a", 0.9), False),
         (OfRow("b", "nothing", 0.9), None),
-        (All([YES, YES]), True),
-        (All([YES, UNKNOWN]), None),
-        (All([NO, UNKNOWN]), False),
-        (Either([NO, YES]), True),
-        (Either([NO, UNKNOWN]), None),
-        (Either([NO, NO]), False),
-        (Either([YES, UNKNOWN]), True),
+        (all_of(YES, YES), True),
+        (all_of(YES, UNKNOWN), None),
+        (all_of(NO, UNKNOWN), False),
+        (either(NO, YES), True),
+        (either(NO, UNKNOWN), None),
+        (either(NO, NO), False),
+        (either(YES, UNKNOWN), True),
     ],
 )
 def test_conditions_are_judged_from_the_rows_of_one_run(condition: Condition, expected: bool | None) -> None:
@@ -69,7 +70,7 @@ def test_conditions_are_judged_from_the_rows_of_one_run(condition: Condition, ex
 
 
 def rows_in(condition: Condition) -> set[str]:
-    if isinstance(condition, All | Either):
+    if isinstance(condition, Several):
         return set().union(*(rows_in(one) for one in condition.conditions))
     return {getattr(condition, name) for name in ("row", "other") if hasattr(condition, name)}
 

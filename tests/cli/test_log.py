@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_serve import COMMAND, DEADLINE_SECONDS, running
-from tests.storage.test_inspection import flip, last, write_directory
+from tests.storage.damage import flip
+from tests.storage.test_inspection import last, write_directory
 
 
 def kwire(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:

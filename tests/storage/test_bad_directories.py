@@ -22,6 +22,7 @@ from kwire_storage.segments.log import SegmentedLog
 
 from tests.storage import disks
 from tests.storage.batches import fill, offsets
+from tests.storage.damage import flip
 from tests.storage.disks import TOPIC_ID
 
 CONFIG = LogConfig(segment_bytes=400)
@@ -48,12 +49,6 @@ def make(path: Path, *, clean: bool) -> None:
 
 def everything(path: Path) -> dict[str, bytes]:
     return {str(each.relative_to(path)): each.read_bytes() for each in path.rglob("*") if each.is_file()}
-
-
-def flip(path: Path, position: int) -> None:
-    data = bytearray(path.read_bytes())
-    data[position] ^= 0xFF
-    path.write_bytes(data)
 
 
 FOREIGN = [

@@ -27,6 +27,7 @@ from kwire_storage.inspection.plain import Row
 from kwire_storage.inspection.source import CHUNK_BYTES, Unreadable
 
 from tests.storage.batches import batch, fill, marker
+from tests.storage.damage import flip
 from tests.storage.disks import TOPIC_ID, uuids
 from tests.storage.test_indexes import SMALL, write_every_kind
 
@@ -121,12 +122,6 @@ def test_all_is_read_once_and_a_megabyte_at_a_time(tmp_path: Path) -> None:
     size = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
     assert files.bytes <= size * 1.3
     assert files.most <= CHUNK_BYTES
-
-
-def flip(path: Path, at: int, mask: int = 0xFF) -> None:
-    data = bytearray(path.read_bytes())
-    data[at] ^= mask
-    path.write_bytes(data)
 
 
 def put(path: Path, layout: str, at: int, *values: int) -> None:

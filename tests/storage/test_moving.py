@@ -1,6 +1,7 @@
 """A log is moved to another directory of its node: all of it, and what comes meanwhile."""
 
 import os
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +21,19 @@ from kwire_storage.segments import file_names
 from kwire_storage.segments.log import SegmentedLog
 
 from tests.storage.batches import batch, fill, marker, offsets, read_all, retain
+from tests.storage.damage import flip
 from tests.storage.disks import TOPIC_ID, FailingAt, FailingDisk, sweep, uuids
 from tests.storage.moves import CONFIG, begin, copy, finish, move_log, open_log, open_two, resume, step
+
+Two = tuple[LogDirs, SegmentedLog]
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[Two]:
+    """A node with two directories, and its log in the first; killed at the end."""
+    dirs = open_two(tmp_path)
+    yield dirs, open_log(dirs)
+    dirs.close(clean=False)
 
 
 def ends(path: Path) -> list[str]:
@@ -117,16 +129,14 @@ def test_after_a_kill_behind_the_move_it_is_the_same_log(tmp_path: Path) -> None
     dirs.close(clean=False)
 
 
-def test_a_batch_that_is_sent_again_after_the_move_is_known(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_a_batch_that_is_sent_again_after_the_move_is_known(two: Two) -> None:
+    dirs, log = two
     sent = [batch(at, producer_id=3, producer_epoch=0, base_sequence=at) for at in range(3)]
     for each in sent:
         log.append([each], 0)
     moved = move_log(dirs)
     for each in sent:
         assert isinstance(moved.producers.check(each.header, 0), Duplicate)
-    dirs.close(clean=False)
 
 
 def test_a_producer_whose_records_have_gone_is_known_after_a_kill_behind_the_move(tmp_path: Path) -> None:
@@ -148,9 +158,8 @@ def test_a_producer_whose_records_have_gone_is_known_after_a_kill_behind_the_mov
     dirs.close(clean=False)
 
 
-def test_what_is_appended_meanwhile_comes_along(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_what_is_appended_meanwhile_comes_along(two: Two) -> None:
+    dirs, log = two
     fill(log, 10)
     move = begin(dirs)
     assert step(move)
@@ -160,12 +169,10 @@ def test_what_is_appended_meanwhile_comes_along(tmp_path: Path) -> None:
     assert move.offset_lag == 0
     moved = finish(dirs)
     assert offsets(moved) == [(at, at) for at in range(15)]
-    dirs.close(clean=False)
 
 
-def test_one_that_has_not_all_does_not_take_the_place(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_one_that_has_not_all_does_not_take_the_place(two: Two) -> None:
+    dirs, log = two
     fill(log, 3)
     move = begin(dirs)
     copy(move)
@@ -173,7 +180,6 @@ def test_one_that_has_not_all_does_not_take_the_place(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has not all"):
         dirs.moves.finish("topic", 0, 0)
     assert offsets(log)[-1] == (3, 3)
-    dirs.close(clean=False)
 
 
 @pytest.mark.parametrize("start", [3, 4, 25, 50])
@@ -204,9 +210,8 @@ def test_the_log_start_comes_along(tmp_path: Path, start: int, when: str) -> Non
     dirs.close(clean=False)
 
 
-def test_retention_that_overtakes_the_copy_begins_it_anew(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_retention_that_overtakes_the_copy_begins_it_anew(two: Two) -> None:
+    dirs, log = two
     fill(log, 5)
     move = begin(dirs)
     assert step(move)
@@ -219,12 +224,10 @@ def test_retention_that_overtakes_the_copy_begins_it_anew(tmp_path: Path) -> Non
     assert (moved.log_start_offset, moved.log_end_offset) == (start, 35)
     assert moved.segment_offsets[0] == start
     assert offsets(moved)[0] == (start, start)
-    dirs.close(clean=False)
 
 
-def test_an_end_that_is_cut_off_is_cut_off_the_copy(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_an_end_that_is_cut_off_is_cut_off_the_copy(two: Two) -> None:
+    dirs, log = two
     fill(log, 20)
     move = begin(dirs)
     copy(move)
@@ -234,12 +237,10 @@ def test_an_end_that_is_cut_off_is_cut_off_the_copy(tmp_path: Path) -> None:
     expected = read_all(log)
     copy(move)
     assert read_all(finish(dirs)) == expected
-    dirs.close(clean=False)
 
 
-def test_batches_of_an_end_that_was_cut_off_while_they_were_read_are_not_written(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_batches_of_an_end_that_was_cut_off_while_they_were_read_are_not_written(two: Two) -> None:
+    dirs, log = two
     fill(log, 10)
     move = begin(dirs)
     job = move.plan(0)
@@ -251,7 +252,6 @@ def test_batches_of_an_end_that_was_cut_off_while_they_were_read_are_not_written
     copy(move)
     expected = read_all(log)
     assert read_all(finish(dirs)) == expected
-    dirs.close(clean=False)
 
 
 def test_gaps_of_compaction_stay_as_they_are(tmp_path: Path) -> None:
@@ -269,15 +269,13 @@ def test_gaps_of_compaction_stay_as_they_are(tmp_path: Path) -> None:
     dirs.close(clean=False)
 
 
-def test_one_of_which_nothing_is_on_disk_is_made_there(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_one_of_which_nothing_is_on_disk_is_made_there(tmp_path: Path, two: Two) -> None:
+    dirs, log = two
     log.epochs.assign(5, 0)
     made = dirs.moves.place("topic", 0, dirs.directory_ids[1])
     assert made.epochs.entries() == [(5, 0)]
     fill(made, 1, leader_epoch=5)
     assert (ends(tmp_path / "one"), ends(tmp_path / "two")) == ([], ["topic-0"])
-    dirs.close(clean=False)
 
 
 @pytest.mark.parametrize("written", [0, 3])
@@ -336,9 +334,8 @@ def test_what_is_left_behind_stays_as_long_as_deleted_files_do(tmp_path: Path) -
     dirs.close(clean=False)
 
 
-def test_checkpoints_follow_the_log(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_checkpoints_follow_the_log(tmp_path: Path, two: Two) -> None:
+    dirs, log = two
     fill(log, 5, each=2)
     log.advance_log_start(3)
     log.flush()
@@ -355,23 +352,19 @@ def test_checkpoints_follow_the_log(tmp_path: Path) -> None:
         assert decode_offsets((tmp_path / "two" / name).read_bytes()) == {("topic", 0): offset}, name
         one = tmp_path / "one" / name
         assert not one.exists() or not decode_offsets(one.read_bytes()), name
-    dirs.close(clean=False)
 
 
-def test_it_can_be_moved_back(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_it_can_be_moved_back(tmp_path: Path, two: Two) -> None:
+    dirs, log = two
     write_all_kinds(log)
     before = seen(log)
     for number in (1, 0, 1):
         assert seen(move_log(dirs, number)) == before
     assert ends(tmp_path / "two") == ["delete", "topic-0"]
-    dirs.close(clean=False)
 
 
-def test_a_move_that_is_called_off_leaves_the_log_where_it_is(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_a_move_that_is_called_off_leaves_the_log_where_it_is(tmp_path: Path, two: Two) -> None:
+    dirs, log = two
     fill(log, 5)
     begin(dirs)
     dirs.moves.cancel("topic", 0)
@@ -379,24 +372,22 @@ def test_a_move_that_is_called_off_leaves_the_log_where_it_is(tmp_path: Path) ->
     fill(log, 1)
     assert len(offsets(log)) == 6
     move_log(dirs)
-    dirs.close(clean=False)
 
 
-def test_the_topic_takes_the_copy_along(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    fill(open_log(dirs), 5)
+def test_the_topic_takes_the_copy_along(tmp_path: Path, two: Two) -> None:
+    dirs, log = two
+    fill(log, 5)
     copy(begin(dirs))
     dirs.delete("topic", 0)
     assert (ends(tmp_path / "one"), ends(tmp_path / "two")) == (["delete"], ["delete"])
     fill(open_log(dirs), 1)
     move_log(dirs)
     dirs.moves.get("topic", 0)
-    dirs.close(clean=False)
 
 
-def test_a_topic_that_goes_before_the_old_place_does_takes_both(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    fill(open_log(dirs), 5)
+def test_a_topic_that_goes_before_the_old_place_does_takes_both(tmp_path: Path, two: Two) -> None:
+    dirs, log = two
+    fill(log, 5)
     copy(begin(dirs))
     dirs.moves.finish("topic", 0, 0)
     left = dirs.moves.retiring("topic", 0)
@@ -408,12 +399,10 @@ def test_a_topic_that_goes_before_the_old_place_does_takes_both(tmp_path: Path) 
     left.work()
     dirs.moves.retire(left)
     assert ends(tmp_path / "one") == ["delete", "topic-0"], "that is another one"
-    dirs.close(clean=False)
 
 
-def test_syncs_that_were_planned_before_the_move_harm_nobody(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_syncs_that_were_planned_before_the_move_harm_nobody(two: Two) -> None:
+    dirs, log = two
     fill(log, 20)
     move = begin(dirs)
     while step(move):
@@ -424,12 +413,10 @@ def test_syncs_that_were_planned_before_the_move_harm_nobody(tmp_path: Path) -> 
         job.work()
         dirs.commit_flush(job)
     dirs.checkpoint()
-    dirs.close(clean=False)
 
 
-def test_usage_tells_of_the_copy_and_how_much_is_missing(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_usage_tells_of_the_copy_and_how_much_is_missing(two: Two) -> None:
+    dirs, log = two
     fill(log, 5)
     move = begin(dirs)
     assert dirs.usage()[1].futures == [FutureUsage("topic", 0, 0, 5)]
@@ -441,24 +428,19 @@ def test_usage_tells_of_the_copy_and_how_much_is_missing(tmp_path: Path) -> None
     finish(dirs)
     assert dirs.usage()[1].futures == []
     assert [each.size_bytes for each in dirs.usage()[1].logs] == [log.size_bytes]
-    dirs.close(clean=False)
 
 
-def test_a_batch_with_a_wrong_checksum_is_not_carried_on(tmp_path: Path) -> None:
-    dirs = open_two(tmp_path)
-    log = open_log(dirs)
+def test_a_batch_with_a_wrong_checksum_is_not_carried_on(two: Two) -> None:
+    dirs, log = two
     fill(log, 5)
     log._tail.clear()
     segment = Path(log.directory, f"{0:020}.log")
-    data = bytearray(segment.read_bytes())
-    data[70] ^= 1
-    segment.write_bytes(data)
+    flip(segment, 70)
     move = begin(dirs)
     job = move.plan(0)
     assert job is not None
     with pytest.raises(StorageError, match="wrong checksum at offset 0"):
         job.work()
-    dirs.close(clean=False)
 
 
 def test_a_full_disk_there_leaves_the_log_as_it_is(tmp_path: Path) -> None:
@@ -504,6 +486,26 @@ def test_what_a_log_that_could_not_be_made_has_left_does_not_stay_behind_it(tmp_
     dirs.close(clean=False)
 
 
+def lost_its_end(log: SegmentedLog) -> None:
+    log.truncate_to(8)
+    log.append([batch(8, leader_epoch=1, value=b"another")], 0)
+    fill(log, 40, leader_epoch=1)
+
+
+def something_else(log: SegmentedLog) -> None:
+    log.truncate_to(0)
+    fill(log, 20, each=2, value=b"another")
+
+
+def starts_behind_the_copy(log: SegmentedLog) -> None:
+    fill(log, 30)
+    log.advance_log_start(50)
+
+
+def as_it_was(log: SegmentedLog) -> None:
+    assert log.log_start_offset == 0
+
+
 @pytest.mark.parametrize("clean", [True, False])
 class TestAfterARestart:
     def test_it_goes_on_where_it_was(self, tmp_path: Path, clean: bool) -> None:
@@ -526,50 +528,27 @@ class TestAfterARestart:
         assert seen(moved)[5:] == expected[5:]
         dirs.close(clean=False)
 
-    def test_what_the_log_has_lost_meanwhile_the_copy_loses(self, tmp_path: Path, clean: bool) -> None:
+    @pytest.mark.parametrize("copy_starts_at", [0, 15])
+    @pytest.mark.parametrize(
+        "becomes",
+        [lost_its_end, something_else, starts_behind_the_copy, as_it_was],
+        ids=lambda becomes: becomes.__name__,
+    )
+    def test_the_copy_becomes_what_the_log_is_by_then(
+        self, tmp_path: Path, clean: bool, becomes: Callable[[SegmentedLog], None], copy_starts_at: int
+    ) -> None:
         dirs = open_two(tmp_path)
-        log = open_log(dirs)
-        fill(log, 20)
-        copy(begin(dirs))
-        dirs.close(clean=clean)
-        dirs = open_two(tmp_path)
-        log = open_log(dirs)
-        log.truncate_to(7)
-        log.append([batch(7, leader_epoch=1, value=b"another")], 0)
-        fill(log, 20, leader_epoch=1)
-        expected = seen(log)
-        copy(resume(dirs))
-        assert seen(finish(dirs)) == expected
-        dirs.close(clean=False)
-
-    def test_a_copy_of_something_else_is_begun_anew(self, tmp_path: Path, clean: bool) -> None:
-        dirs = open_two(tmp_path)
-        log = open_log(dirs)
-        fill(log, 20)
-        copy(begin(dirs))
+        fill(open_log(dirs), 20, each=2)
+        move = begin(dirs)
+        copy(move)
+        if copy_starts_at:
+            move.future.advance_log_start(copy_starts_at)
+            dirs.checkpoint()
         dirs.close(clean=clean)
         disk = FailingAt()
         dirs = open_two(tmp_path, disk)
         log = open_log(dirs)
-        log.truncate_to(0)
-        fill(log, 20, value=b"another")
-        expected = seen(log)
-        copy(resume(dirs))
-        assert seen(finish(dirs)) == expected
-        dirs.close(clean=False)
-        assert disk.opened == set()
-
-    def test_a_copy_below_the_log_start_is_begun_anew(self, tmp_path: Path, clean: bool) -> None:
-        dirs = open_two(tmp_path)
-        log = open_log(dirs)
-        fill(log, 5)
-        copy(begin(dirs))
-        dirs.close(clean=clean)
-        disk = FailingAt()
-        dirs = open_two(tmp_path, disk)
-        log = open_log(dirs)
-        fill(log, 30)
-        log.advance_log_start(20)
+        becomes(log)
         expected = seen(log)
         copy(resume(dirs))
         assert seen(finish(dirs)) == expected
@@ -587,23 +566,6 @@ class TestAfterARestart:
         fill(log, 1)
         assert dirs.moves.interrupted() == []
         assert ends(tmp_path / "two") == ["stray"]
-        dirs.close(clean=False)
-
-    def test_a_log_that_starts_lower_than_its_copy_is_copied_anew(self, tmp_path: Path, clean: bool) -> None:
-        dirs = open_two(tmp_path)
-        log = open_log(dirs)
-        fill(log, 20, each=2)
-        move = begin(dirs)
-        copy(move)
-        move.future.advance_log_start(15)
-        dirs.checkpoint()
-        dirs.close(clean=clean)
-        dirs = open_two(tmp_path)
-        log = open_log(dirs)
-        expected = seen(log)
-        copy(resume(dirs))
-        assert seen(finish(dirs)) == expected
-        assert expected[0] == 0
         dirs.close(clean=False)
 
     def test_one_that_is_called_off_while_it_is_opened_stays_so(self, tmp_path: Path, clean: bool) -> None:
@@ -758,9 +720,7 @@ class TestInspected:
     def test_what_is_wrong_with_it_is_told(self, tmp_path: Path) -> None:
         future = self.copied(tmp_path)
         segment = future / f"{0:020}.log"
-        data = bytearray(segment.read_bytes())
-        data[70] ^= 1
-        segment.write_bytes(data)
+        flip(segment, 70)
         for path in (tmp_path / "two", future):
             found = [each for each in DirectoryCheck(Files()).run([str(path)]) if not each.is_note]
             assert [(each.path, each.position) for each in found] == [(str(segment), 0)]

@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from kwire_storage.files import Files
 from kwire_storage.segments.log import SegmentedLog
 
 from tests.storage.batches import batch, fill, marker, offsets, offsets_in, read_all
+from tests.storage.damage import flip
 from tests.storage.disks import (
     TOPIC_ID,
     FailingAt,
@@ -50,6 +52,16 @@ def restart(
     return again, open_log(again, config)
 
 
+@contextmanager
+def opened(path: Path, files: Files | None = None) -> Iterator[SegmentedLog]:
+    """The log after a start; then the broker is killed."""
+    dirs = open_dirs(path, files)
+    try:
+        yield open_log(dirs)
+    finally:
+        dirs.close(clean=False)
+
+
 @pytest.fixture
 def filled(tmp_path: Path) -> Iterator[tuple[LogDirs, SegmentedLog]]:
     dirs = open_dirs(tmp_path)
@@ -79,26 +91,22 @@ def test_everything_is_there_after_a_restart(
 def test_a_log_whose_first_batch_is_half_there_is_empty_whatever_is_known_of_epochs(
     tmp_path: Path, sealed: bool
 ) -> None:
-    dirs = open_dirs(tmp_path / "whole")
-    log = open_log(dirs)
-    log.append([batch(0, leader_epoch=3)], 0)
-    if sealed:
-        log.roll(0)
-        log.append([batch(1, leader_epoch=3)], 0)
-    dirs.close(clean=False)
+    with opened(tmp_path / "whole") as log:
+        log.append([batch(0, leader_epoch=3)], 0)
+        if sealed:
+            log.roll(0)
+            log.append([batch(1, leader_epoch=3)], 0)
     first = f"topic-0/{0:020}.log"
     data = (tmp_path / "whole" / first).read_bytes()
     assert (tmp_path / "whole/topic-0/leader-epoch-checkpoint").read_text() == "0\n1\n3 0\n"
     for left in (1, 60, 61, len(data) - 1):
         path = shutil.copytree(tmp_path / "whole", tmp_path / str(left))
         (path / first).write_bytes(data[:left])
-        again = open_dirs(path)
-        log = open_log(again)
-        assert (log.log_start_offset, log.log_end_offset) == (0, 0)
-        assert log.epochs.entries() == []
-        log.append([batch(0, leader_epoch=4)], 0)
-        assert log.epochs.entries() == [(4, 0)]
-        again.close(clean=False)
+        with opened(path) as log:
+            assert (log.log_start_offset, log.log_end_offset) == (0, 0)
+            assert log.epochs.entries() == []
+            log.append([batch(0, leader_epoch=4)], 0)
+            assert log.epochs.entries() == [(4, 0)]
 
 
 @pytest.mark.slow
@@ -151,15 +159,13 @@ def test_a_last_batch_cut_at_any_byte_is_left_out_whole(
         shutil.copytree(tmp_path / "topic-0", copy / "topic-0")
         (copy / "topic-0" / segment.name).write_bytes(whole[: start + kept])
         caplog.clear()
-        again = open_dirs(copy)
-        log = open_log(again)
-        assert log.log_end_offset == 40
-        assert offsets(log)[-1] == (38, 39)
-        if kept:
-            assert f"{segment.name} ends in half a batch at byte {start}; truncated" in caplog.text
-        fill(log, 1)
-        assert offsets(log)[-1] == (40, 40)
-        again.close(clean=False)
+        with opened(copy) as log:
+            assert log.log_end_offset == 40
+            assert offsets(log)[-1] == (38, 39)
+            if kept:
+                assert f"{segment.name} ends in half a batch at byte {start}; truncated" in caplog.text
+            fill(log, 1)
+            assert offsets(log)[-1] == (40, 40)
         shutil.rmtree(copy)
 
 
@@ -184,14 +190,12 @@ def test_a_last_batch_garbled_at_any_byte_is_left_out_whole(
         garbled = bytearray(whole)
         garbled[start + at] ^= 0x55
         (copy / "topic-0" / segment.name).write_bytes(garbled)
-        again = open_dirs(copy)
-        log = open_log(again)
-        if at not in UNCHECKED:
-            assert log.log_end_offset == 40
-        assert offsets(
-            log, 0, start + sum(f.stat().st_size for f in copy.glob("*/*.log") if f.name != segment.name)
-        )[-1] == (38, 39)
-        again.close(clean=False)
+        with opened(copy) as log:
+            if at not in UNCHECKED:
+                assert log.log_end_offset == 40
+            assert offsets(
+                log, 0, start + sum(f.stat().st_size for f in copy.glob("*/*.log") if f.name != segment.name)
+            )[-1] == (38, 39)
         shutil.rmtree(copy)
 
 
@@ -206,9 +210,8 @@ def test_rubbish_behind_the_last_batch_is_cut_off(
     dirs.close(clean=False)
     with last_segment(tmp_path).open("ab") as file:
         file.write(tail)
-    again = open_dirs(tmp_path)
-    assert read_all(open_log(again)) == before
-    again.close(clean=False)
+    with opened(tmp_path) as log:
+        assert read_all(log) == before
 
 
 def test_segments_behind_a_broken_one_go_too(
@@ -218,20 +221,16 @@ def test_segments_behind_a_broken_one_go_too(
     bases = log.segment_offsets
     dirs.close(clean=False)
     second = tmp_path / "topic-0" / f"{bases[1]:020d}.log"
-    data = bytearray(second.read_bytes())
-    data[70] ^= 1
-    second.write_bytes(data)
-    again = open_dirs(tmp_path)
-    log = open_log(again)
-    assert log.log_end_offset == bases[1]
-    assert log.segment_offsets == bases[:2]
-    assert "wrong checksum at byte 0" in caplog.text
-    assert sorted(file.name for file in (tmp_path / "topic-0").glob("*.log")) == [
-        f"{base:020d}.log" for base in bases[:2]
-    ]
-    fill(log, 30)
-    assert log.log_end_offset == bases[1] + 30
-    again.close(clean=False)
+    flip(second, 70)
+    with opened(tmp_path) as log:
+        assert log.log_end_offset == bases[1]
+        assert log.segment_offsets == bases[:2]
+        assert "wrong checksum at byte 0" in caplog.text
+        assert sorted(file.name for file in (tmp_path / "topic-0").glob("*.log")) == [
+            f"{base:020d}.log" for base in bases[:2]
+        ]
+        fill(log, 30)
+        assert log.log_end_offset == bases[1] + 30
 
 
 def test_what_was_flushed_is_not_read_again(tmp_path: Path, filled: tuple[LogDirs, SegmentedLog]) -> None:
@@ -241,12 +240,9 @@ def test_what_was_flushed_is_not_read_again(tmp_path: Path, filled: tuple[LogDir
     bases = log.segment_offsets
     dirs.close(clean=False)
     first = tmp_path / "topic-0" / f"{bases[0]:020d}.log"
-    data = bytearray(first.read_bytes())
-    data[70] ^= 1
-    first.write_bytes(data)
-    again = open_dirs(tmp_path)
-    assert open_log(again).log_end_offset == 40
-    again.close(clean=False)
+    flip(first, 70)
+    with opened(tmp_path) as log:
+        assert log.log_end_offset == 40
 
 
 def test_housekeeping_spares_a_restart_the_sealed_segments(
@@ -262,12 +258,9 @@ def test_housekeeping_spares_a_restart_the_sealed_segments(
     assert log.recovery_point == log.segment_offsets[-1]
     dirs.close(clean=False)
     first = min((tmp_path / "topic-0").glob("*.log"))
-    data = bytearray(first.read_bytes())
-    data[70] ^= 1
-    first.write_bytes(data)
-    again = open_dirs(tmp_path)
-    assert open_log(again).log_end_offset == 40
-    again.close(clean=False)
+    flip(first, 70)
+    with opened(tmp_path) as log:
+        assert log.log_end_offset == 40
 
 
 @pytest.mark.parametrize("suffix", [".index", ".timeindex"])
@@ -290,16 +283,14 @@ def test_indexes_that_are_missing_or_wrong_are_built_again(
             index.write_bytes(b"\0\0\0\x05" * 12)
         else:
             index.write_bytes(index.read_bytes() + b"\x7f" * 24)
-    again = open_dirs(tmp_path)
-    log = open_log(again)
-    assert log.log_end_offset == 40
-    assert read_all(log) == before
-    for offset in range(40):
-        assert offsets(log, offset, 1) == [(offset - offset % 2, offset - offset % 2 + 1)]
-        found = log.offset_for_timestamp(1000 + offset)
-        assert found is not None
-        assert found.offset == offset
-    again.close(clean=False)
+    with opened(tmp_path) as log:
+        assert log.log_end_offset == 40
+        assert read_all(log) == before
+        for offset in range(40):
+            assert offsets(log, offset, 1) == [(offset - offset % 2, offset - offset % 2 + 1)]
+            found = log.offset_for_timestamp(1000 + offset)
+            assert found is not None
+            assert found.offset == offset
 
 
 def test_a_batch_that_is_half_there_after_a_clean_stop_is_found_too(
@@ -309,10 +300,9 @@ def test_a_batch_that_is_half_there_after_a_clean_stop_is_found_too(
     dirs.close(clean=True)
     with last_segment(tmp_path).open("r+b") as file:
         file.truncate(file.seek(0, os.SEEK_END) - 5)
-    again = open_dirs(tmp_path)
-    assert open_log(again).log_end_offset == 38
-    assert "half a batch" in caplog.text
-    again.close(clean=False)
+    with opened(tmp_path) as log:
+        assert log.log_end_offset == 38
+        assert "half a batch" in caplog.text
 
 
 def test_after_a_clean_stop_only_the_last_segment_is_checked(
@@ -325,11 +315,9 @@ def test_after_a_clean_stop_only_the_last_segment_is_checked(
     (tmp_path / "recovery-point-offset-checkpoint").unlink()
     garbled = min((tmp_path / "topic-0").glob("*.log"))
     garbled.write_bytes(garbled.read_bytes()[:-1] + b"?")  # what nobody looks at
-    dirs = open_dirs(tmp_path)
-    log = open_log(dirs)
-    assert log.segment_offsets == before
-    assert log.log_end_offset == 40
-    dirs.close(clean=False)
+    with opened(tmp_path) as log:
+        assert log.segment_offsets == before
+        assert log.log_end_offset == 40
 
 
 def test_leftovers_of_interrupted_work_go_and_foreign_files_stay(
@@ -348,12 +336,11 @@ def test_leftovers_of_interrupted_work_go_and_foreign_files_stay(
     stays = ["notes.txt", "x.tmp", "00000000000000000000-0000000001.checkpoint.deleted", "5.log"]
     for name in gone + stays:
         (folder / name).write_bytes(b"?")
-    again = open_dirs(tmp_path)
-    assert read_all(open_log(again)) == before
-    left = os.listdir(folder)
-    assert not set(gone) & set(left)
-    assert set(stays) <= set(left)
-    again.close(clean=False)
+    with opened(tmp_path) as log:
+        assert read_all(log) == before
+        left = os.listdir(folder)
+        assert not set(gone) & set(left)
+        assert set(stays) <= set(left)
 
 
 @pytest.mark.parametrize("clean", [True, False])
@@ -465,26 +452,22 @@ def test_a_snapshot_that_is_wrong_is_passed_over(tmp_path: Path, damage: bytes) 
     dirs.close(clean=True)
     for snapshot in (tmp_path / "topic-0").glob("*.snapshot"):
         snapshot.write_bytes(damage)
-    dirs = open_dirs(tmp_path)
-    entry = open_log(dirs).producers.get(5)
-    assert entry is not None
-    assert [written.last_sequence for written in entry.batches] == [7, 8, 9, 10, 11]
-    dirs.close(clean=False)
+    with opened(tmp_path) as log:
+        entry = log.producers.get(5)
+        assert entry is not None
+        assert [written.last_sequence for written in entry.batches] == [7, 8, 9, 10, 11]
 
 
 @pytest.mark.parametrize(
     "text", ["", "0\n", "1\n0\n", "0\n2\n0 0\n", "0\n1\nx y\n", "0\n2\n5 0\n3 9\n", "\xff\xfe"]
 )
 def test_epochs_are_made_again_from_the_log(tmp_path: Path, text: str) -> None:
-    dirs = open_dirs(tmp_path)
-    log = open_log(dirs)
-    fill(log, 5, leader_epoch=1)
-    fill(log, 5, leader_epoch=2)
-    dirs.close(clean=False)
+    with opened(tmp_path) as log:
+        fill(log, 5, leader_epoch=1)
+        fill(log, 5, leader_epoch=2)
     (tmp_path / "topic-0" / "leader-epoch-checkpoint").write_bytes(text.encode("latin-1"))
-    dirs = open_dirs(tmp_path)
-    assert open_log(dirs).epochs.entries() == [(1, 0), (2, 5)]
-    dirs.close(clean=False)
+    with opened(tmp_path) as log:
+        assert log.epochs.entries() == [(1, 0), (2, 5)]
 
 
 # Disks
@@ -492,15 +475,12 @@ def test_epochs_are_made_again_from_the_log(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("most", [1, 7, 61, 1000])
 def test_a_disk_that_takes_a_little_at_a_time(tmp_path: Path, most: int) -> None:
-    dirs = open_dirs(tmp_path, StutteringDisk(most))
-    log = open_log(dirs)
-    fill(log, 12, each=3)
-    log.append([batch(36, 2), batch(38, 2)], 0)
-    expected = read_all(log)
-    dirs.close(clean=False)
-    dirs = open_dirs(tmp_path, StutteringDisk(most))
-    assert read_all(open_log(dirs)) == expected
-    dirs.close(clean=False)
+    with opened(tmp_path, StutteringDisk(most)) as log:
+        fill(log, 12, each=3)
+        log.append([batch(36, 2), batch(38, 2)], 0)
+        expected = read_all(log)
+    with opened(tmp_path, StutteringDisk(most)) as log:
+        assert read_all(log) == expected
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.ENOMEM])
@@ -510,37 +490,32 @@ def test_a_write_that_fails_leaves_no_trace(
     tmp_path: Path, error: int, room: int, truncation_fails: bool
 ) -> None:
     disk = FailingDisk(error)
-    dirs = open_dirs(tmp_path, disk)
-    log = open_log(dirs)
-    fill(log, 7)
-    before = read_all(log)
-    disk.bytes_left, disk.truncation_fails = room, truncation_fails
-    size = last_segment(tmp_path).stat().st_size
-    for _ in range(2):
-        with pytest.raises(StorageError, match=r"0005\.log failed: (No space|Cannot allocate)"):
-            fill(log, 1, value=b"x" * 100)
-        if not truncation_fails:
-            assert last_segment(tmp_path).stat().st_size == size
-    assert log.log_end_offset == 7
-    assert log.producers.end_offset == 7
-    assert read_all(log) == before
-    disk.bytes_left, disk.truncation_fails = 1 << 60, False
-    fill(log, 20)
-    expected = read_all(log)
-    assert offsets(log) == [(at, at) for at in range(27)]
-    dirs.close(clean=False)
-    dirs = open_dirs(tmp_path)
-    assert read_all(open_log(dirs)) == expected
-    dirs.close(clean=False)
+    with opened(tmp_path, disk) as log:
+        fill(log, 7)
+        before = read_all(log)
+        disk.bytes_left, disk.truncation_fails = room, truncation_fails
+        size = last_segment(tmp_path).stat().st_size
+        for _ in range(2):
+            with pytest.raises(StorageError, match=r"0005\.log failed: (No space|Cannot allocate)"):
+                fill(log, 1, value=b"x" * 100)
+            if not truncation_fails:
+                assert last_segment(tmp_path).stat().st_size == size
+        assert log.log_end_offset == 7
+        assert log.producers.end_offset == 7
+        assert read_all(log) == before
+        disk.bytes_left, disk.truncation_fails = 1 << 60, False
+        fill(log, 20)
+        expected = read_all(log)
+        assert offsets(log) == [(at, at) for at in range(27)]
+    with opened(tmp_path) as log:
+        assert read_all(log) == expected
 
 
 @pytest.mark.parametrize("checkpoint", ["as it was", "gone"])
 def test_a_recovery_that_fails_leaves_no_file_open(tmp_path: Path, checkpoint: str) -> None:
-    dirs = open_dirs(tmp_path)
-    log = open_log(dirs)
-    fill(log, 12, each=2)
-    expected = read_all(log)
-    dirs.close(clean=False)
+    with opened(tmp_path) as log:
+        fill(log, 12, each=2)
+        expected = read_all(log)
     disk = FailingAt()
     failed = 0
     for left in range(1000):
@@ -596,51 +571,39 @@ def test_a_roll_on_a_full_disk_can_be_tried_again(tmp_path: Path, room: int) -> 
     fill(log, 4, leader_epoch=1)
     end = log.log_end_offset
     dirs.close(clean=False)
-    dirs = open_dirs(tmp_path)
-    log = open_log(dirs)
-    assert offsets(log) == [(at, at) for at in range(end)]
-    assert log.epochs.entries() == [(0, 0), (1, 2)]
-    dirs.close(clean=False)
+    with opened(tmp_path) as log:
+        assert offsets(log) == [(at, at) for at in range(end)]
+        assert log.epochs.entries() == [(0, 0), (1, 2)]
 
 
 def test_a_disk_that_can_not_be_read_says_so(tmp_path: Path) -> None:
     disk = UnreadableDisk()
-    dirs = open_dirs(tmp_path, disk)
-    log = open_log(dirs)
-    fill(log, 7)
-    part = log.read(0, 1 << 20).parts[0]
-    disk.broken = True
-    assert log.read_bytes(part)  # from memory
-    dirs.close(clean=False)
+    with opened(tmp_path, disk) as log:
+        fill(log, 7)
+        part = log.read(0, 1 << 20).parts[0]
+        disk.broken = True
+        assert log.read_bytes(part)  # from memory
     disk.broken = False
-    dirs = open_dirs(tmp_path, disk)
-    log = open_log(dirs)
-    found = log.read(0, 1 << 20)
-    disk.broken = True
-    with pytest.raises(StorageError, match="Cannot allocate memory"):
-        log.read_bytes(found.parts[0])
-    with pytest.raises(StorageError, match="Cannot allocate memory"):
-        log.read(3, 100)
-    dirs.close(clean=False)
+    with opened(tmp_path, disk) as log:
+        found = log.read(0, 1 << 20)
+        disk.broken = True
+        with pytest.raises(StorageError, match="Cannot allocate memory"):
+            log.read_bytes(found.parts[0])
+        with pytest.raises(StorageError, match="Cannot allocate memory"):
+            log.read(3, 100)
 
 
 def test_what_a_flush_promised_outlives_a_power_cut(tmp_path: Path) -> None:
     disk = ForgetfulDisk()
-    dirs = open_dirs(tmp_path, disk)
-    log = open_log(dirs)
-    fill(log, 15)
-    log.flush()
-    fill(log, 5)
-    dirs.close(clean=False)
+    with opened(tmp_path, disk) as log:
+        fill(log, 15)
+        log.flush()
+        fill(log, 5)
     disk.cut_power(str(tmp_path))
-    os.unlink(tmp_path / "recovery-point-offset-checkpoint") if (
-        tmp_path / "recovery-point-offset-checkpoint"
-    ).exists() else None
-    again = open_dirs(tmp_path)
-    log = open_log(again)
-    assert log.log_end_offset >= 15
-    assert offsets(log)[:15] == [(at, at) for at in range(15)]
-    again.close(clean=False)
+    (tmp_path / "recovery-point-offset-checkpoint").unlink(missing_ok=True)
+    with opened(tmp_path) as log:
+        assert log.log_end_offset >= 15
+        assert offsets(log)[:15] == [(at, at) for at in range(15)]
 
 
 def test_a_clean_stop_outlives_a_power_cut(tmp_path: Path) -> None:
@@ -728,15 +691,11 @@ def test_messages_of_an_old_format_are_refused_by_name_and_byte(tmp_path: Path) 
     fill(open_log(dirs), 3)
     dirs.close(clean=True)
     segment = last_segment(tmp_path)
-    data = bytearray(segment.read_bytes())
-    data[16] = 1
-    segment.write_bytes(data)
+    flip(segment, 16, 2 ^ 1)
     (tmp_path / "topic-0" / "leader-epoch-checkpoint").unlink()
-    dirs = open_dirs(tmp_path)
-    log = open_log(dirs)
-    with pytest.raises(StorageError, match=f"{segment.name} has no batch at byte 0: magic is 1, not 2"):
+    says = f"{segment.name} has no batch at byte 0: magic is 1, not 2"
+    with opened(tmp_path) as log, pytest.raises(StorageError, match=says):
         log.offset_for_timestamp(0)
-    dirs.close(clean=False)
 
 
 def test_epochs_whose_batches_compaction_has_taken_stay(tmp_path: Path) -> None:
@@ -749,9 +708,8 @@ def test_epochs_whose_batches_compaction_has_taken_stay(tmp_path: Path) -> None:
     path = last_segment(tmp_path)
     data = path.read_bytes()
     path.write_bytes(data[:first] + data[first + second :])
-    again = open_dirs(tmp_path)
-    assert open_log(again).epochs.entries() == [(0, 0), (1, 1), (2, 2)]
-    again.close(clean=False)
+    with opened(tmp_path) as log:
+        assert log.epochs.entries() == [(0, 0), (1, 1), (2, 2)]
 
 
 @pytest.mark.parametrize("second", [True, False])

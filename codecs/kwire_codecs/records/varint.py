@@ -5,50 +5,42 @@ that does not end in the buffer or does not fit its width; like Kafka's ByteUtil
 that is longer than it need be.
 """
 
+from collections.abc import Callable
+
 from .corrupt import CorruptBatch, Reason
 
 _OVERFLOW = "varint is too long"
 _TRUNCATED = "varint is cut off"
 
 
-def read_int(buffer: bytes, position: int) -> tuple[int, int]:
-    """The signed 32-bit varint at `position`."""
-    result = shift = 0
-    try:
-        while True:
-            byte = buffer[position]
-            position += 1
-            result |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                break
-            shift += 7
-            if shift > 28:
-                raise CorruptBatch(Reason.RECORD, _OVERFLOW, position)
-    except IndexError:
-        raise CorruptBatch(Reason.RECORD, _TRUNCATED, position) from None
-    if result > 0xFFFFFFFF:
-        raise CorruptBatch(Reason.RECORD, _OVERFLOW, position)
-    return (result >> 1) ^ -(result & 1), position
+def _reader(bits: int) -> Callable[[bytes, int], tuple[int, int]]:
+    last_shift, largest = (bits - 1) // 7 * 7, (1 << bits) - 1
+
+    def read(buffer: bytes, position: int) -> tuple[int, int]:
+        result = shift = 0
+        try:
+            while True:
+                byte = buffer[position]
+                position += 1
+                result |= (byte & 0x7F) << shift
+                if byte < 0x80:
+                    break
+                shift += 7
+                if shift > last_shift:
+                    raise CorruptBatch(Reason.RECORD, _OVERFLOW, position)
+        except IndexError:
+            raise CorruptBatch(Reason.RECORD, _TRUNCATED, position) from None
+        if result > largest:
+            raise CorruptBatch(Reason.RECORD, _OVERFLOW, position)
+        return (result >> 1) ^ -(result & 1), position
+
+    return read
 
 
-def read_long(buffer: bytes, position: int) -> tuple[int, int]:
-    """The signed 64-bit varint at `position`."""
-    result = shift = 0
-    try:
-        while True:
-            byte = buffer[position]
-            position += 1
-            result |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                break
-            shift += 7
-            if shift > 63:
-                raise CorruptBatch(Reason.RECORD, _OVERFLOW, position)
-    except IndexError:
-        raise CorruptBatch(Reason.RECORD, _TRUNCATED, position) from None
-    if result > 0xFFFFFFFFFFFFFFFF:
-        raise CorruptBatch(Reason.RECORD, _OVERFLOW, position)
-    return (result >> 1) ^ -(result & 1), position
+read_int = _reader(32)
+"""The signed 32-bit varint at a position."""
+read_long = _reader(64)
+"""The signed 64-bit varint at a position."""
 
 
 def append(out: bytearray, value: int) -> None:

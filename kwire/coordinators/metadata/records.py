@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 from kwire_codecs import wire as w
@@ -30,7 +30,7 @@ from kwire_codecs.internal.metadata_records import (
     encode_value,
 )
 
-from .image import BrokerImage, ControllerImage, PartitionImage, ResourceType
+from .image import BrokerImage, ControllerImage, Endpoint, FeatureRange, PartitionImage, ResourceType
 
 Record = w.Message | UnknownRecord
 
@@ -174,23 +174,8 @@ def register_broker_record(broker: BrokerImage) -> RegisterBrokerRecord:
         is_migrating_zk_broker=broker.is_migrating_zk_broker,
         incarnation_id=broker.incarnation_id,
         broker_epoch=broker.epoch,
-        end_points=[
-            RegisterBrokerRecord.Endpoint(
-                name=endpoint.name,
-                host=endpoint.host,
-                port=endpoint.port,
-                security_protocol=endpoint.security_protocol,
-            )
-            for endpoint in broker.endpoints
-        ],
-        features=[
-            RegisterBrokerRecord.Feature(
-                name=feature.name,
-                min_supported_version=feature.min_level,
-                max_supported_version=feature.max_level,
-            )
-            for feature in broker.features
-        ],
+        end_points=_end_points(RegisterBrokerRecord.Endpoint, broker.endpoints),
+        features=_features(RegisterBrokerRecord.Feature, broker.features),
         rack=broker.rack,
         fenced=broker.fenced,
         in_controlled_shutdown=broker.in_controlled_shutdown,
@@ -205,24 +190,36 @@ def register_controller_record(controller: ControllerImage) -> RegisterControlle
         controller_id=controller.id,
         incarnation_id=controller.incarnation_id,
         zk_migration_ready=controller.zk_migration_ready,
-        end_points=[
-            RegisterControllerRecord.Endpoint(
-                name=endpoint.name,
-                host=endpoint.host,
-                port=endpoint.port,
-                security_protocol=endpoint.security_protocol,
-            )
-            for endpoint in controller.endpoints
-        ],
-        features=[
-            RegisterControllerRecord.Feature(
-                name=feature.name,
-                min_supported_version=feature.min_level,
-                max_supported_version=feature.max_level,
-            )
-            for feature in controller.features
-        ],
+        end_points=_end_points(RegisterControllerRecord.Endpoint, controller.endpoints),
+        features=_features(RegisterControllerRecord.Feature, controller.features),
     )
+
+
+_E = TypeVar("_E", RegisterBrokerRecord.Endpoint, RegisterControllerRecord.Endpoint)
+_F = TypeVar("_F", RegisterBrokerRecord.Feature, RegisterControllerRecord.Feature)
+
+
+def _end_points(kind: type[_E], endpoints: Iterable[Endpoint]) -> list[_E]:
+    return [
+        kind(
+            name=endpoint.name,
+            host=endpoint.host,
+            port=endpoint.port,
+            security_protocol=endpoint.security_protocol,
+        )
+        for endpoint in endpoints
+    ]
+
+
+def _features(kind: type[_F], features: Iterable[FeatureRange]) -> list[_F]:
+    return [
+        kind(
+            name=feature.name,
+            min_supported_version=feature.min_level,
+            max_supported_version=feature.max_level,
+        )
+        for feature in features
+    ]
 
 
 def broker_change_record(

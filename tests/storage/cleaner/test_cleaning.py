@@ -27,6 +27,7 @@ from tests.storage.cleaner.logs import (
     run,
     write,
 )
+from tests.storage.damage import flip
 
 
 @pytest.fixture
@@ -502,9 +503,8 @@ class TestWhatIsBroken:
         log.roll(0)
         write(log, [(b"b", b"1")])
         path = Path(log.directory) / f"{0:020}.log"
-        data = bytearray(path.read_bytes())
-        data[-1] ^= 1
-        path.write_bytes(data)
+        flip(path, -1)
+        data = path.read_bytes()
         cleaning = log.compaction.plan(limit(log), 0, CleaningResources())
         assert cleaning is not None
         with pytest.raises(StorageError, match=r"0\.log .*checksum at byte 0"):
