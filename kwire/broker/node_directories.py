@@ -44,7 +44,9 @@ def _refuse_empty_mount_points(
     """
     if opened.offline:
         return  # they may be in those
-    away = directories.unaccounted(image, node_id, opened.directory_ids, opened.directory_of)
+    away = directories.unaccounted(
+        image, node_id, opened.directory_ids, opened.directory_of, opened.just_named
+    )
     away += waiting
     if away:
         named = [f"{topic}-{index}" for topic, index in away[:_NAMED]]

@@ -89,6 +89,11 @@ class MemoryDirs:
     moves = None
     """There is only one directory."""
 
+    @property
+    def just_named(self) -> list[UUID]:
+        """There are no such files."""
+        return []
+
     def settle(self, assigned: Callable[[UUID, int], UUID | None]) -> list[tuple[str, int]]:
         """Nothing is ever left behind."""
         return []

@@ -81,6 +81,22 @@ async def test_what_lies_in_a_directory_that_is_not_there_is_out_of_reach_until_
     assert "is offline" not in caplog.text
 
 
+async def test_what_a_move_has_left_elsewhere_says_nothing_of_a_disk_that_is_not_mounted(
+    tmp_path: Path,
+) -> None:
+    lost = await made(tmp_path)
+    shutil.copytree(tmp_path / "two" / f"{lost[0]}-0", tmp_path / "one" / f"{lost[0]}-0")
+    unmount(tmp_path)
+    async with again(tmp_path) as second:
+        for topic in TOPICS:
+            assert await second.produce(topic, b"second") is (AWAY if topic in lost else FINE)
+    mount(tmp_path)
+    async with again(tmp_path) as third:
+        for topic in lost:
+            assert await third.values(topic) == [b"first"]
+            assert await third.produce(topic, b"second") is FINE
+
+
 async def test_a_directory_that_was_offline_and_comes_back_empty_is_a_missing_one(tmp_path: Path) -> None:
     lost = await made(tmp_path)
     (tmp_path / "two").rename(tmp_path / "unmounted")

@@ -82,6 +82,9 @@ class Faults:
         self._full: list[tuple[float, DiskFault]] = []
         self._offline_until: float | None = None
         """When a broker is started anew that has lost a directory."""
+        self._second = world.rng_for("second directories")
+        self._both: DiskFault | None = None
+        """The other directory of a node is to fail as well."""
         actions: list[tuple[Callable[[], Awaitable[None]], float]] = [
             (self._cut, 3),
             (self._half_open, 1),
@@ -194,15 +197,33 @@ class Faults:
     async def _bring_back_directories(self) -> None:
         """A directory that failed is offline until the next start, which comes after a while."""
         world = self._world
+        if self._both is not None and self._both.happened:
+            world.met["both directories of a node failed around a move"] += 1
+            self._both = None
         if not world.offline:
             self._offline_until = None
         elif self._offline_until is None:
             world.counted["log directory offline"] += 1
             world.note(f"offline: {world.offline}")
             self._offline_until = world.now() + self._rng.uniform(0, LONGEST_OFFLINE_SECONDS)
+            self._fail_the_other(world.offline[0])
         elif self._offline_until <= world.now():
             world.kill()
             await self._come_back()
+
+    def _fail_the_other(self, failed: str) -> None:
+        """So does the other directory of a node, sometimes, where a log is on its way between them."""
+        world = self._world
+        if len(world.data) < 2:
+            return
+        root = next(each for each in world.data if failed.startswith(each))
+        other = next(each for each in world.data if each != root) + failed[len(root) :]
+        roots = failed + "/", other + "/"
+        moving = [
+            each for each in world.disk.directories() if each.endswith(FUTURE) and each.startswith(roots)
+        ]
+        if moving and self._second.random() < 0.5:
+            self._both = world.disk.fail(("pwritev", "fdatasync"), roots[1], errno.EIO, 1)
 
     # -- processes and nodes
 

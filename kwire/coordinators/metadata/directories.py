@@ -105,10 +105,15 @@ def assign(
 
 
 def unaccounted(
-    image: ClusterImage, broker_id: int, log_dirs: Collection[UUID], located: Located
+    image: ClusterImage,
+    broker_id: int,
+    log_dirs: Collection[UUID],
+    located: Located,
+    just_named: Collection[UUID],
 ) -> list[tuple[str, int]]:
     """The partitions of a broker that lie in a directory which it has not got, and have no log elsewhere; not
-    those of a directory of which some log is there: it goes by another id now, or was emptied into others.
+    those of a directory of which some log is in one that was `just_named`: it goes by another id now. (One in
+    another directory says nothing: a move may have left it there.)
     """
     found: dict[UUID, list[tuple[str, int]]] = {}
     here: set[UUID] = {UNASSIGNED_DIRECTORY, MIGRATING_DIRECTORY, LOST_DIRECTORY, *log_dirs}
@@ -117,8 +122,9 @@ def unaccounted(
             known = directory_of(partition, broker_id)
             if known in here:
                 continue
-            if located(topic.name, partition.index) is None:
+            there = located(topic.name, partition.index)
+            if there is None:
                 found.setdefault(known, []).append((topic.name, partition.index))
-            else:
+            elif there in just_named:
                 here.add(known)
     return [key for known, partitions in found.items() if known not in here for key in partitions]

@@ -117,6 +117,11 @@ class LogDirectories(Protocol):
         """A look at a log from outside; None where it is open, or out of reach, or not on a disk."""
         ...
 
+    @property
+    def just_named(self) -> Collection[UUID]:
+        """The ids of the directories that had no `meta.properties` before."""
+        ...
+
     def refuse_new(self, why: str) -> None:
         """Directories that had no `meta.properties` before, and have no log, are not to be used: they are as
         they were, and offline until the next start.

@@ -60,7 +60,8 @@ class LogDirectory:
         """Whether it has been opened: before, what fails is told by whoever opens it."""
         self._lock = -1
         self._made = False
-        self._named = False
+        self.is_just_named = False
+        """Whether it had no `meta.properties` before."""
 
     def _checkpoint(self, name: str) -> OffsetCheckpoint:
         return OffsetCheckpoint(self.file(name), self.files)
@@ -105,11 +106,11 @@ class LogDirectory:
     @property
     def is_new(self) -> bool:
         """Whether it got its name at this start, and has no logs: perhaps the mount point of a disk."""
-        return self._named and not self.logs
+        return self.is_just_named and not self.logs
 
     def refuse(self, why: str) -> None:
         """Not to be used if it was new at this start: it is so at the next one too. Raises StorageError."""
-        if self._named:
+        if self.is_just_named:
             path = self.file(file_names.META_PROPERTIES)
             with storing("removing", path):
                 self.files.remove(path)
@@ -165,7 +166,7 @@ class LogDirectory:
             self.let_go()
             return
         with storing("giving back", self.path):
-            if self._named:
+            if self.is_just_named:
                 self.files.remove(self.file(file_names.META_PROPERTIES))
             if self.was_clean:
                 self.mark_clean(self.previous_broker_epoch)
@@ -228,7 +229,7 @@ class LogDirectory:
         with storing("writing", path):
             self.files.write_file(path, data, sync=True)
         self.cluster_id = cluster_id
-        self._named = is_new
+        self.is_just_named = is_new
 
     def load(self) -> None:
         """Read the checkpoints, and whether the last stop was clean; that is true once."""

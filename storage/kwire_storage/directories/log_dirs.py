@@ -151,6 +151,10 @@ class LogDirs:
             directory.cleaner_offsets.get(key),
         )
 
+    @property
+    def just_named(self) -> list[UUID]:
+        return [each.directory_id for each in self._directories.online if each.is_just_named]
+
     def refuse_new(self, why: str) -> None:
         for directory in self._directories.online:
             if not directory.logs:
