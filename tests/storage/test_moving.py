@@ -464,6 +464,24 @@ def test_a_full_disk_there_leaves_the_log_as_it_is(tmp_path: Path) -> None:
     dirs.close(clean=False)
 
 
+def test_a_copy_that_could_not_be_removed_goes_with_a_sweep(tmp_path: Path) -> None:
+    disk = FailingAt()
+    dirs = open_two(tmp_path, disk)
+    fill(open_log(dirs, replace(CONFIG, file_delete_delay_ms=0)), 3)
+    copy(begin(dirs))
+    disk.left = 0
+    with pytest.raises(StorageError):
+        dirs.moves.cancel("topic", 0)
+    assert dirs.moves.destination("topic", 0) is None
+    assert ends(tmp_path / "two") == ["future"]
+    disk.left = 0
+    sweep(dirs)
+    assert ends(tmp_path / "two") == ["future"]
+    sweep(dirs)
+    assert ends(tmp_path / "two") == []
+    dirs.close(clean=False)
+
+
 def test_what_a_log_that_could_not_be_made_has_left_does_not_stay_behind_it(tmp_path: Path) -> None:
     disk = FailingAt()
     dirs = open_two(tmp_path, disk)

@@ -286,6 +286,7 @@ class LogDirs:
         self._logs.forget(key)
 
     def plan_sweep(self, now_ms: int) -> SweepJob | None:
+        self.moves.remove_left()
         return self._deletions.plan(now_ms)
 
     def directory_of(self, topic: str, partition: int) -> UUID | None:

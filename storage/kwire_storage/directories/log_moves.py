@@ -45,6 +45,14 @@ class Loaded(NamedTuple):
     log: SegmentedLog
 
 
+class Left(NamedTuple):
+    """A copy that is nobody's any more, and for how long its files stay."""
+
+    key: Partition
+    future: Future
+    delay_ms: int
+
+
 class Retiring(NamedTuple):
     """What a log that was moved has left behind. `work`, in a thread, syncs the name of the new one."""
 
@@ -80,6 +88,7 @@ class LogMoves:
         self._futures: dict[Partition, Future] = {}
         self._retiring: dict[Partition, Retiring] = {}
         self._preferred: dict[Partition, UUID] = {}
+        self._left: list[Left] = []
 
     # What there is
 
@@ -219,7 +228,9 @@ class LogMoves:
         return True
 
     def cancel(self, topic: str, partition: int) -> None:
-        """The log stays where it is; nothing happens where it does not move."""
+        """The log stays where it is; nothing happens where it does not move. On StorageError that is so, but
+        the copy is there still, until a `remove_left`.
+        """
         key = topic, partition
         future = self._futures.pop(key, None)
         if future is None:
@@ -230,11 +241,21 @@ class LogMoves:
             future.move.future.remove_files()
         for checkpoint in directory.checkpoints:
             checkpoint.drop(key)
-        if directory.is_online:
-            placed = self._logs.opened.get(key)
-            self._copies.throw_away(
-                key, future, 0 if placed is None else placed.log.config.file_delete_delay_ms
-            )
+        placed = self._logs.opened.get(key)
+        left = Left(key, future, 0 if placed is None else placed.log.config.file_delete_delay_ms)
+        self._left.append(left)
+        self._remove(left)
+
+    def _remove(self, left: Left) -> None:
+        if left.future.directory.is_online:
+            self._copies.throw_away(*left)
+        self._left.remove(left)
+
+    def remove_left(self) -> None:
+        """Copies that could not be removed when they were called off go, as far as they can."""
+        for left in list(self._left):
+            with suppress(StorageError):  # told then
+                self._remove(left)
 
     def finish(self, topic: str, partition: int, now_ms: int) -> SegmentedLog:
         """The copy, which has all, becomes the log; gives it. What is left behind goes with `retire`, after
