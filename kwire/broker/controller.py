@@ -27,7 +27,7 @@ from kwire_storage.uuids import usable
 from kwire.broker.metadata_loading import ClusterError, refuse_newer, replay_log
 from kwire.broker.metadata_log import MetadataLog
 from kwire.broker.metadata_snapshots import SnapshotId
-from kwire.broker.node_directories import all_assigned, follow_cordoned, refuse_empty_mount_points, settle
+from kwire.broker.node_directories import all_assigned, follow_cordoned, settle
 from kwire.broker.registration import registration
 from kwire.broker.surroundings import ClusterNode, Surroundings
 from kwire.coordinators.metadata import brokers, directories, features, internal_topics, producer_ids
@@ -256,7 +256,6 @@ class Controller:
         if METADATA_VERSION_FEATURE not in self.image.features:
             self._commit([m.feature_level_record(name, level) for name, level in features.INITIAL.items()])
         settle(cluster.directories, self.image)
-        refuse_empty_mount_points(cluster.directories, self.image)
         self._register_nodes()
         for node_id, opened in cluster.directories.items():  # before anybody is elected
             self._commit(all_assigned(self.image, node_id, opened))

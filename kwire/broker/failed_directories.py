@@ -158,6 +158,7 @@ class FailedDirectories:
                 )
                 self.fatal.set()
                 return
+            self._note_moving(node_id, working)
         made = self._made.get(node_id)
         if made:
             some = list(made)
@@ -167,6 +168,21 @@ class FailedDirectories:
         await self._controller.cordon(node_id)
         # Those that have failed meanwhile come next: nobody is without a leader before he is out of reach.
         await self._controller.directories_failed(node_id, working)
+
+    def _note_moving(self, node_id: int, working: list[UUID]) -> None:
+        """A log that was moved from or to a directory that has just failed lies where it lay; the metadata
+        may say that it is there already.
+        """
+        image = self._controller.image
+        registered = image.brokers[node_id].log_dirs
+        if all(directory in working for directory in registered):
+            return
+        directories = self._directories[node_id]
+        for topic in image.topics.values():
+            for state in topic.partitions:
+                is_here = directories.directory_of(topic.name, state.index) is not None
+                if is_here and directory_of(state, node_id) in registered:
+                    self.opened(node_id, topic, state)
 
 
 def _is_settled(

@@ -273,7 +273,7 @@ class MovingLogs:
                 assert moves is not None
                 if self._cluster.home_of(*key) != node_id:
                     logger.warning(
-                        "%s-%d was on its way, and is no log of this broker: it is left alone", *key
+                        "%s-%d was on its way, and the log itself is not here: the copy is left alone", *key
                     )
                     continue
                 partition = self._cluster.reach(*key)
@@ -334,6 +334,8 @@ class MovingLogs:
             await self._copy(key, moving, job)
         elif not moving.is_assigned:
             await self._sync(moving)
+            if not self._is_current(key, moving):
+                return
             try:
                 await self._cluster.controller.assign_directory(moving.node_id, *key, moving.directory_id)
             except StorageError as error:

@@ -19,7 +19,9 @@ _NAMED: Final = 10
 
 
 def settle(nodes: Mapping[int, NodeDirectories], image: ClusterImage) -> None:
-    """What an interrupted move of a log has left is decided by what is written of directories."""
+    """What an interrupted move of a log has left is decided by what is written of directories. What then lies
+    in a directory that is not there is not begun anew.
+    """
     for node_id, opened in nodes.items():
 
         def assigned(topic_id: UUID, index: int, node_id: int = node_id) -> UUID | None:
@@ -28,25 +30,29 @@ def settle(nodes: Mapping[int, NodeDirectories], image: ClusterImage) -> None:
                 return None
             return directories.directory_of(topic.partitions[index], node_id)
 
-        opened.settle(assigned)
+        waiting = opened.settle(assigned)
+        _refuse_empty_mount_points(node_id, opened, image, waiting)
 
 
-def refuse_empty_mount_points(nodes: Mapping[int, NodeDirectories], image: ClusterImage) -> None:
+def _refuse_empty_mount_points(
+    node_id: int, opened: NodeDirectories, image: ClusterImage, waiting: Sequence[tuple[str, int]]
+) -> None:
     """A new directory stands for a disk that is not mounted, where the metadata has partitions in one that is
-    not there. Nothing is begun anew then: kwire has no other copy of them. (Kafka does not start with a
-    directory that nobody has formatted.)
+    not there, or only a copy on its way is there of some that are `waiting` for their logs. Nothing is begun
+    anew then: kwire has no other copy of them. (Kafka does not start with a directory that nobody has
+    formatted.)
     """
-    for node_id, opened in nodes.items():
-        if opened.offline:
-            continue  # they may be in those
-        away = directories.unaccounted(image, node_id, opened.directory_ids, opened.directory_of)
-        if away:
-            named = [f"{topic}-{index}" for topic, index in away[:_NAMED]]
-            more = ["..."] if len(away) > _NAMED else []
-            opened.refuse_new(
-                f"it is new, and {len(away)} partitions ({', '.join(named + more)}) lie in a directory "
-                "that is not there"
-            )
+    if opened.offline:
+        return  # they may be in those
+    away = directories.unaccounted(image, node_id, opened.directory_ids, opened.directory_of)
+    away += waiting
+    if away:
+        named = [f"{topic}-{index}" for topic, index in away[:_NAMED]]
+        more = ["..."] if len(away) > _NAMED else []
+        opened.refuse_new(
+            f"it is new, and {len(away)} partitions ({', '.join(named + more)}) lie in a directory "
+            "that is not there"
+        )
 
 
 def all_assigned(image: ClusterImage, node_id: int, opened: NodeDirectories) -> Sequence[m.Record]:

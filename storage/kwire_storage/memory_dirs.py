@@ -89,8 +89,9 @@ class MemoryDirs:
     moves = None
     """There is only one directory."""
 
-    def settle(self, assigned: Callable[[UUID, int], UUID | None]) -> None:
+    def settle(self, assigned: Callable[[UUID, int], UUID | None]) -> list[tuple[str, int]]:
         """Nothing is ever left behind."""
+        return []
 
     def beside(self, topic: str, partition: int) -> MemoryFolder:
         """The small files beside a log."""

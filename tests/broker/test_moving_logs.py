@@ -250,9 +250,11 @@ def held(made: Bench, topic: str) -> Iterator[None]:
     partition = made.running.cluster.partition(topic, 0)
     assert partition is not None
     partition.writing = event = trio.Event()
-    yield
-    partition.writing = None
-    event.set()
+    try:
+        yield
+    finally:
+        partition.writing = None
+        event.set()
 
 
 async def test_asking_for_where_it_is_calls_a_move_off(tmp_path: Path) -> None:
@@ -312,7 +314,8 @@ class Forgetful(BreakableDisk):
 async def test_a_move_that_can_not_be_gone_on_with_is_called_off(tmp_path: Path) -> None:
     async with bench(tmp_path) as made:
         await in_one(made)
-        held(made, "t").__enter__()
+        hold = held(made, "t")
+        hold.__enter__()
         assert await made.alter("t", made.paths[1]) is FINE
     async with bench(tmp_path, Forgetful()) as made:
         with trio.fail_after(10):

@@ -246,3 +246,53 @@ class BreakableDisk(Files):
     def disk_space(self, path: str) -> tuple[int, int]:
         self._reach(path)
         return super().disk_space(path)
+
+
+class DyingDisk(BreakableDisk):
+    """Some directories fail at a call that changes something. That all fail is the end of the process: what
+    it writes from then on is nowhere.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+        self.breaks: dict[int, Sequence[str]] = {}
+        """What breaks at which call."""
+
+    def count(self, breaks: dict[int, Sequence[str]]) -> None:
+        """From now on."""
+        self.calls, self.breaks = 0, breaks
+
+    def _change(self, path: str) -> None:
+        for broken in self.breaks.get(self.calls, ()):
+            self.broken[broken] = errno.EIO
+        self.calls += 1
+        self._reach(path)
+
+    def pwritev(self, descriptor: int, buffers: Sequence[memoryview | bytes], position: int) -> int:
+        self._change(self._paths[descriptor])
+        return super().pwritev(descriptor, buffers, position)
+
+    def rename(self, old: str, new: str) -> None:
+        self._change(old)
+        super().rename(old, new)
+
+    def unlink(self, path: str) -> None:
+        self._change(path)
+        super().unlink(path)
+
+    def rmdir(self, path: str) -> None:
+        self._change(path)
+        super().rmdir(path)
+
+    def mkdir(self, path: str) -> None:
+        self._change(path)
+        super().mkdir(path)
+
+    def link(self, path: str, new: str) -> None:
+        self._change(new)
+        super().link(path, new)
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        self._change(self._paths[descriptor])
+        super().truncate(descriptor, size)

@@ -1,15 +1,19 @@
-"""A move that is killed at any call, and the start after it at some: the log has all that was
-acknowledged.
+"""A move that is killed at any call, or whose directories fail there, and the start after it at some: the log
+has all that was acknowledged.
 """
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
+import pytest
 from kwire_storage.directories.log_dirs import LogDirs
+from kwire_storage.engine import StorageError
 from kwire_storage.segments.log import SegmentedLog
 
 from tests.storage.batches import batch, offsets
+from tests.storage.disks import DyingDisk
 from tests.storage.kills import Killed, KilledAt
 from tests.storage.moves import begin, copy, open_log, open_two, resume, step
 from tests.storage.power import PowerCut, PowerDisk
@@ -164,3 +168,56 @@ def test_a_loss_of_power_at_any_call_leaves_what_was_flushed() -> None:
         dirs.close(clean=True)
     assert at > 50
     assert {"moved", "left", "gone on with"} <= met
+
+
+@pytest.mark.parametrize("order", [("one", "two"), ("two", "one")])
+@pytest.mark.parametrize("between", [1, 4, None])
+def test_directories_that_fail_at_any_call_leave_the_whole_log_in_one_place(
+    tmp_path: Path, order: tuple[str, str], between: int | None
+) -> None:
+    """The one and, so many calls later, the other; the metadata may hear of it before the end."""
+    met: set[str] = set()
+    for at in itertools.count():
+        path, disk, life = tmp_path / str(at), DyingDisk(), Life()
+        dirs = open_two(path, disk)
+        log = open_log(dirs)
+        life.write(log, 8)
+        life.assigned = dirs.directory_of("topic", 0)
+        first, second = (str(path / name) for name in order)
+        breaks: dict[int, Sequence[str]] = {at: [first]}
+        if between is not None:
+            breaks[at + between] = [second]
+        disk.count(breaks)
+        try:
+            life.move(dirs, log)
+        except StorageError:
+            met.add("failed")
+        if not disk.broken:
+            dirs.close(clean=True)
+            break
+        dirs.release()
+        if at % 2:
+            life.assigned = dirs.directory_of("topic", 0)
+        try:  # as clients do
+            log = open_log(dirs)
+            life.write(log, 1)
+        except StorageError:
+            met.add("refused")
+        else:
+            met.add("gone on")
+        dirs.close(clean=True)
+        disk.broken.clear()
+        disk.count({})
+        dirs = open_two(path, disk)
+        log = life.start(dirs)
+        life.check(log)
+        if dirs.moves.get("topic", 0) is not None:
+            met.add("gone on with")
+            log = life.move(dirs, log)
+            life.check(log)
+        assert len(list(path.glob("*/topic-0"))) == 1
+        assert not list(path.glob("*/*-future"))
+        dirs.close(clean=True)
+    assert at > 20
+    assert {"failed", "refused"} <= met
+    assert between is not None or "gone on" in met

@@ -168,9 +168,12 @@ class LogDirectories(Protocol):
         """Logs on their way from one directory to another; None where there can't be any."""
         ...
 
-    def settle(self, assigned: Callable[[UUID, int], UUID | None]) -> None:
+    def settle(self, assigned: Callable[[UUID, int], UUID | None]) -> list[tuple[str, int]]:
         """Decide between what an interrupted move has left, before any log is opened: `assigned` gives the
         directory that a topic's partition is said to lie in. StorageError where that can't be decided.
+
+        Gives the partitions of which nothing is there but a copy, while a directory is new: it may be the
+        empty mount point of the disk that has the log.
         """
         ...
 

@@ -102,6 +102,11 @@ class LogDirectory:
         self.files.fail(OSError(0, str(refusal)))
         self.let_go()
 
+    @property
+    def is_new(self) -> bool:
+        """Whether it got its name at this start, and has no logs: perhaps the mount point of a disk."""
+        return self._named and not self.logs
+
     def refuse(self, why: str) -> None:
         """Not to be used if it was new at this start: it is so at the next one too. Raises StorageError."""
         if self._named:

@@ -183,13 +183,20 @@ class LogDirs:
             else:
                 self._logs.note_found(partition, directory)
 
-    def settle(self, assigned: Callable[[UUID, int], UUID | None]) -> None:
+    def settle(self, assigned: Callable[[UUID, int], UUID | None]) -> list[Partition]:
         self._logs.settle(assigned)
+        some_are_new = any(directory.is_new for directory in self._directories.online)
+        waiting = []
         for key, future in self.moves.abandoned():
             if self.offline or future.topic_id is None:
                 continue  # the log may lie in a directory that nobody can read
-            if assigned(future.topic_id, key[1]) == future.directory.directory_id:
+            if assigned(future.topic_id, key[1]) != future.directory.directory_id:
+                continue
+            if some_are_new:
+                waiting.append(key)
+            else:
                 self._logs.directories[key] = self.moves.promote(key)
+        return waiting
 
     # The logs
 
