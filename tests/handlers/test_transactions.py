@@ -33,6 +33,7 @@ from tests.handlers.transaction_requests import (
     committed_values,
     described,
     find_coordinator,
+    first_producer,
     transactional_produce,
 )
 
@@ -43,10 +44,7 @@ STYLES = pytest.mark.parametrize("classic", [True, False], ids=["classic", "with
 @STYLES
 async def test_what_is_committed_is_shown_and_what_is_aborted_is_not(classic: bool) -> None:
     async with serving() as running, connected(running) as client:
-        await create_topic(running, "t", 2)
-        await find_coordinator(client)
-        producer = Producer(client, classic=classic)
-        await producer.init()
+        producer = await first_producer(running, client, partitions=2, classic=classic)
         for number, commit in enumerate([True, False, True]):
             for partition in (0, 1):
                 value = b"%d-%d" % (number, partition)
@@ -63,10 +61,7 @@ async def test_what_is_committed_is_shown_and_what_is_aborted_is_not(classic: bo
 @STYLES
 async def test_an_open_transaction_is_not_shown_to_readers_of_committed_data(classic: bool) -> None:
     async with serving() as running, connected(running) as client:
-        await create_topic(running, "t")
-        await find_coordinator(client)
-        producer = Producer(client, classic=classic)
-        await producer.init()
+        producer = await first_producer(running, client, classic=classic)
         await producer.produce(b"1")
         assert await committed_values(client) == []
         answer = one_partition(await client.ask(fetch_request("t", 0), 12))
@@ -116,10 +111,7 @@ async def test_the_topic_is_made_when_a_coordinator_is_asked_for_and_answers_at_
 async def test_a_classic_producer_that_did_not_add_the_partition_is_refused() -> None:
     refusals = {9: ErrorCode.INVALID_TXN_STATE, 11: ErrorCode.TRANSACTION_ABORTABLE}
     async with serving() as running, connected(running) as client:
-        await create_topic(running, "t", 2)
-        await find_coordinator(client)
-        producer = Producer(client, classic=True)
-        await producer.init()
+        producer = await first_producer(running, client, partitions=2, classic=True)
         await producer.add(partition=1)
         for version, refusal in refusals.items():
             answer = one_partition(
@@ -211,10 +203,7 @@ async def test_a_first_batch_follows_the_record_that_adds_its_partition(
 async def test_verification_can_be_turned_off() -> None:
     off = {"transaction.partition.verification.enable": "false"}
     async with serving(off) as running, connected(running) as client:
-        await create_topic(running, "t")
-        await find_coordinator(client)
-        producer = Producer(client, classic=True)
-        await producer.init()
+        producer = await first_producer(running, client, classic=True)
         answer = one_partition(await client.ask(transactional_produce(producer.producer, b"1", 0), 9))
         assert answer.error_code is NONE
 
@@ -257,10 +246,7 @@ async def test_a_request_of_two_producers_is_refused_whole() -> None:
 @STYLES
 async def test_a_batch_that_is_sent_again_is_written_once(classic: bool) -> None:
     async with serving() as running, connected(running) as client:
-        await create_topic(running, "t")
-        await find_coordinator(client)
-        producer = Producer(client, classic=classic)
-        await producer.init()
+        producer = await first_producer(running, client, classic=classic)
         await producer.produce(b"1")
         again = transactional_produce(producer.producer, b"1", 0)
         answer = one_partition(await client.ask(again, 11 if classic else 12))
@@ -272,10 +258,7 @@ async def test_a_batch_that_is_sent_again_is_written_once(classic: bool) -> None
 
 async def test_a_batch_that_comes_after_its_transaction_was_ended_does_not_begin_one() -> None:
     async with serving() as running, connected(running) as client:
-        await create_topic(running, "t")
-        await find_coordinator(client)
-        producer = Producer(client, classic=True)
-        await producer.init()
+        producer = await first_producer(running, client, classic=True)
         await producer.produce(b"1")
         await producer.end()
         await trio.testing.wait_all_tasks_blocked()
@@ -296,10 +279,7 @@ async def test_records_outside_of_the_transaction_go_by_a_transactional_produce_
 
 async def test_one_produce_adds_all_its_partitions_at_once() -> None:
     async with serving() as running, connected(running) as client:
-        await create_topic(running, "t", 3)
-        await find_coordinator(client)
-        producer = Producer(client)
-        await producer.init()
+        producer = await first_producer(running, client, partitions=3)
         request = transactional_produce(producer.producer, b"0", 0)
         for partition in (1, 2):
             more = transactional_produce(producer.producer, b"%d" % partition, 0, partition=partition)

@@ -17,7 +17,8 @@ from kwire_codecs.apis.write_txn_markers import WriteTxnMarkers
 from kwire_codecs.errors import ErrorCode
 from kwire_codecs.records import batch
 
-from tests.broker_client import Client, fetch_request, one_partition
+from kwire.server.launch import Running
+from tests.broker_client import Client, create_topic, fetch_request, one_partition
 from tests.handlers.data import records, values_in
 
 COMMITTED = 1
@@ -252,3 +253,14 @@ class Producer:
             self._sequences.clear()
         error_code: ErrorCode = found.error_code
         return error_code
+
+
+async def first_producer(
+    running: Running, client: Client, *, partitions: int = 1, classic: bool = False, **fields: Any
+) -> Producer:
+    """The topic `t`, and a producer called `tx` that has its producer id; `fields` are of InitProducerId."""
+    await create_topic(running, "t", partitions)
+    await find_coordinator(client)
+    producer = Producer(client, classic=classic)
+    await producer.init(**fields)
+    return producer

@@ -22,7 +22,7 @@ from kwire_storage.files import Files
 
 from kwire.config import BrokerConfig
 from kwire.server.launch import Running, Settings, run_broker
-from tests.broker_client import Client, connected, create_topic
+from tests.broker_client import Client, connected
 from tests.handlers.group_requests import fetch_request, fetched
 from tests.handlers.transaction_requests import (
     Producer,
@@ -30,6 +30,7 @@ from tests.handlers.transaction_requests import (
     described,
     end_request,
     find_coordinator,
+    first_producer,
     init_request,
     offsets_request,
 )
@@ -126,10 +127,7 @@ async def process(disk: Path) -> AsyncIterator[tuple[Running, MortalFiles]]:
 
 async def in_a_transaction(client: Client, running: Running, *, classic: bool) -> Producer:
     """A producer with records in three partitions and offsets of a group in its transaction."""
-    await create_topic(running, "t", 3)
-    await find_coordinator(client)
-    producer = Producer(client, classic=classic)
-    await producer.init()
+    producer = await first_producer(running, client, partitions=3, classic=classic)
     for partition in range(3):
         assert await producer.produce(b"%d" % partition, partition=partition) is NONE
     if classic:

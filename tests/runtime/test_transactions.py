@@ -42,6 +42,7 @@ from tests.handlers.transaction_requests import (
     described,
     end_request,
     find_coordinator,
+    first_producer,
     init_request,
     transactional_produce,
 )
@@ -126,10 +127,7 @@ def test_settings_are_those_of_kafkas_names() -> None:
 async def test_a_transaction_that_takes_too_long_is_aborted(classic: bool) -> None:
     time = SteppedTime()
     async with serving(clock=time.clock) as running, connected(running) as client:
-        await create_topic(running, "t")
-        await find_coordinator(client)
-        producer = Producer(client, classic=classic)
-        await producer.init(timeout_ms=10_000)
+        producer = await first_producer(running, client, classic=classic, timeout_ms=10_000)
         await producer.produce(b"lost")
         await time.step(10_000)
         assert (await described(client)).transaction_state == "Ongoing"
@@ -157,10 +155,7 @@ async def test_an_id_that_nobody_uses_is_forgotten_in_the_log_as_well() -> None:
 
 async def test_transactions_survive_a_restart_on_disk(tmp_path: Path) -> None:
     async with serving(data=[tmp_path]) as running, connected(running) as client:
-        await create_topic(running, "t")
-        await find_coordinator(client)
-        producer = Producer(client)
-        await producer.init()
+        producer = await first_producer(running, client)
         await producer.produce(b"1")
     async with serving(data=[tmp_path]) as running, connected(running) as client:
         assert await loaded_state(client) == "Ongoing"
@@ -174,10 +169,7 @@ async def test_transactions_survive_a_restart_on_disk(tmp_path: Path) -> None:
 
 async def test_while_it_loads_the_coordinator_says_so() -> None:
     async with serving() as running, connected(running) as client:
-        await create_topic(running, "t")
-        await find_coordinator(client)
-        producer = Producer(client)
-        await producer.init()
+        producer = await first_producer(running, client)
         shards = running.cluster.transactions._shards
         index = shards.partition_of("tx")
         assert index is not None
@@ -286,10 +278,7 @@ async def test_a_partition_without_a_leader_gets_its_marker_when_it_has_one_agai
 async def test_a_commit_whose_markers_the_disk_refuses_is_completed_when_it_takes_them() -> None:
     time = SteppedTime()
     async with serving(clock=time.clock) as running, connected(running) as client:
-        await create_topic(running, "t")
-        await find_coordinator(client)
-        producer = Producer(client)
-        await producer.init()
+        producer = await first_producer(running, client)
         await producer.produce(b"1")
         partition = log_of(running, "t")
         with refusing(partition) as refused:
@@ -307,10 +296,7 @@ async def test_a_commit_whose_markers_the_disk_refuses_is_completed_when_it_take
 async def test_while_the_coordinators_own_log_takes_nothing_no_marker_is_written_over_and_over() -> None:
     time = SteppedTime()
     async with serving(clock=time.clock) as running, connected(running) as client:
-        await create_topic(running, "t")
-        await find_coordinator(client)
-        producer = Producer(client)
-        await producer.init()
+        producer = await first_producer(running, client)
         await producer.produce(b"1")
         index = running.cluster.transactions._shards.partition_of("tx")
         assert index is not None
@@ -330,10 +316,7 @@ async def test_while_the_coordinators_own_log_takes_nothing_no_marker_is_written
 async def test_a_shard_that_was_loaded_again_has_its_markers_written_once() -> None:
     time = SteppedTime()
     async with serving(clock=time.clock) as running, connected(running) as client:
-        await create_topic(running, "t")
-        await find_coordinator(client)
-        producer = Producer(client, classic=True)
-        await producer.init()
+        producer = await first_producer(running, client, classic=True)
         await producer.produce(b"1")
         partition = log_of(running, "t")
         with refusing(partition):
@@ -412,10 +395,7 @@ async def test_others_have_their_turns_while_very_many_transactions_are_carried_
 
 async def test_between_two_leaderships_nothing_is_written() -> None:
     async with serving() as running, connected(running) as client:
-        await create_topic(running, "t")
-        await find_coordinator(client)
-        producer = Producer(client, classic=True)
-        await producer.init()
+        producer = await first_producer(running, client, classic=True)
         await producer.produce(b"1")
         transactions = running.cluster.transactions
         index = transactions._shards.partition_of("tx")
@@ -510,10 +490,7 @@ async def test_a_write_waits_a_little_for_the_end_of_the_transaction_before() ->
 async def test_nobody_waits_for_the_end_of_a_transaction_when_the_broker_stops() -> None:
     time = SteppedTime()
     async with serving(clock=time.clock) as running, connected(running) as client:
-        await create_topic(running, "t")
-        await find_coordinator(client)
-        producer = Producer(client)
-        await producer.init()
+        producer = await first_producer(running, client)
         await producer.produce(b"1")
         with refusing(log_of(running, "t")):
             await producer.end()
@@ -527,10 +504,7 @@ async def test_nobody_waits_for_the_end_of_a_transaction_when_the_broker_stops()
 
 async def test_a_producer_whose_epochs_are_used_up_goes_on_with_another_id() -> None:
     async with serving() as running, connected(running) as client:
-        await create_topic(running, "t")
-        await find_coordinator(client)
-        producer = Producer(client)
-        await producer.init()
+        producer = await first_producer(running, client)
         transactions = running.cluster.transactions
         shard = transactions._shards.shard(1, "tx")
         machine = shard.machine  # type: ignore[union-attr]
