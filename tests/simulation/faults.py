@@ -83,8 +83,6 @@ class Faults:
         self._offline_until: float | None = None
         """When a broker is started anew that has lost a directory."""
         self._second = world.rng_for("second directories")
-        self._both: DiskFault | None = None
-        """The other directory of a node is to fail as well."""
         actions: list[tuple[Callable[[], Awaitable[None]], float]] = [
             (self._cut, 3),
             (self._half_open, 1),
@@ -197,9 +195,6 @@ class Faults:
     async def _bring_back_directories(self) -> None:
         """A directory that failed is offline until the next start, which comes after a while."""
         world = self._world
-        if self._both is not None and self._both.happened:
-            world.met["both directories of a node failed around a move"] += 1
-            self._both = None
         if not world.offline:
             self._offline_until = None
         elif self._offline_until is None:
@@ -223,7 +218,8 @@ class Faults:
             each for each in world.disk.directories() if each.endswith(FUTURE) and each.startswith(roots)
         ]
         if moving and self._second.random() < 0.5:
-            self._both = world.disk.fail(("pwritev", "fdatasync"), roots[1], errno.EIO, 1)
+            world.note(f"{other} fails as well, with {moving[0]} on its way")
+            world.disk.fail(("pwritev", "fdatasync"), roots[1], errno.EIO, 1)
 
     # -- processes and nodes
 
