@@ -64,26 +64,27 @@ KAFKA_SETTINGS = {
 
 
 @contextmanager
-def kafka(version: str, variant: str = "", *, directories: Sequence[str] = ()) -> Iterator[str]:
-    """A real Kafka of that release, with more log.dirs besides its own if they are named; its HOST:PORT."""
+def kafka(version: str, variant: str = "") -> Iterator[str]:
+    """A real Kafka of that release; its HOST:PORT."""
     running = os.environ.get("KAFKA_BOOTSTRAP")
-    directories = directories or DIRECTORIES.get(variant, ())
-    if running and not variant and not directories and version == os.environ.get("KAFKA_VERSION", "4.4.0"):
+    if running and not variant and version == os.environ.get("KAFKA_VERSION", "4.4.0"):
         yield running
         return
     settings = {**KAFKA_SETTINGS, **VARIANTS[variant]}
-    with Kafka(version, settings, features=FEATURES.get(version), directories=directories) as broker:
+    with Kafka(
+        version, settings, features=FEATURES.get(version), directories=DIRECTORIES.get(variant, ())
+    ) as broker:
         yield broker.bootstrap
 
 
 @contextmanager
-def kwire(variant: str = "", *, on_disk: bool = False, directories: Sequence[str] = ()) -> Iterator[str]:
+def kwire(variant: str = "", *, on_disk: bool = False) -> Iterator[str]:
     """A kwire that keeps its data in memory, or for as long as it runs in files, and in files where it has
     several directories; its HOST:PORT.
     """
     running = os.environ.get("KWIRE_BOOTSTRAP")
-    directories = directories or DIRECTORIES.get(variant, ())
-    if running and not variant and not directories:
+    directories = DIRECTORIES.get(variant, ())
+    if running and not variant:
         yield running
         return
     with tempfile.TemporaryDirectory(prefix="kwire-differential-") as data:
