@@ -157,10 +157,9 @@ class MovingLogs:
             return ErrorCode.NONE
         if directories.offline:  # there may be a copy already, in a directory that nobody can read
             return ErrorCode.KAFKA_STORAGE_ERROR
+        # What coordinators append can't be paused, so their partitions are moved as if written to.
         if not is_internal(partition.topic) and not moves.has_files(*key):
-            async with (
-                partition.paused()
-            ):  # but for coordinators, whose partitions are moved as if written to
+            async with partition.paused():
                 code = await self._place_empty(node_id, partition, directories, moves, directory_id)
             if code is not None:
                 return code
