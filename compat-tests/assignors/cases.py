@@ -79,8 +79,15 @@ class _Group:
 
     def new_member(self) -> list[Json]:
         names, regex = (self.names, self.regex) if self.alike else self.subscription()
-        instance = f"i{_member_id(self.chance)}" if self.chance.random() < 0.3 else None
-        return [_member_id(self.chance), instance, names, regex]
+        instance = self._unused("i", 1) if self.chance.random() < 0.3 else None
+        return [self._unused("", 0), instance, names, regex]
+
+    def _unused(self, prefix: str, column: int) -> str:
+        """An id that no member has: coordinators see to that, and assignors rely on it."""
+        used = {member[column] for member in self.members.values()}
+        while (unused := prefix + _member_id(self.chance)) in used:
+            pass
+        return unused
 
     def change(self) -> tuple[list[Json], list[str]]:
         """One change of the group; the members that it updates, and those that it removes."""
