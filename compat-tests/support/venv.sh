@@ -1,6 +1,6 @@
 # Sourced by each suite's run.sh: make the client's own virtual environment once, and run pytest in it.
 #
-#   run_suite FOLDER [pytest args]
+#   run_suite FOLDER [pytest args]        a test that fails is run once more (scripts/steady), but where results are kept
 #   client_python FOLDER                  prints the interpreter of that environment
 #
 # The environment lies under ${KWIRE_CACHE:-~/.cache/kwire}/venvs, named after the folder and the digest of its
@@ -34,5 +34,7 @@ run_suite() {
     cd "$folder" || return
     PYTHONPATH=$(cd "$folder/../support" && pwd)
     export PYTHONPATH PYTHONDONTWRITEBYTECODE=1
-    exec "$python" -m pytest -c "$folder/pytest.ini" --rootdir "$folder" "$@"
+    local tests=("$folder/../../scripts/steady")
+    [ -z "${KWIRE_RESULTS:-}" ] || tests=(-m pytest)
+    exec "$python" "${tests[@]}" -c "$folder/pytest.ini" --rootdir "$folder" "$@"
 }

@@ -58,7 +58,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         ids.write_allowed(folder, found)
         items.clear()
         return
-    whole = config.args_source is not pytest.Config.ArgsSource.ARGS
+    whole = config.args_source is not pytest.Config.ArgsSource.ARGS and not config.getoption("lf", False)
     config.stash[_WHOLE] = whole and not (config.option.keyword or config.option.markexpr)
     if whole:
         config.stash[_PROBLEMS] += ids.differences(found, ids.read_allowed(folder))
@@ -126,7 +126,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if session.config.stash[_WHOLE] and session.config.stash[_OUTCOMES]:
         results.write(session.config.rootpath, session.config.stash[_OUTCOMES])
     if session.config.stash[_PROBLEMS] and is_strict(session.config):
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR  # no test's failure, which is worth another try
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

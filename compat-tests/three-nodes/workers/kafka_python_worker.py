@@ -32,7 +32,7 @@ def consume() -> None:
     consumer.partitions_for_topic(TOPIC)  # FINDINGS.md: it must not join before it knows of the topic
     consumer.subscribe([TOPIC], listener=Listener())
     while not ended.is_set():
-        found = consumer.poll(timeout_ms=200)
+        found = consumer.poll(timeout_ms=2000)  # FINDINGS.md: what is joined behind a poll's end may get lost
         for records in found.values():
             for record in records:
                 say(f"got {record.partition} {record.offset} {record.value.decode()}")
