@@ -41,7 +41,7 @@ def test_what_fails_once_is_named_and_what_fails_twice_fails(
         "".join(text.replace("{n}", str(number)) for number, text in enumerate(tests))
     )
     done = subprocess.run(
-        [sys.executable, str(STEADY), "-p", "no:randomly", "test_them.py"],
+        [sys.executable, str(STEADY), "test_them.py"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
